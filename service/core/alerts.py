@@ -1,0 +1,160 @@
+"""What an anomaly becomes: the messages on the alerts topic, and what the store and the API hand out."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from connectors.facts import Basis, Driver
+
+
+class AlertStatus(StrEnum):
+    """What detection says. Acknowledging and resolving by hand is kept beside it (see AlertRecord)."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    WITHDRAWN = "withdrawn"
+    """The facts were restated and the episode is gone."""
+
+
+class AlertKind(StrEnum):
+    SPIKE = "spike"
+    DROP = "drop"
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Point(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One bucket of the series behind an alert, as a chart draws it; the band is absent while warming up."""
+
+    at: datetime
+    actual: float
+    expected: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    abnormal: bool = False
+
+
+class DriverChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one driver contributes to `actual - expected`. The changes of an alert add up to its impact;
+    what no driver explains stands in an entry with labels {"other": "true"}."""
+
+    labels: dict[str, str]
+    change: float
+    before: float
+    now: float
+
+
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One episode of consecutive abnormal buckets of one series.
+
+    id: deterministic (series, kind, first bucket): a replay makes the same.
+    version: rises with every change of the alert; the store keeps the highest.
+    labels: what people route by: tag or dimension name to value, e.g. {"team": "search"}, plus `metric`, `grain`.
+    starts_at, ends_at: first bucket's start and last bucket's end; ends_at is None while firing.
+    judged_at: event time at which it first fired.
+    actual, expected, lower, upper: of the worst bucket of the episode, in `unit`.
+    impact: sum of (actual - expected) over the episode: the money at stake; negative for drops.
+    score: of the worst bucket, 0.5 on the bound, 1 never seen.
+    reason: one sentence a person understands. action: what to do next.
+    history: up to 64 latest buckets, for the chart.
+    """
+
+    id: str
+    version: int
+    status: AlertStatus
+    kind: AlertKind
+    severity: Severity
+    tenant: str
+    series: str
+    labels: dict[str, str]
+    metric: str
+    unit: str
+    grain: str
+    basis: Basis
+    detector: str
+    starts_at: datetime
+    ends_at: datetime | None
+    judged_at: datetime
+    actual: float
+    expected: float
+    lower: float
+    upper: float
+    score: float
+    impact: float
+    buckets: int
+    drivers: tuple[DriverChange, ...]
+    reason: str
+    action: str
+    history: tuple[Point, ...] = ()
+
+
+class AlertState(StrEnum):
+    """What a person sees: detection's status joined with what people did."""
+
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    WITHDRAWN = "withdrawn"
+
+
+class AlertRecord(Struct, frozen=True, kw_only=True):
+    """An alert as the store keeps it.
+
+    seq: number of its last event; orders the live stream.
+    resolved_by: who resolved it by hand; None when detection did.
+    """
+
+    alert: Alert
+    state: AlertState
+    seq: int
+    created_at: datetime
+    updated_at: datetime
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+
+
+class EventType(StrEnum):
+    OPENED = "opened"
+    UPDATED = "updated"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    WITHDRAWN = "withdrawn"
+    REOPENED = "reopened"
+
+
+class AlertEvent(Struct, frozen=True, kw_only=True):
+    """One change of an alert: an entry of the audit trail and of the live stream.
+
+    seq: rises without gaps being skipped by readers: events become visible in the order of their numbers.
+    actor: `detection`, or the user who did it.
+    """
+
+    seq: int
+    at: datetime
+    type: EventType
+    actor: str
+    comment: str
+    record: AlertRecord
+
+
+__all__ = [
+    "Alert",
+    "AlertEvent",
+    "AlertKind",
+    "AlertRecord",
+    "AlertState",
+    "AlertStatus",
+    "Driver",
+    "DriverChange",
+    "EventType",
+    "Point",
+    "Severity",
+]

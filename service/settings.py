@@ -1,0 +1,232 @@
+"""Everything a user can set: the shape of the configuration file and of the environment.
+
+One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
+`kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
+Reading and error messages are in service/config.py.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from connectors.series import Grain
+from service.core.alerts import Severity
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown names are mistakes, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Section):
+    """bootstrap_servers: None lets `spendwatch up` start the embedded broker; the other commands need one."""
+
+    bootstrap_servers: str | None = None
+    topic_prefix: str = "spendwatch"
+    group: str = "spendwatch"
+    partitions: int = Field(default=4, ge=1, le=512)
+    replication_factor: int = Field(default=1, ge=1)
+
+
+class Store(Section):
+    """url: SQLAlchemy's; sqlite+aiosqlite:///path for one machine, postgresql+asyncpg://... beyond it."""
+
+    url: str = "sqlite+aiosqlite:///spendwatch.db"
+
+
+class Redis(Section):
+    """url: None lets `spendwatch up` start the embedded Valkey; the other commands then run without a cache."""
+
+    url: SecretStr | None = None
+    url_file: Path | None = None
+
+
+class Api(Section):
+    """token: bearer token for everything but health and metrics; required when `host` is not loopback.
+    public_url: where people reach the dashboard; links in notifications begin with it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    public_url: str | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+
+class Worker(Section):
+    metrics_port: int = Field(default=8322, ge=0, le=65535)
+    checkpoint_seconds: float = Field(default=2.0, gt=0, le=60)
+    max_poll_records: int = Field(default=2000, ge=1)
+    shutdown_seconds: float = Field(default=10.0, gt=0)
+
+
+class Deliver(Section):
+    metrics_port: int = Field(default=8323, ge=0, le=65535)
+    poll_seconds: float = Field(default=0.5, gt=0)
+
+
+class Connect(Section):
+    metrics_port: int = Field(default=8324, ge=0, le=65535)
+    checkpoint_path: Path = Path("spendwatch-connectors.db")
+
+
+class Split(Section):
+    """Which series a billing line feeds: one per listed tag and dimension it carries, and the tenant's total.
+
+    dimensions: FOCUS columns in snake case. drivers: columns that name what money was spent on, in alerts.
+    untagged: lines without a listed tag feed that tag's `__untagged__` series.
+    """
+
+    tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")
+    dimensions: tuple[str, ...] = ("service_name", "sub_account_id")
+    drivers: tuple[str, ...] = ("service_name", "resource_id")
+    total: bool = True
+    untagged: bool = True
+    grain: Grain = Grain.DAY
+    metric: Literal["billed_cost", "effective_cost"] = "effective_cost"
+    top_drivers: int = Field(default=5, ge=0, le=20)
+
+
+class Match(Section):
+    """Which series a policy is for; what is left out matches everything."""
+
+    metric: str | None = None
+    unit: str | None = None
+    grain: Grain | None = None
+    dimension: str | None = None
+    value: str | None = None
+
+
+class Policy(Section):
+    """How the series that match are judged; the first policy that matches a series wins.
+
+    detector: a name of `spendwatch check-config --detectors`. params: that detector's.
+    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
+    ring_buckets: how many past buckets may still be restated. accept_after: so many abnormal buckets in a row
+        are taken as the new normal. lateness_seconds: how long after its end a bucket counts as complete.
+    drops: judge falls too.
+    """
+
+    match: Match = Match()
+    detector: str = "seasonal"
+    params: dict[str, float | int | str | bool] = {}
+    floor: float = Field(default=1.0, ge=0)
+    ring_buckets: int = Field(default=90, ge=8, le=2048)
+    accept_after: int = Field(default=7, ge=1)
+    lateness_seconds: int = Field(default=0, ge=0)
+    drops: bool = True
+
+
+class WebhookReceiver(Section):
+    """A Standard Webhooks endpoint. secret: `whsec_...`; url and secret may each be read from a file.
+
+    allow_private: permit an address on this machine or in a private network."""
+
+    type: Literal["webhook"] = "webhook"
+    name: str
+    url: SecretStr | None = None
+    url_file: Path | None = None
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    timeout_seconds: float = Field(default=15.0, gt=0, le=60)
+    deadline_seconds: float = Field(default=259_200.0, gt=0)
+    allow_private: bool = False
+    allow_http: bool = False
+
+
+Receiver = WebhookReceiver
+
+
+class Route(Section):
+    """Who hears of an alert: every route whose matchers all hold. A matcher is `label: value` or `label: [a, b]`.
+
+    Labels are the alert's labels plus `severity`, `kind`, `tenant` and `unit`.
+    """
+
+    receiver: str
+    match: dict[str, str | tuple[str, ...]] = {}
+    min_severity: Severity | None = None
+
+
+class FileConnector(Section):
+    """Billing files. path: a file, a folder or a glob, read again whenever a file has changed.
+
+    source: names the origin of its facts; two files with the same source and billing period restate each other.
+    """
+
+    type: Literal["focus", "cur"]
+    name: str
+    path: Path
+    split: Split = Split()
+    poll_seconds: float = Field(default=300.0, gt=0)
+    once: bool = False
+
+
+class MetricsFileConnector(Section):
+    """`timestamp,value` CSV files of a metric, one series a file, sent as gauge facts.
+
+    speed: None sends at once; n sends n seconds of event time a second, to replay a recording."""
+
+    type: Literal["metric_csv"]
+    name: str
+    path: Path
+    metric: str
+    unit: str
+    grain: Grain = Grain.FIVE_MINUTES
+    dimension: str = "resource_id"
+    speed: float | None = Field(default=None, gt=0)
+
+
+class SyntheticConnector(Section):
+    """Seeded spend with labelled incidents: for demos and benchmarks, never a claim about real money.
+
+    history_days are sent at once, then `days` at `speed` days of event time per second.
+    truth_path: where the labels of the planted incidents are written."""
+
+    type: Literal["synthetic"]
+    name: str
+    seed: int = 7
+    tags: int = Field(default=12, ge=1)
+    history_days: int = Field(default=42, ge=0)
+    days: int = Field(default=30, ge=1)
+    speed: float | None = Field(default=None, gt=0)
+    grain: Grain = Grain.DAY
+    truth_path: Path | None = None
+
+
+Connector = Annotated[FileConnector | MetricsFileConnector | SyntheticConnector, Field(discriminator="type")]
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    tenant: str = "default"
+    kafka: Kafka = Kafka()
+    store: Store = Store()
+    redis: Redis = Redis()
+    api: Api = Api()
+    worker: Worker = Worker()
+    deliver: Deliver = Deliver()
+    connect: Connect = Connect()
+    split: Split = Split()
+    policies: tuple[Policy, ...] = (Policy(),)
+    receivers: tuple[Receiver, ...] = ()
+    routes: tuple[Route, ...] = ()
+    connectors: tuple[Connector, ...] = ()
+    max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")
+
+    @model_validator(mode="after")
+    def _names_are_known_and_unique(self) -> "Settings":
+        mistakes = []
+        receivers = [receiver.name for receiver in self.receivers]
+        for kind, names in (("receiver", receivers), ("connector", [c.name for c in self.connectors])):
+            mistakes += [f"two {kind}s are named {name!r}" for name in sorted(set(names)) if names.count(name) > 1]
+        mistakes += [
+            f"routes[{index}].receiver {route.receiver!r} is not one of the receivers {receivers}"
+            for index, route in enumerate(self.routes)
+            if route.receiver not in receivers
+        ]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self

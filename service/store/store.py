@@ -1,0 +1,105 @@
+"""The alert store as the rest of the service sees it. SQL behind it: service/store/sql.py."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
+
+
+class AlertQuery(Struct, frozen=True, kw_only=True):
+    """Filters of a listing; what is left out matches everything. Newest activity (highest seq) first.
+
+    labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason.
+    """
+
+    states: tuple[AlertState, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    tenant: str | None = None
+    labels: dict[str, str] = {}
+    text: str | None = None
+    since: datetime | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """next_cursor is None on the last page. total counts all matches, not only this page."""
+
+    items: tuple[AlertRecord, ...]
+    next_cursor: str | None
+    total: int
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One message to one receiver: a row of the outbox.
+
+    id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
+    """
+
+    id: str
+    receiver: str
+    event: AlertEvent
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    state: Literal["pending", "delivered", "dead"]
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+
+
+class AlertNotFoundError(LookupError):
+    """No alert has this id."""
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(f"no alert has the id {alert_id!r}")
+        self.alert_id = alert_id
+
+
+class AlertStore(Protocol):
+    """Alerts, their events and the outbox. Every change is one transaction: row, event and outbox rows together."""
+
+    async def record(self, alerts: Sequence[Alert]) -> list[AlertEvent]:
+        """Write what is newer than what is kept, by (id, version); returns the events of what changed.
+
+        Recording the same alerts again, or older versions of them, changes nothing.
+        """
+
+    async def get(self, alert_id: str) -> AlertRecord:
+        """Raises AlertNotFoundError."""
+
+    async def find(self, query: AlertQuery) -> Page: ...
+
+    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        """None when it was acknowledged or over already. Raises AlertNotFoundError."""
+
+    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        """None when it was over already. Raises AlertNotFoundError."""
+
+    async def events_of(self, alert_id: str) -> list[AlertEvent]:
+        """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""
+
+    async def events_after(self, seq: int, limit: int) -> list[AlertEvent]:
+        """What the live stream sends, oldest first. An event is never seen before one of a lower number."""
+
+    async def last_seq(self) -> int: ...
+
+
+class Outbox(Protocol):
+    """The rows that `deliver` works through. Several deliverers may share it."""
+
+    async def claim(self, *, worker: str, now: datetime, lease_seconds: float, limit: int) -> list[Delivery]:
+        """Take due rows for a while, at most one per (receiver, alert) and always the oldest of it first."""
+
+    async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None: ...
+
+    async def retry(self, delivery_id: str, *, error: str, next_attempt_at: datetime) -> None: ...
+
+    async def dead(self, delivery_id: str, *, error: str, at: datetime) -> None: ...
+
+    async def deliveries_of(self, alert_id: str) -> list[Delivery]: ...
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """receiver -> state -> number of rows."""
