@@ -2,7 +2,7 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-Reading and error messages are in service/config.py.
+service/config.py reads both.
 """
 
 from pathlib import Path
@@ -52,6 +52,12 @@ class Api(Section):
     public_url: str | None = None
     token: SecretStr | None = None
     token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_not_open_to_everyone(self) -> "Api":
+        if self.token is None and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(f"host {self.host} is reachable from outside: set token or token_file")
+        return self
 
 
 class Worker(Section):
@@ -133,6 +139,15 @@ class WebhookReceiver(Section):
     deadline_seconds: float = Field(default=259_200.0, gt=0)
     allow_private: bool = False
     allow_http: bool = False
+
+    @model_validator(mode="after")
+    def _has_address_and_secret(self) -> "WebhookReceiver":
+        missing = [name for name in ("url", "secret") if getattr(self, name) is None]
+        if missing:
+            raise ValueError(
+                f"receiver {self.name!r} needs {' and '.join(f'{name} or {name}_file' for name in missing)}"
+            )
+        return self
 
 
 Receiver = WebhookReceiver

@@ -1,0 +1,117 @@
+"""One YAML file plus the environment; every mistake at once, with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from service.config import load
+from service.errors import ConfigError
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "spendwatch.yaml"
+    path.write_text(text)
+    return path
+
+
+def mistakes(path: Path | None, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ)
+    return str(caught.value).replace(str(path), "file").splitlines()
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert load(None, {}).api.port == 8321
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    assert load(write(tmp_path, ""), {}) == load(None, {})
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "api: {port: 1}\nkafka: {partitions: 8}\n")
+    settings = load(path, {"SPENDWATCH_API__PORT": "2", "SPENDWATCH_SPLIT__TAGS": "[team, squad]"})
+    assert (settings.api.port, settings.kafka.partitions, settings.split.tags) == (2, 8, ("team", "squad"))
+
+
+def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "kafka:\n  bootstrap_server: x\n  partitions: 0\npolicies:\n  - floor: -1\n    match: {metrik: a}\n"
+        "routes: [{receiver: desk}]\n",
+    )
+    assert mistakes(path) == [
+        "file:2: kafka.bootstrap_server: unknown name",
+        "file:3: kafka.partitions: Input should be greater than or equal to 1",
+        "file:5: policies[0].floor: Input should be greater than or equal to 0",
+        "file:6: policies[0].match.metrik: unknown name",
+    ]
+
+
+def test_a_route_to_nobody_is_a_mistake(tmp_path: Path) -> None:
+    (mistake,) = mistakes(write(tmp_path, "routes: [{receiver: desk}]\n"))
+    assert "routes[0].receiver 'desk' is not one of the receivers []" in mistake
+
+
+def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
+    assert mistakes(write(tmp_path, "tenant: a\ntenant: b\n")) == ["file:2: tenant stands here again (line 1)"]
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    (mistake,) = mistakes(write(tmp_path, "kafka:\n  - [a\n"))
+    assert mistake.startswith("file:3: ")
+
+
+def test_a_missing_file_is_said() -> None:
+    (mistake,) = mistakes(Path("nowhere.yaml"))
+    assert mistake == "file: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("SPENDWATCH_API__PORT", "many", "SPENDWATCH_API__PORT: Input should be a valid integer"),
+        ("SPENDWATCH_KAFKA__BOTSTRAP", "x", "no setting is named BOTSTRAP; did you mean BOOTSTRAP_SERVERS?"),
+        ("SPENDWATCH_KAFKA", "x", "SPENDWATCH_KAFKA: KAFKA is a section"),
+        ("SPENDWATCH_TENANT__NAME", "x", "TENANT has no parts"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_a_mistake(name: str, text: str, message: str) -> None:
+    (mistake,) = mistakes(None, **{name: text})
+    assert message in mistake
+
+
+def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "desk.secret").write_text(SECRET + "\n")
+    path = write(
+        tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret_file: desk.secret}]\n"
+    )
+    secret = load(path, {}).receivers[0].secret
+    assert secret is not None
+    assert secret.get_secret_value() == SECRET
+
+
+def test_a_secret_comes_from_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret: '${DESK}'}]\n")
+    receiver = load(path, {"DESK": SECRET}).receivers[0]
+    assert receiver.secret is not None
+    assert receiver.secret.get_secret_value() == SECRET
+    assert SECRET not in repr(receiver)
+    assert mistakes(path) == ["file:1: receivers[0].secret: the environment has no DESK"]
+
+
+def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, "api: {token: a, token_file: b}\n")
+    assert mistakes(path) == ["file:1: api.token: set one of token and token_file, not both"]
+
+
+def test_an_open_port_without_a_token_is_refused(tmp_path: Path) -> None:
+    (mistake,) = mistakes(write(tmp_path, "api: {host: 0.0.0.0}\n"))
+    assert "reachable from outside: set token or token_file" in mistake
+
+
+def test_a_mistake_never_shows_the_secret(tmp_path: Path) -> None:
+    path = write(tmp_path, f"receivers: [{{type: webhook, name: desk, secret: {SECRET}, urll: x}}]\n")
+    assert SECRET not in "\n".join(mistakes(path))
