@@ -155,9 +155,10 @@ class _Reader:
 
     def _tell(self, location: Place, message: str) -> str:
         """`file.yaml:12: policies[0].floor: message`; pydantic's locations also name union members, which we skip."""
+        known = self._lines.keys() | {name[:depth] for name in self._variables for depth in range(1, len(name) + 1)}
         place: Place = ()
         for part in location:
-            if (*place, part) in self._lines or (*place, part) in self._variables or part == location[-1]:
+            if (*place, part) in known or part == location[-1]:
                 place = (*place, part)
         message = message.removeprefix("Value error, ")
         message = "unknown name" if message == "Extra inputs are not permitted" else message
