@@ -9,10 +9,15 @@ from msgspec import Struct
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 
 
+MAX_PAGE = 500
+"""Largest `limit` of a listing; more is cut to it."""
+
+
 class AlertQuery(Struct, frozen=True, kw_only=True):
     """Filters of a listing; what is left out matches everything. Newest activity (highest seq) first.
 
-    labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason.
+    labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason, in
+    any case. since: with activity at or after it. limit: 1 to MAX_PAGE.
     """
 
     states: tuple[AlertState, ...] = ()
@@ -26,17 +31,34 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """next_cursor is None on the last page. total counts all matches, not only this page."""
+    """next_cursor is None on the last page. total counts all matches, not only this page.
+
+    Paging never shows an alert twice; one with new activity in the meantime has moved to the first page.
+    """
 
     items: tuple[AlertRecord, ...]
     next_cursor: str | None
     total: int
 
 
+class Summary(Struct, frozen=True, kw_only=True):
+    """The counts on top of the dashboard. Every state and severity is present, at least with 0.
+
+    states: all alerts. severities: open ones (firing or acknowledged).
+    impact: unit -> sum of the open alerts' impact, in that unit; falls are negative and are left out.
+    """
+
+    states: dict[AlertState, int]
+    severities: dict[Severity, int]
+    impact: dict[str, float]
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """One message to one receiver: a row of the outbox.
 
     id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
+    attempts: begun so far, counted when the row is claimed.
+    remote_id: what the receiver calls it (a ticket number), once delivered.
     """
 
     id: str
@@ -48,6 +70,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     state: Literal["pending", "delivered", "dead"]
     last_error: str | None = None
     delivered_at: datetime | None = None
+    remote_id: str | None = None
 
 
 class AlertNotFoundError(LookupError):
@@ -56,6 +79,14 @@ class AlertNotFoundError(LookupError):
     def __init__(self, alert_id: str) -> None:
         super().__init__(f"no alert has the id {alert_id!r}")
         self.alert_id = alert_id
+
+
+class BadCursorError(ValueError):
+    """A page cursor that no page returned."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(f"cursor must be one that a page returned, got {cursor[:40]!r}")
+        self.cursor = cursor
 
 
 class AlertStore(Protocol):
@@ -70,7 +101,10 @@ class AlertStore(Protocol):
     async def get(self, alert_id: str) -> AlertRecord:
         """Raises AlertNotFoundError."""
 
-    async def find(self, query: AlertQuery) -> Page: ...
+    async def find(self, query: AlertQuery) -> Page:
+        """Raises BadCursorError."""
+
+    async def summary(self, tenant: str | None = None) -> Summary: ...
 
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         """None when it was acknowledged or over already. Raises AlertNotFoundError."""
@@ -82,7 +116,10 @@ class AlertStore(Protocol):
         """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""
 
     async def events_after(self, seq: int, limit: int) -> list[AlertEvent]:
-        """What the live stream sends, oldest first. An event is never seen before one of a lower number."""
+        """What the live stream sends, oldest first. An event is never seen before one of a lower number.
+
+        The records in events carry no `history`: it is for the chart, which asks for the alert itself.
+        """
 
     async def last_seq(self) -> int: ...
 
@@ -90,14 +127,24 @@ class AlertStore(Protocol):
 class Outbox(Protocol):
     """The rows that `deliver` works through. Several deliverers may share it."""
 
-    async def claim(self, *, worker: str, now: datetime, lease_seconds: float, limit: int) -> list[Delivery]:
-        """Take due rows for a while, at most one per (receiver, alert) and always the oldest of it first."""
+    async def claim(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
+    ) -> list[Delivery]:
+        """Take due rows for a while, at most one per (receiver, alert) and always the oldest of it first.
 
-    async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None: ...
+        receiver: only its rows; None takes anybody's.
+        """
 
-    async def retry(self, delivery_id: str, *, error: str, next_attempt_at: datetime) -> None: ...
+    async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
+        """Whoever delivered it: also a worker whose lease has ended meanwhile."""
 
-    async def dead(self, delivery_id: str, *, error: str, at: datetime) -> None: ...
+    async def retry(
+        self, delivery_id: str, *, error: str, next_attempt_at: datetime, worker: str | None = None
+    ) -> None:
+        """Give the row back. worker: nothing happens when another one holds the lease by now."""
+
+    async def dead(self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None) -> None:
+        """Give the row up. worker: as in `retry`."""
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]: ...
 
