@@ -52,7 +52,7 @@ class Delivery:
 
     origin: `<connector name>:<delivery>`; every fact carries it. revision: a number that rises from delivery to
     delivery and is the same when the same delivery is read again (a file's modification time in milliseconds); the
-    runner makes it monotonic. facts: at most one per (series, charge_period_start), in a repeatable order.
+    runner makes it monotonic. facts: at most one `set` per series and bucket, in a repeatable order.
     complete_until: everything before this instant has been delivered; None when the source cannot say.
     rows: records read, bad ones included. fingerprint: hash of the content; equal means nothing to do.
     """
@@ -94,13 +94,15 @@ class FactBatch:
     """The next facts of a continuous source.
 
     cursor: what to hand to `batches` to go on exactly after this batch. watermark: everything before this instant has
-    been delivered; None leaves it as it is. rows: records read, bad ones included.
+    been delivered; None leaves it as it is. rows: records read, bad ones included. refused: inputs that are not what
+    they claim to be, told once per pass.
     """
 
     facts: tuple[Fact, ...]
     watermark: str | None
     cursor: str
     bad: tuple[BadRecord, ...] = ()
+    refused: tuple[Refused, ...] = ()
     rows: int = 0
 
 
