@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from connectors.errors import ConnectorError
 from connectors.facts import Basis
 
 _VERSION = 1
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS buckets (
 """
 
 
-class CheckpointError(Exception):
+class CheckpointError(ConnectorError):
     """The file is not a checkpoint, or one of another version."""
 
     def __init__(self, path: Path, found: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from connectors.errors import ConnectorError
 from connectors.facts import Fact
 
 
@@ -137,7 +138,7 @@ class ContinuousConnector(Protocol):
         """
 
 
-class CursorError(ValueError):
+class CursorError(ConnectorError):
     """A cursor that this connector did not write, or not with this configuration."""
 
     def __init__(self, connector: str, cursor: str, expected: str) -> None:

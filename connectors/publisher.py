@@ -28,6 +28,7 @@ from aiokafka.errors import (
 from aiokafka.partitioner import DefaultPartitioner
 
 from connectors.connector import BadRecord
+from connectors.errors import ConnectorError
 from connectors.facts import Fact, Watermark, encode, key_of
 
 _FEW = 32
@@ -43,11 +44,13 @@ _FINAL = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, 
 _log = structlog.get_logger(__name__)
 
 
-class PublishError(Exception):
+class PublishError(ConnectorError):
     """The broker has not acknowledged everything; some of it may have been written.
 
     retryable: False when the same messages would be refused again.
     """
+
+    exit_code = 75
 
     def __init__(self, *, retryable: bool, topic: str, reason: str) -> None:
         super().__init__(f"topic {topic!r} did not take all messages: {reason}")
