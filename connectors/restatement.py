@@ -72,7 +72,7 @@ def _grain_seconds(series: str) -> int:
 def _bucket_start(seconds: int, instant: str) -> str:
     """A fact may name any instant of its bucket; a bucket is remembered by its first."""
     at = int(instant_of(instant).timestamp())
-    return formatinstant_of(datetime.fromtimestamp(at - at % seconds, UTC))
+    return format_instant(datetime.fromtimestamp(at - at % seconds, UTC))
 
 
 @lru_cache(maxsize=65536)
