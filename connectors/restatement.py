@@ -9,7 +9,7 @@ import msgspec
 from connectors.checkpoint import BucketKey
 from connectors.connector import Delivery
 from connectors.errors import ConnectorError
-from connectors.facts import Fact, Fold
+from connectors.facts import Fact, Fold, format_instant
 from connectors.series import SeriesKey
 
 
