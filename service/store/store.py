@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 
-
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
 

@@ -1,0 +1,62 @@
+"""Which events are worth a message, and to whom.
+
+- opened, reopened: everyone whose route matches, and everyone who was told of this alert before.
+- acknowledged, resolved, withdrawn: only those who were told that it is open. An end without a beginning is noise.
+- updated: those who were told, when its severity is above, or its impact at least twice, what they were last told;
+  and, while it is open, those whose route matches this version but did not match the last one (a route with
+  `min_severity` hears of a risen alert at once). Not once a person has resolved it, nor while it is withdrawn.
+
+So a receiver or route that is added later is not told of old alerts, until something new happens to them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from service.core.alerts import Alert, AlertRecord, AlertState, EventType, Severity
+from service.core.routing import severity_rank
+
+Routes = Callable[[Alert], Sequence[str]]
+
+IMPACT_STEP = 2.0
+"""An update is news when the money at stake has grown by this factor since the last message."""
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """What a receiver was last told of an alert."""
+
+    severity: Severity
+    impact: float
+
+
+def notice_of(alert: Alert) -> Notice:
+    return Notice(severity=alert.severity, impact=alert.impact)
+
+
+def to_tell(
+    event: EventType, record: AlertRecord, *, before: Alert | None, told: Mapping[str, Notice], routes: Routes
+) -> list[str]:
+    """Receivers that get a message about *event*.
+
+    before: the version of the alert that was kept until now. told: receiver -> its last notice of this alert.
+    """
+    alert = record.alert
+    match event:
+        case EventType.OPENED | EventType.REOPENED:
+            return list(dict.fromkeys((*routes(alert), *told)))
+        case EventType.ACKNOWLEDGED | EventType.RESOLVED | EventType.WITHDRAWN:
+            return list(told)
+        case EventType.UPDATED:
+            if record.state is AlertState.WITHDRAWN or record.resolved_by is not None:
+                return []
+            news = [receiver for receiver, notice in told.items() if _has_grown(alert, notice)]
+            if record.state is AlertState.RESOLVED:
+                return news
+            matched_before = set(routes(before)) if before is not None else set()
+            return news + [name for name in routes(alert) if name not in told and name not in matched_before]
+
+
+def _has_grown(alert: Alert, last: Notice) -> bool:
+    if severity_rank(alert.severity) > severity_rank(last.severity):
+        return True
+    return abs(alert.impact) >= IMPACT_STEP * abs(last.impact) and abs(alert.impact) > abs(last.impact)

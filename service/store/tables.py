@@ -1,0 +1,142 @@
+"""The SQL schema: the same on SQLite and PostgreSQL. Changing it takes a migration (service/store/migrations)."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in UTC. SQLite keeps no time zone, so it gets and gives naive UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"an instant needs a time zone, got {value.isoformat()}")
+        at = value.astimezone(UTC)
+        return at.replace(tzinfo=None) if dialect.name == "sqlite" else at
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# INTEGER makes a primary key SQLite's row id, which saves an index; elsewhere it would be too narrow.
+_Seq = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    }
+)
+
+# `event_seq` holds the number of the last event. Whoever changes alerts locks this row first and keeps it until the
+# commit: events become visible in the order of their numbers, and two recorders cannot deadlock.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# `document` is the AlertRecord as JSON and the only truth; the columns beside it are for filters, order and sums.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("series", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("impact", Float(53), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "seq", unique=True),
+    Index(None, "state", "seq"),
+)
+
+# Values are cut to LABEL_LENGTH, since an index entry of PostgreSQL has a limit; whoever searches cuts as well.
+alert_labels = Table(
+    "alert_labels",
+    metadata,
+    Column("alert_id", Text, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index(None, "name", "value"),
+)
+LABEL_LENGTH = 256
+
+# `document` is the AlertRecord as it was after the event, without its history.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=False),
+    Column("alert_id", Text, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "alert_id", "seq"),
+)
+
+# What each receiver was last told of an alert (service/core/notices.py).
+notices = Table(
+    "notices",
+    metadata,
+    Column("alert_id", Text, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("receiver", Text, primary_key=True),
+    Column("severity", String(16), nullable=False),
+    Column("impact", Float(53), nullable=False),
+)
+
+_PENDING = text("state = 'pending'")
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("receiver", Text, nullable=False),
+    Column("alert_id", Text, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", _Seq, ForeignKey("events.seq", ondelete="CASCADE"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("leased_by", Text),
+    Column("lease_until", Instant),
+    Column("last_error", Text),
+    Column("delivered_at", Instant),
+    Column("remote_id", Text),
+    Index(None, "alert_id", "seq"),
+    Index(None, "receiver", "state"),
+    # What is due for a receiver, and whether an older message of the same alert is still to be sent.
+    Index("ix_deliveries_due", "receiver", "next_attempt_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("ix_deliveries_head", "receiver", "alert_id", "seq", sqlite_where=_PENDING, postgresql_where=_PENDING),
+)
