@@ -1,0 +1,49 @@
+"""Where a bucket stands in the day, the week and the month: plain arithmetic on UTC seconds, for any whole number.
+
+No datetime: it is ten times slower and ends with the year 9999, and a source may claim any time.
+"""
+
+DAY = 86400
+HOUR = 3600
+_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
+_DAYS_IN_400_YEARS = 146097
+
+
+def weekday(at: int) -> int:
+    """Monday is 0.
+
+    >>> weekday(0), weekday(4 * DAY)
+    (3, 0)
+    """
+    return (at // DAY + _EPOCH_WEEKDAY) % 7
+
+
+def hour_of_day(at: int) -> int:
+    return at % DAY // HOUR
+
+
+def hour_of_week(at: int) -> int:
+    """0 is Monday 00:00 to 01:00."""
+    return weekday(at) * 24 + hour_of_day(at)
+
+
+def day_of_month(at: int) -> tuple[int, int]:
+    """The day of the month from 1, and how many days of the month follow it.
+
+    Source: Howard Hinnant, chrono-compatible low-level date algorithms, civil_from_days.
+
+    >>> day_of_month(0), day_of_month(58 * DAY), day_of_month(-DAY)
+    ((1, 30), (28, 0), (31, 0))
+    """
+    day_of_era = (at // DAY + 719468) % _DAYS_IN_400_YEARS
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month_from_march = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month_from_march + 2) // 5 + 1
+    if month_from_march == 11:  # February, the last month of a year that begins in March
+        year = year_of_era + 1
+        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        length = 29 if leap else 28
+    else:
+        length = (31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31)[month_from_march]
+    return day, length - day

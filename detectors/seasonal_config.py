@@ -1,0 +1,103 @@
+"""What the seasonal detector is set to: its parameters, and the rates that go with a grain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from detectors.calendar import DAY, HOUR
+from detectors.parameters import ABSOLUTE_FLOOR, RELATIVE_FLOOR, SIGMA_MEANING, Parameter, Value, check
+from detectors.slots import NO_SLOTS, Layout, layout_of
+from detectors.state import fingerprint
+
+NAME = "seasonal"
+_MOST_KEPT = 168
+"""So many first buckets are kept as they are, to begin from all of them at once; a week of hours."""
+
+PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(name="sigma", default=4.0, minimum=0.5, maximum=50.0, meaning=SIGMA_MEANING),
+    Parameter(
+        name="min_learned",
+        default=14,
+        default_note="daily 14, hourly 168, finer a day's worth up to 288, else 8",
+        minimum=4,
+        maximum=10_000,
+        meaning="buckets to learn before any is judged",
+    ),
+    Parameter(
+        name="season",
+        default="auto",
+        choices=("auto", "none"),
+        meaning="auto: weekdays and month turns for days, hours of day and week for hours, hours of day for finer ones",
+    ),
+    RELATIVE_FLOOR,
+    ABSOLUTE_FLOOR,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """How fast things are learned, per bucket.
+
+    level_drift: variance of the level's own movement, in units of the noise variance; its square root is about the
+        share of a deviation that the level follows at once.
+    trend_gain: share of the level's correction that the trend takes. trend_damping: what is left of it a bucket later.
+    noise_gain, idle_gain: weight of the newest bucket in the spread, and in the share of idle buckets.
+    """
+
+    level_drift: float
+    trend_gain: float
+    trend_damping: float
+    noise_gain: float
+    idle_gain: float
+
+
+_DAILY = Rates(level_drift=0.02, trend_gain=0.05, trend_damping=0.98, noise_gain=1 / 60, idle_gain=1 / 60)
+_HOURLY = Rates(level_drift=0.005, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 500, idle_gain=1 / 500)
+_FINER = Rates(level_drift=0.005, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 1000, idle_gain=1 / 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeasonalConfig:
+    """Checked parameters; one object is shared by all series of a policy.
+
+    kept: how many first buckets are kept raw, to fit the first model.
+    """
+
+    grain_seconds: int
+    sigma: float
+    min_learned: int
+    kept: int
+    relative_floor: float
+    absolute_floor: float
+    layout: Layout
+    rates: Rates
+    fingerprint: float
+
+
+def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalConfig:
+    """Raises ParameterError that names every mistake."""
+    checked = check(NAME, PARAMETERS, params)
+    seasons = checked.get("season", "auto") == "auto"
+    min_learned = int(checked.get("min_learned", _default_min_learned(grain_seconds)))
+    kept = min(min_learned, _MOST_KEPT)
+    return SeasonalConfig(
+        grain_seconds=grain_seconds,
+        sigma=float(checked.get("sigma", 4.0)),
+        min_learned=min_learned,
+        kept=kept,
+        relative_floor=float(checked.get("relative_floor", RELATIVE_FLOOR.default)),
+        absolute_floor=float(checked.get("absolute_floor", ABSOLUTE_FLOOR.default)),
+        layout=layout_of(grain_seconds) if seasons else NO_SLOTS,
+        rates=_DAILY if grain_seconds >= DAY else _HOURLY if grain_seconds >= HOUR else _FINER,
+        # Only what shapes the state: a new sigma or floor judges on with what has been learned.
+        fingerprint=fingerprint(NAME, grain_seconds, kept, seasons),
+    )
+
+
+def _default_min_learned(grain_seconds: int) -> int:
+    if grain_seconds == DAY:
+        return 14
+    if grain_seconds == HOUR:
+        return 168
+    if grain_seconds < HOUR:
+        return min(288, DAY // grain_seconds)
+    return 8

@@ -1,0 +1,200 @@
+"""The first model of a series, fitted to its first buckets all at once.
+
+One bucket after the other would take the first for the level and make its weekday the measure of all the others; and
+an outlier among the first few would be worse. So they are kept, and fitted together by weighted means, in which what
+lies far off counts little (Huber, P. J., 1964, Robust estimation of a location parameter).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from detectors.scale import squash
+from detectors.slots import Layout
+
+CLIP = 3.0
+"""A deviation counts as at most so many spreads, wherever something is learned from it."""
+IDLE_PART = 0.2
+"""Up to this part of the anchor, 1 % of the usual level, a bucket counts as idle."""
+_ANCHOR_PART = 0.05
+_PASSES = 4
+_SQRT2 = math.sqrt(2.0)
+_NEIGHBOURS_ALIKE = 1.7
+"""Neighbouring hours deviate alike (an autocorrelation of about 0.4), so their differences show less than the noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """Where the scale turns from linear to logarithmic, in the unit of the series.
+
+    multiplicative: values have one sign, so noise and seasons act as factors. Otherwise they add up, the scale is
+    linear over the usual range, and nothing counts as idle.
+    """
+
+    at: float
+    multiplicative: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """level, effects, noise_variance: on the scale of the anchor. counts, idle_counts: per slot, and per rhythm slot.
+
+    idle_share: how often a bucket is idle where its slot would not let one expect it. dormant: all of them were.
+    """
+
+    anchor: Anchor
+    level: float
+    noise_variance: float
+    effects: list[float]
+    counts: list[float]
+    idle_counts: list[float]
+    idle_share: float
+    dormant: bool
+
+
+def choose_anchor(values: Sequence[float], *, absolute_floor: float) -> Anchor:
+    """The anchor for a series of these values.
+
+    >>> choose_anchor([90.0, 100.0, 0.0, 110.0], absolute_floor=1e-6)
+    Anchor(at=5.0, multiplicative=True)
+    >>> choose_anchor([-90.0, 100.0, 80.0, -120.0], absolute_floor=1e-6)
+    Anchor(at=190.0, multiplicative=False)
+    """
+    active = [value for value in values if abs(value) > absolute_floor]
+    if not active:
+        return Anchor(at=absolute_floor, multiplicative=True)
+    positive = sum(value > 0 for value in active)
+    fewer = min(positive, len(active) - positive)
+    size = median(map(abs, active))
+    if fewer >= 2 and fewer > 0.1 * len(active):
+        return Anchor(at=max(2.0 * size, absolute_floor) if size < 1e300 else size, multiplicative=False)
+    return Anchor(at=max(_ANCHOR_PART * size, absolute_floor), multiplicative=True)
+
+
+def fit(
+    values: Sequence[float], ats: Sequence[int], layout: Layout, *, absolute_floor: float, relative_floor: float
+) -> Fit:
+    """Fit level, slot effects and spread to *values* at the times *ats*, at least one, all finite."""
+    anchor = choose_anchor(values, absolute_floor=absolute_floor)
+    slots = [layout.of(at) for at in ats]
+    rhythms = [-1 if layout.rhythm_place is None else of[layout.rhythm_place] - layout.rhythm_start for of in slots]
+    idle = [anchor.multiplicative and abs(value) <= IDLE_PART * anchor.at for value in values]
+    idle_counts = [0.0] * layout.rhythm_size
+    busy_rhythms = set()
+    for rhythm, is_idle in zip(rhythms, idle, strict=True):
+        if not is_idle:
+            busy_rhythms.add(rhythm)
+        elif rhythm >= 0:
+            idle_counts[rhythm] += 1.0
+    # A slot that was never busy, seen more than once, is idle by rhythm and says nothing of idling at random.
+    open_idle = [
+        is_idle
+        for rhythm, is_idle in zip(rhythms, idle, strict=True)
+        if rhythm < 0 or rhythm in busy_rhythms or idle_counts[rhythm] < 2
+    ]
+    places = [squash(value, anchor.at) for value, is_idle in zip(values, idle, strict=True) if not is_idle]
+    active_slots = [of for of, is_idle in zip(slots, idle, strict=True) if not is_idle]
+    level, variance, effects, counts = _backfit(places, active_slots, layout, relative_floor**2)
+    return Fit(
+        anchor=anchor,
+        level=level,
+        noise_variance=variance,
+        effects=effects,
+        counts=counts,
+        idle_counts=idle_counts,
+        idle_share=sum(open_idle) / len(open_idle) if open_idle else 0.0,
+        dormant=not places,
+    )
+
+
+def _backfit(
+    places: list[float], slots: list[tuple[int, ...]], layout: Layout, floor: float
+) -> tuple[float, float, list[float], list[float]]:
+    """Level, noise variance, slot effects and counts: each in turn fitted to what the others leave over."""
+    effects, counts = [0.0] * layout.size, [0.0] * layout.size
+    if not places:
+        return 0.0, floor, effects, counts
+    for of in slots:
+        for slot in of:
+            counts[slot] += 1.0
+    parts = list(range(max(map(len, slots))))
+    # Rhythm slots seen hardly more than once would explain every deviation and leave no noise: these wait.
+    seen_once = layout.rhythm_place is not None and 2 * sum(
+        counts[slot] > 0 for slot in range(layout.rhythm_start, layout.rhythm_start + layout.rhythm_size)
+    ) > len(places)
+    if seen_once and layout.rhythm_place is not None:
+        parts.remove(layout.rhythm_place)
+    level = median(places)
+    variance = max(_variance([place - level for place in places], 1), floor)
+    for _ in range(_PASSES):
+        for part in parts:
+            _fit_part(part, places, slots, layout, level, variance, effects)
+        without = [place - sum(effects[slot] for slot in of) for place, of in zip(places, slots, strict=True)]
+        level = _huber_mean(without, level, variance)
+        if seen_once:
+            # Weekends shift all their hours alike, so neighbours tell the noise better than distances from the level.
+            steps = [(after - before) / _SQRT2 for before, after in pairwise(without)]
+            variance = max(_NEIGHBOURS_ALIKE * _variance(steps, 0) if steps else variance, floor)
+        else:
+            # A fitted effect takes a part of the deviations with it, which belongs to the noise.
+            taken = sum(
+                counts[slot] / (counts[slot] + variance / layout.prior_variance[slot])
+                for slot in range(layout.size)
+                if counts[slot]
+            )
+            freedom = 1.0 + min(taken, 0.5 * len(places))
+            variance = max(_variance([place - level for place in without], freedom), floor)
+    if seen_once and layout.rhythm_place is not None:
+        _fit_part(layout.rhythm_place, places, slots, layout, level, variance, effects)
+    return level, variance, effects, counts
+
+
+def _fit_part(
+    part: int,
+    places: list[float],
+    slots: list[tuple[int, ...]],
+    layout: Layout,
+    level: float,
+    variance: float,
+    effects: list[float],
+) -> None:
+    """Fit the slots that stand at position *part* of the buckets' slots, the other parts being as they are."""
+    sums: dict[int, float] = {}
+    weights: dict[int, float] = {}
+    reach = CLIP * math.sqrt(variance)
+    for place, of in zip(places, slots, strict=True):
+        if part >= len(of):
+            continue
+        slot = of[part]
+        rest = place - level - sum(effects[other] for other in of if other != slot)
+        off = abs(rest - effects[slot])
+        weight = 1.0 if off <= reach else reach / off
+        sums[slot] = sums.get(slot, 0.0) + weight * rest
+        weights[slot] = weights.get(slot, 0.0) + weight
+    for slot, weight in weights.items():
+        effects[slot] = sums[slot] / (weight + variance / layout.prior_variance[slot])
+
+
+def _huber_mean(places: list[float], start: float, variance: float) -> float:
+    reach = CLIP * math.sqrt(variance)
+    weights = [1.0 if abs(place - start) <= reach else reach / abs(place - start) for place in places]
+    return sum(weight * place for weight, place in zip(weights, places, strict=True)) / sum(weights)
+
+
+def _variance(deviations: list[float], freedom: float) -> float:
+    """Variance in which no deviation counts as more than CLIP spreads: the largest one that agrees with itself.
+
+    What happens more often than once in nine times widens it, what is rarer does not.
+    """
+    squares = [deviation * deviation for deviation in deviations]
+    divisor = max(len(squares) - freedom, 1.0)
+    variance = sum(squares) / divisor
+    for _ in range(20):
+        most = CLIP * CLIP * variance
+        clipped = sum([min(square, most) for square in squares]) / divisor
+        if clipped >= 0.999 * variance:
+            break
+        variance = clipped
+    return variance
