@@ -1,0 +1,220 @@
+"""Recordings of a metric: `timestamp,value` CSV files, one series a file, as gauge facts.
+
+The files of one connector are merged by time, so that a series that begins where another ends does not come behind
+the source's watermark. Within a file the order of its lines is kept: recordings have gaps, repeated stamps
+and steps back, and each line is a sample of its own (`event_id` is file and line).
+
+Format of the Numenta Anomaly Benchmark (https://github.com/numenta/NAB): stamps without a zone are UTC.
+"""
+
+import asyncio
+import csv
+import heapq
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from connectors import cells
+from connectors.connector import BadReason, BadRecord, CursorError, FactBatch, Refused
+from connectors.facts import Basis, Fact, Fold, format_instant
+from connectors.pace import Pace
+from connectors.series import Grain, SeriesKey
+
+_HEADER = ("timestamp", "value")
+_GLOB = frozenset("*?[")
+_ROWS_AT_ONCE = 2000
+_TICK_SECONDS = 0.1
+"""A replay sends what is due this often, rather than sample by sample."""
+
+_cursor_decoder = msgspec.json.Decoder(dict[str, int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSeries:
+    """Which series a file becomes: the value of *dimension* is the file's name without its extension."""
+
+    metric: str
+    unit: str
+    grain: Grain = Grain.FIVE_MINUTES
+    dimension: str = "resource_id"
+    tenant: str = "default"
+
+    def key_of(self, file: str) -> str:
+        """Raises SeriesKeyError when the settings do not make a series."""
+        key = SeriesKey(
+            tenant=self.tenant,
+            metric=self.metric,
+            unit=self.unit,
+            grain=self.grain,
+            dimension=self.dimension,
+            value=Path(file).stem,
+        )
+        return str(SeriesKey.parse(str(key)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line. latest: the greatest stamp of its file up to here, seconds since 1970; orders the merge."""
+
+    latest: float
+    file: str
+    line: int
+    sample: Fact | BadRecord
+
+
+class MetricCsvConnector:
+    """path: a file, a folder (its `.csv` files, with those of its subfolders) or a glob.
+
+    speed: event seconds a second, None for all at once. The cursor names the last line taken of every file, so that
+    a file may grow, and files may be added, between two runs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        series: MetricSeries,
+        *,
+        speed: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        series.key_of("probe")  # a mistake in the settings is told now, not with the first file
+        self._name = name
+        self._path = path
+        self._series = series
+        self._speed = speed
+        self._clock = clock
+        self._sleep = sleep
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def batches(self, cursor: str | None) -> AsyncIterator[FactBatch]:
+        """Samples in the order of time. Raises CursorError, and OSError when the path does not exist."""
+        taken = self._read_cursor(cursor)
+        files, refused = self._open(taken)
+        if refused:
+            yield FactBatch(facts=(), watermark=None, cursor=_write_cursor(taken), refused=refused)
+        pace = Pace(self._speed, longest_wait=2.0, clock=self._clock, sleep=self._sleep)
+        pending: list[_Row] = []
+        last: _Row | None = None
+        # The rows hold still while we yield: each file's generator is advanced by the merge alone.
+        for row in heapq.merge(*files, key=lambda row: (row.latest, row.file, row.line)):
+            if pending and (len(pending) >= _ROWS_AT_ONCE or pace.wait_seconds(row.latest) > _TICK_SECONDS):
+                yield self._batch(pending, taken, row.latest)
+                pending = []
+            if not pending:
+                await pace.until(row.latest)
+            pending.append(row)
+            last = row
+        if last is not None:
+            end = last.latest - last.latest % self._series.grain.seconds + self._series.grain.seconds
+            yield self._batch(pending, taken, end)
+
+    def _batch(self, rows: list[_Row], taken: dict[str, int], complete_until: float) -> FactBatch:
+        for row in rows:
+            taken[row.file] = row.line
+        return FactBatch(
+            facts=tuple(row.sample for row in rows if isinstance(row.sample, Fact)),
+            bad=tuple(row.sample for row in rows if isinstance(row.sample, BadRecord)),
+            rows=len(rows),
+            watermark=format_instant(datetime.fromtimestamp(complete_until, UTC)) if complete_until > 0 else None,
+            cursor=_write_cursor(taken),
+        )
+
+    def _read_cursor(self, cursor: str | None) -> dict[str, int]:
+        if cursor is None:
+            return {}
+        try:
+            return _cursor_decoder.decode(cursor)
+        except msgspec.DecodeError:
+            raise CursorError(self._name, cursor, "a JSON object of file names and line numbers") from None
+
+    def _open(self, taken: Mapping[str, int]) -> tuple[list[Iterator[_Row]], tuple[Refused, ...]]:
+        files, refused = [], []
+        for label, path in self._discover():
+            found = _header_of(path)
+            if found is None:
+                files.append(self._rows(label, path, taken.get(label, 1)))
+            else:
+                expected = f"a CSV file with the header {','.join(_HEADER)}"
+                refused.append(Refused(origin=f"{self._name}:{label}", path=str(path), expected=expected, found=found))
+        return files, tuple(refused)
+
+    def _discover(self) -> list[tuple[str, Path]]:
+        """(name within the connector, path), in the order of names."""
+        if self._path.is_dir():
+            return sorted((path.relative_to(self._path).as_posix(), path) for path in self._path.rglob("*.csv"))
+        if _GLOB & set(self._path.name):
+            return sorted((path.name, path) for path in self._path.parent.glob(self._path.name))
+        if not self._path.exists():
+            raise FileNotFoundError(f"connector {self._name!r}: there is no file or folder {self._path}")
+        return [(self._path.name, self._path)]
+
+    def _rows(self, label: str, path: Path, after: int) -> Iterator[_Row]:
+        """The lines of a file after line *after*; those before it still say how far its time has come."""
+        series, latest = self._series.key_of(label), 0.0
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            reader = csv.reader(file)
+            next(reader)
+            for row in reader:
+                if not row:
+                    continue
+                line = reader.line_num
+                sample, at = self._sample(series, label, line, row)
+                latest = max(latest, at)
+                if line > after:
+                    yield _Row(latest, label, line, sample)
+
+    def _sample(self, series: str, label: str, line: int, row: list[str]) -> tuple[Fact | BadRecord, float]:
+        """The fact of a line with its time, or what is wrong with it (and no time)."""
+        field: str | None = None
+        try:
+            if len(row) != len(_HEADER):
+                raise cells.CellError(BadReason.MALFORMED, f"{len(_HEADER)} columns", ",".join(row))
+            field = "timestamp"
+            at = cells.instant(row[0])
+            field = "value"
+            value = float(cells.amount(row[1]))
+        except cells.CellError as error:
+            bad = BadRecord(
+                source=self._name,
+                place=f"{label}:{line}",
+                field=field,
+                reason=error.reason,
+                message=f"{field or 'line'}: {error} at {label}:{line}",
+                raw=",".join(row).encode(),
+            )
+            return bad, 0.0
+        fact = Fact(
+            series=series,
+            charge_period_start=format_instant(at),
+            value=value,
+            origin=f"{self._name}:{label}",
+            fold=Fold.GAUGE,
+            basis=Basis.ESTIMATED,
+            event_id=f"{label}:{line}",
+        )
+        return fact, at.timestamp()
+
+
+def _header_of(path: Path) -> str | None:
+    """None for a file with the right header, else what was found in its place."""
+    with path.open("rb") as file:
+        first = file.readline(4096)
+    if b"\0" in first or first.startswith(b"\x1f\x8b"):
+        return "binary data"
+    header = first.decode("utf-8-sig", errors="replace").strip()
+    if not header:
+        return "an empty file"
+    return None if tuple(name.strip().lower() for name in header.split(",")) == _HEADER else f"the header {header!r}"
+
+
+def _write_cursor(taken: Mapping[str, int]) -> str:
+    return msgspec.json.encode(dict(sorted(taken.items()))).decode()
