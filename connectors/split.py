@@ -1,0 +1,201 @@
+"""Which series a charge feeds, and in which bucket.
+
+A charge feeds one series per listed tag (its value, or `__untagged__`), one per dimension that it carries, and the
+tenant's total: one hop, so that all facts of a series meet in one partition.
+
+Metrics. Usage feeds the metric itself (`effective_cost` or `billed_cost`). What is lumpy goes beside it, into series of
+the same tags and dimensions whose metric carries a suffix, so that nothing is lost and no lump is judged as run rate:
+
+    effective_cost              Usage whose period is no wider than a bucket
+    effective_cost.coarse       Usage whose period is wider: a month's support fee, a day's storage on hourly series
+    effective_cost.purchase     .tax   .credit   .adjustment
+
+The metric and its suffixed ones add up to all rows of the bill.
+
+Buckets. A charge counts in the bucket that holds its ChargePeriodStart; that is also where a Correction goes, however
+late it came. A wide period is never spread over its buckets: the bill does not say how the money fell, and a month
+that is spread while it fills up would restate every day of the month, every day.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Literal
+
+from msgspec import Struct
+
+from connectors.cells import Memo
+from connectors.charge import TEXT_COLUMNS, Charge, ChargeCategory
+from connectors.errors import SplitRulesError
+from connectors.series import TOTAL, UNTAGGED, Grain, SeriesKey
+from connectors.tags import ALIASES, TagSelector, fold_key, shorten
+
+MAX_TAG_KEY_LENGTH = 64
+MAX_TENANT_LENGTH = 64
+
+SUFFIXES: Mapping[ChargeCategory, str] = {
+    ChargeCategory.USAGE: "",
+    ChargeCategory.PURCHASE: ".purchase",
+    ChargeCategory.TAX: ".tax",
+    ChargeCategory.CREDIT: ".credit",
+    ChargeCategory.ADJUSTMENT: ".adjustment",
+}
+COARSE_SUFFIX = ".coarse"
+
+
+class SplitRules(Struct, frozen=True, kw_only=True):
+    """What `service.settings.Split` holds, in this package's words; the composition root converts.
+
+    tags: keys as the series name them; lines are matched by folded key (tags.py). aliases: other key -> listed key.
+    dimensions, drivers: FOCUS columns in snake case. untagged: lines without a listed tag feed `__untagged__`.
+    metric: billed_cost serves where effective costs cannot be trusted (AWS's rows of the public FOCUS 1.0 sample
+        are rounded to whole dollars).
+    top_drivers: so many drivers are attached to a fact at most.
+    """
+
+    tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")
+    dimensions: tuple[str, ...] = ("service_name", "sub_account_id")
+    drivers: tuple[str, ...] = ("service_name", "resource_id")
+    total: bool = True
+    untagged: bool = True
+    grain: Grain = Grain.DAY
+    metric: Literal["billed_cost", "effective_cost"] = "effective_cost"
+    top_drivers: int = 5
+    aliases: Mapping[str, str] = ALIASES
+
+
+class Placement(Struct, frozen=True, kw_only=True, gc=False):
+    """Where a charge counts. start, end: of its bucket, in whole seconds since 1970-01-01 UTC.
+
+    complete_until: the end of the charge as far as it closes buckets; 0 when it says nothing about that.
+    """
+
+    metric: str
+    start: int
+    end: int
+    complete_until: int
+
+
+Labels = tuple[str, str, tuple[str | None, ...], tuple[str | None, ...]]
+"""What decides about a charge's series: metric, currency, the values of the listed tags and of the dimensions."""
+
+
+class Splitter:
+    """Applies one set of rules for one tenant. Pure; remembers what it has seen for speed only."""
+
+    def __init__(self, rules: SplitRules, tenant: str = "default") -> None:
+        """Raises SplitRulesError."""
+        _check(rules, tenant)
+        self.rules = rules
+        self.tenant = tenant
+        self._seconds = rules.grain.seconds
+        self._tags = TagSelector(rules.tags, rules.aliases)
+        self._dimensions = _getter(rules.dimensions)
+        self._drivers = _getter(rules.drivers)
+        self._places: Memo[tuple[datetime, datetime, ChargeCategory], Placement] = Memo(self._place)
+        self._series: Memo[Labels, tuple[str, ...]] = Memo(self._series_of)
+
+    def place(self, charge: Charge) -> Placement:
+        return self._places[charge.charge_period_start, charge.charge_period_end, charge.charge_category]
+
+    def labels(self, charge: Charge, metric: str) -> Labels:
+        return metric, charge.billing_currency, self._tags.select(charge.tags), self._dimensions(charge)
+
+    def drivers(self, charge: Charge) -> tuple[str | None, ...]:
+        """The values of the driver columns."""
+        return self._drivers(charge)
+
+    def series(self, labels: Labels) -> tuple[str, ...]:
+        """Canonical texts of the series that *labels* feed, in the order of the rules."""
+        return self._series[labels]
+
+    def keys(self, charge: Charge) -> tuple[str, ...]:
+        """The series that one charge feeds."""
+        return self.series(self.labels(charge, self.place(charge).metric))
+
+    def _place(self, period: tuple[datetime, datetime, ChargeCategory]) -> Placement:
+        at, until, category = period
+        begin, end = int(at.timestamp()), int(until.timestamp())
+        start = begin - begin % self._seconds
+        suffix = SUFFIXES[category]
+        is_fine = end - begin <= self._seconds
+        if category is ChargeCategory.USAGE and not is_fine:
+            suffix = COARSE_SUFFIX
+        return Placement(
+            metric=self.rules.metric + suffix,
+            start=start,
+            end=start + self._seconds,
+            complete_until=end if is_fine and category is ChargeCategory.USAGE else 0,
+        )
+
+    def _series_of(self, labels: Labels) -> tuple[str, ...]:
+        metric, currency, tags, dimensions = labels
+        pairs: list[tuple[str, str]] = []
+        for key, tag in zip(self.rules.tags, tags, strict=True):
+            if tag is not None:
+                pairs.append((f"tag:{key}", tag))
+            elif self.rules.untagged:
+                pairs.append((f"tag:{key}", UNTAGGED))
+        for column, name in zip(self.rules.dimensions, dimensions, strict=True):
+            if name is not None:
+                pairs.append((column, shorten(name)))
+        if self.rules.total:
+            pairs.append((TOTAL, ""))
+        return tuple(
+            str(
+                SeriesKey(
+                    tenant=self.tenant,
+                    metric=metric,
+                    unit=currency,
+                    grain=self.rules.grain,
+                    dimension=dimension,
+                    value=value,
+                )
+            )
+            for dimension, value in pairs
+        )
+
+
+class _Getter:
+    """attrgetter with a tuple as its result for any number of columns, none and one included."""
+
+    __slots__ = ("_get", "_single")
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self._get = attrgetter(*columns) if columns else None
+        self._single = len(columns) == 1
+
+    def __call__(self, charge: Charge) -> tuple[str | None, ...]:
+        if self._get is None:
+            return ()
+        found = self._get(charge)
+        return (found,) if self._single else found
+
+
+def _getter(columns: tuple[str, ...]) -> _Getter:
+    return _Getter(columns)
+
+
+def _check(rules: SplitRules, tenant: str) -> None:
+    for what, columns in (("dimensions", rules.dimensions), ("drivers", rules.drivers)):
+        for column in columns:
+            if column not in TEXT_COLUMNS:
+                raise SplitRulesError(
+                    f"split.{what}: expected one of {', '.join(sorted(TEXT_COLUMNS))}, got {column!r}"
+                )
+        if len(set(columns)) != len(columns):
+            raise SplitRulesError(f"split.{what}: each column once, got {', '.join(columns)}")
+    folded = [fold_key(key) for key in rules.tags]
+    for key, fold in zip(rules.tags, folded, strict=True):
+        if not fold or len(key) > MAX_TAG_KEY_LENGTH or "=" in key or not key.isprintable():
+            raise SplitRulesError(
+                f"split.tags: expected a key of 1 to {MAX_TAG_KEY_LENGTH} characters without '=', got {key!r}"
+            )
+        if folded.count(fold) > 1:
+            raise SplitRulesError(f"split.tags: {key!r} is listed twice (case and punctuation do not count)")
+    try:
+        SeriesKey.parse(
+            str(SeriesKey(tenant=tenant, metric=rules.metric, unit="USD", grain=rules.grain, dimension=TOTAL))
+        )
+    except ValueError as error:
+        raise SplitRulesError(f"tenant {tenant!r}: {error}") from None
