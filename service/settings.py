@@ -31,9 +31,12 @@ class Kafka(Section):
 
 
 class Store(Section):
-    """url: SQLAlchemy's; sqlite+aiosqlite:///path for one machine, postgresql+asyncpg://... beyond it."""
+    """url: SQLAlchemy's; sqlite+aiosqlite:///path for one machine, postgresql+asyncpg://... beyond it.
 
-    url: str = "sqlite+aiosqlite:///spendwatch.db"
+    A url with a password in it is better kept in a file: url_file."""
+
+    url: str = Field(default="sqlite+aiosqlite:///spendwatch.db", repr=False)
+    url_file: Path | None = None
 
 
 class Redis(Section):
@@ -214,9 +217,12 @@ Connector = Annotated[FileConnector | MetricsFileConnector | SyntheticConnector,
 
 
 class Settings(Section):
-    """The whole configuration."""
+    """The whole configuration.
+
+    metrics_host: where worker, deliver and connect answer health and metrics; 0.0.0.0 inside a container."""
 
     tenant: str = "default"
+    metrics_host: str = "127.0.0.1"
     kafka: Kafka = Kafka()
     store: Store = Store()
     redis: Redis = Redis()
