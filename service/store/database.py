@@ -21,6 +21,7 @@ from service.store.tables import counters
 
 BUSY_TIMEOUT_SECONDS = 30
 EVENT_SEQ = "event_seq"
+STORE_ID = "store_id"
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 _BEGIN = "spendwatch_begin"
 

@@ -11,11 +11,11 @@ from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
 from service.core.lifecycle import acknowledged, detected, resolved
 from service.core.notices import Routes
 from service.store import queries
-from service.store.database import Database, last_seq, lock_schema
+from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.outbox import SqlOutbox, event_of
 from service.store.recording import Recording, decode_record
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
-from service.store.tables import alerts, events
+from service.store.tables import alerts, counters, events
 
 
 class SqlStore(SqlOutbox):
@@ -105,6 +105,12 @@ class SqlStore(SqlOutbox):
     async def last_seq(self) -> int:
         async with self._database.reading() as connection:
             return await last_seq(connection)
+
+    async def identity(self) -> int:
+        """Drawn when the tables were made: numbers of events mean nothing in another store."""
+        async with self._database.reading() as connection:
+            query = select(counters.c.value).where(counters.c.name == STORE_ID)
+            return int((await connection.execute(query)).scalar_one())
 
     async def _by_hand(
         self,

@@ -51,8 +51,9 @@ metadata = MetaData(
     }
 )
 
-# `event_seq` holds the number of the last event. Whoever changes alerts locks this row first and keeps it until the
-# commit: events become visible in the order of their numbers, and two recorders cannot deadlock.
+# `store_id` tells this store from others. `event_seq` holds the number of the last event: whoever changes alerts locks
+# this row first and keeps it until the commit, so that events become visible in the order of their numbers, and two
+# recorders cannot deadlock.
 counters = Table(
     "counters",
     metadata,

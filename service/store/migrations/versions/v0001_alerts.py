@@ -3,6 +3,8 @@
 Written out instead of taken from tables.py: a migration says what was, not what is.
 """
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,7 +25,14 @@ def upgrade() -> None:
         sa.Column("value", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_counters"),
     )
-    op.bulk_insert(counters, [{"name": "event_seq", "value": 0}])
+    op.bulk_insert(
+        counters,
+        [
+            {"name": "event_seq", "value": 0},
+            # Tells this store from another one that a cache may still know.
+            {"name": "store_id", "value": secrets.randbits(60)},
+        ],
+    )
 
     op.create_table(
         "alerts",
