@@ -34,7 +34,7 @@ _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
-_FEW = 8.0
+_FEW = 5.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
 _IDLE_RARE = 0.08
 _IDLE_USUAL = 0.8

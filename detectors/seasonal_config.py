@@ -13,7 +13,7 @@ _MOST_KEPT = 168
 """So many first buckets are kept as they are, to begin from all of them at once; a week of hours."""
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter(name="sigma", default=4.0, minimum=0.5, maximum=50.0, meaning=SIGMA_MEANING),
+    Parameter(name="sigma", default=3.5, minimum=0.5, maximum=50.0, meaning=SIGMA_MEANING),
     Parameter(
         name="min_learned",
         default=14,
@@ -50,8 +50,8 @@ class Rates:
     idle_gain: float
 
 
-_DAILY = Rates(level_drift=0.02, trend_gain=0.05, trend_damping=0.98, noise_gain=1 / 60, idle_gain=1 / 60)
-_HOURLY = Rates(level_drift=0.005, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 500, idle_gain=1 / 500)
+_DAILY = Rates(level_drift=0.05, trend_gain=0.02, trend_damping=0.98, noise_gain=1 / 40, idle_gain=1 / 60)
+_HOURLY = Rates(level_drift=0.01, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 300, idle_gain=1 / 300)
 _FINER = Rates(level_drift=0.005, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 1000, idle_gain=1 / 1000)
 
 
@@ -81,7 +81,7 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
     kept = min(min_learned, _MOST_KEPT)
     return SeasonalConfig(
         grain_seconds=grain_seconds,
-        sigma=float(checked.get("sigma", 4.0)),
+        sigma=float(checked.get("sigma", 3.5)),
         min_learned=min_learned,
         kept=kept,
         relative_floor=float(checked.get("relative_floor", RELATIVE_FLOOR.default)),

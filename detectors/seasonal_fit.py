@@ -119,17 +119,16 @@ def _backfit(
     for of in slots:
         for slot in of:
             counts[slot] += 1.0
-    parts = list(range(max(map(len, slots))))
-    # Rhythm slots seen hardly more than once would explain every deviation and leave no noise: these wait.
-    seen_once = layout.rhythm_place is not None and 2 * sum(
-        counts[slot] > 0 for slot in range(layout.rhythm_start, layout.rhythm_start + layout.rhythm_size)
-    ) > len(places)
-    if seen_once and layout.rhythm_place is not None:
-        parts.remove(layout.rhythm_place)
+    # Rhythm slots seen hardly more than once would explain every deviation and leave no noise. They wait, and so do
+    # the turns of the month, which would take for themselves what belongs to a weekday.
+    parts = range(max(map(len, slots)))
+    rhythm = len(parts) if layout.rhythm_place is None else layout.rhythm_place
+    seen_once = 2 * sum(map(bool, counts[layout.rhythm_start :][: layout.rhythm_size])) > len(places)
+    early, late = (parts[:rhythm], parts[rhythm:]) if seen_once else (parts, parts[:0])
     level = median(places)
     variance = max(_variance([place - level for place in places], 1), floor)
     for _ in range(_PASSES):
-        for part in parts:
+        for part in early:
             _fit_part(part, places, slots, layout, level, variance, effects)
         without = [place - sum(effects[slot] for slot in of) for place, of in zip(places, slots, strict=True)]
         level = _huber_mean(without, level, variance)
@@ -146,8 +145,8 @@ def _backfit(
             )
             freedom = 1.0 + min(taken, 0.5 * len(places))
             variance = max(_variance([place - level for place in without], freedom), floor)
-    if seen_once and layout.rhythm_place is not None:
-        _fit_part(layout.rhythm_place, places, slots, layout, level, variance, effects)
+    for part in (*late, *late):  # twice, since the first time all that is far off counts little
+        _fit_part(part, places, slots, layout, level, variance, effects)
     return level, variance, effects, counts
 
 
