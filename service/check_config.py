@@ -1,0 +1,62 @@
+"""What `spendwatch check-config` says: what a configuration means, or everything that is wrong with it."""
+
+from pathlib import Path
+
+from detectors import registry
+from service.config import load
+from service.core.policies import PolicyBook
+from service.settings import Connector, Match, Settings
+
+
+def report(path: Path | None) -> str:
+    """One paragraph a section, in the order of the data. Raises ConfigError with every mistake."""
+    settings = load(path)
+    PolicyBook(settings.policies)
+    return "\n".join([f"{path or 'defaults'}: no mistakes", "", *_lines(settings)])
+
+
+def _lines(settings: Settings) -> list[str]:
+    split = settings.split
+    lines = [
+        f"tenant      {settings.tenant}",
+        f"kafka       {settings.kafka.bootstrap_servers or 'embedded (spendwatch up)'},"
+        f" topics {settings.kafka.topic_prefix}.*, {settings.kafka.partitions} partitions",
+        f"store       {settings.store.url.split('@')[-1]}",
+        f"redis       {'configured' if settings.redis.url else 'embedded (spendwatch up), none elsewhere'}",
+        f"api         http://{settings.api.host}:{settings.api.port}, {'a' if settings.api.token else 'no'} token",
+        f"split       by {', '.join((*(f'tag {tag}' for tag in split.tags), *split.dimensions))}"
+        f"{', total' if split.total else ''}; {split.metric} per {split.grain.value}",
+        "connectors  " + (", ".join(map(_connector, settings.connectors)) or "none: facts come over HTTP or Kafka"),
+    ]
+    for number, policy in enumerate(settings.policies):
+        name = "policies" if number == 0 else ""
+        money = f"floor {policy.floor:g}, {'rises and falls' if policy.drops else 'rises'}"
+        lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {policy.detector}, {money}")
+    receivers = ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers)
+    lines.append(f"receivers   {receivers or 'none: alerts are shown, nobody is told'}")
+    for number, route in enumerate(settings.routes):
+        wanted = ", ".join(f"{label}={value}" for label, value in route.match.items()) or "every alert"
+        lines.append(f"{'routes' if number == 0 else '':<12}{number + 1}. {wanted} -> {route.receiver}")
+    if settings.receivers and not settings.routes:
+        lines.append("routes      none: every receiver hears of every alert")
+    return lines
+
+
+def _connector(connector: Connector) -> str:
+    return f"{connector.name} ({connector.type})"
+
+
+def _match(match: Match) -> str:
+    wanted = [f"{name}={value}" for name, value in match.model_dump(mode="json").items() if value is not None]
+    return ", ".join(wanted) or "every other series"
+
+
+def describe_detectors() -> str:
+    """Every detector with its parameters, defaults and meaning."""
+    return "\n\n".join(_describe(name) for name in registry.names())
+
+
+def _describe(name: str) -> str:
+    description = registry.describe(name)
+    parameters = [f"  {one.name} = {one.default}  {one.meaning}" for one in description.parameters]
+    return "\n".join([f"{name}: {description.summary}", *parameters])

@@ -1,0 +1,178 @@
+"""The command line. Every command is thin: it reads the configuration and hands over to the part that does the work.
+
+Imports stand inside the commands, so that `--help` and the small roles start quickly.
+"""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.errors import SpendwatchError
+
+app = typer.Typer(
+    name="spendwatch",
+    help="Streaming anomaly detection for what cloud and AI workloads cost.",
+    epilog="Start with [bold]spendwatch demo[/bold]. Then write a spendwatch.yaml, try it with"
+    " [bold]spendwatch check-config[/bold], and run it with [bold]spendwatch up[/bold].",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_RUN = "Run"
+_LOOK = "Look"
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", envvar="SPENDWATCH_CONFIG", help="The YAML file; without it the defaults hold."),
+]
+
+
+def main() -> None:
+    """The entry point: turns our errors into one message and their exit code."""
+    try:
+        app()
+    except SpendwatchError as error:
+        typer.echo(f"spendwatch: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _run(work: Coroutine[object, object, int]) -> None:
+    try:
+        code = asyncio.run(work)
+    except KeyboardInterrupt:
+        code = 130
+    raise typer.Exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"spendwatch {version('spendwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    supervised: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    del version
+    if supervised:
+        from service.processes import end_with_parent
+
+        end_with_parent()
+
+
+@app.command(rich_help_panel=_RUN)
+def demo(
+    *,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the dashboard up afterwards, until Ctrl-C.")] = False,
+) -> None:
+    """See it work: real and synthetic spend, accelerated, on embedded parts. Ends by itself in about a minute."""
+    from service.demo.run import run_demo
+
+    _run(run_demo(stay=stay))
+
+
+@app.command(rich_help_panel=_RUN)
+def up(config: ConfigOption = None) -> None:
+    """Everything on this machine: all roles, and an embedded broker and cache for what is not configured."""
+    from service.config import load
+    from service.up import run_up
+
+    _run(run_up(load(config), config))
+
+
+@app.command(rich_help_panel=_RUN)
+def worker(config: ConfigOption = None) -> None:
+    """Detect: read facts from Kafka, judge them, record alerts. Run as many as there are partitions."""
+    from service.app import run_worker
+    from service.config import load
+
+    _run(run_worker(load(config)))
+
+
+@app.command(rich_help_panel=_RUN)
+def api(config: ConfigOption = None) -> None:
+    """Serve the HTTP API, the live stream, the dashboard and the ingest endpoint."""
+    from service.app import run_api
+    from service.config import load
+
+    _run(run_api(load(config)))
+
+
+@app.command(rich_help_panel=_RUN)
+def deliver(config: ConfigOption = None) -> None:
+    """Send what is due in the outbox to the receivers."""
+    from service.app import run_deliver
+    from service.config import load
+
+    _run(run_deliver(load(config)))
+
+
+@app.command(rich_help_panel=_RUN)
+def connect(
+    names: Annotated[list[str] | None, typer.Argument(help="Connectors to run; without names all of them.")] = None,
+    *,
+    config: ConfigOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Read what is there, print a summary, and end.")] = False,
+) -> None:
+    """Read bills and meters and publish facts. With --once it ends with 2 if a file is not what it claims to be."""
+    from service.app import run_connect
+    from service.config import load
+
+    _run(run_connect(load(config), names or [], once=once))
+
+
+@app.command(rich_help_panel=_LOOK)
+def tail(
+    *,
+    url: Annotated[str, typer.Option(help="Where the API answers.")] = "http://127.0.0.1:8321",
+    token: Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")] = None,
+    after: Annotated[int | None, typer.Option(help="Begin after this event; 0 shows everything kept.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
+) -> None:
+    """Watch alerts as they happen."""
+    from service.tail import tail as watch
+
+    async def work() -> int:
+        await watch(url, token=token, after=after, as_json=as_json)
+        return 0
+
+    _run(work())
+
+
+@app.command("check-config", rich_help_panel=_LOOK)
+def check_config(
+    config: ConfigOption = None,
+    *,
+    detectors: Annotated[bool, typer.Option("--detectors", help="List detectors and their parameters.")] = False,
+) -> None:
+    """Say what a configuration means, or everything that is wrong with it and where. Ends with 2 if it has mistakes."""
+    from service.check_config import describe_detectors, report
+
+    typer.echo(describe_detectors() if detectors else report(config))
+
+
+@app.command(rich_help_panel=_LOOK)
+def schema(
+    name: Annotated[str, typer.Argument(help="fact, watermark, alert, asyncapi or config.")] = "fact",
+) -> None:
+    """Print the JSON Schema of a message, of the configuration file, or the AsyncAPI document of the topics."""
+    from service.schemas import print_schema
+
+    typer.echo(print_schema(name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Alerts as a terminal shows them: what, who, actual against expected, money at stake, drivers, what to do next."""
+
+import unicodedata
+from datetime import datetime
+
+from rich.console import Group
+from rich.text import Text
+
+from service.core.alerts import Alert, AlertEvent, AlertKind, DriverChange, EventType, Severity
+
+_COLOURS = {
+    Severity.CRITICAL: "bold white on red",
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "bold yellow",
+    Severity.LOW: "bold cyan",
+}
+_SHOWN_DRIVERS = 3
+_NOT_WHO = ("metric", "grain")
+
+
+def clean(text: str) -> str:
+    """Tag values are anybody's text: nothing in them may move the cursor or change colours."""
+    return "".join("?" if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs") else char for char in text)
+
+
+def amount(value: float, unit: str, *, signed: bool = False) -> str:
+    """`1,234.56 USD`; usage units keep four significant digits below one."""
+    sign = "+" if signed and value >= 0 else ""
+    digits = 2 if value == 0 or abs(value) >= 0.01 else 6
+    return f"{sign}{value:,.{digits}f} {clean(unit)}"
+
+
+def moment(at: datetime, grain: str) -> str:
+    return f"{at:%Y-%m-%d}" if grain == "1d" else f"{at:%Y-%m-%d %H:%M}Z"
+
+
+def who(alert: Alert) -> str:
+    """`team=search`, or `total` where the whole tenant is meant."""
+    labels = [f"{name}={value}" if value else name for name, value in alert.labels.items() if name not in _NOT_WHO]
+    return clean(", ".join(labels))
+
+
+def headline(event: AlertEvent) -> Text:
+    alert = event.record.alert
+    rise = alert.kind is not AlertKind.DROP
+    text = Text()
+    if event.type in (EventType.RESOLVED, EventType.WITHDRAWN):
+        text.append(f" {event.type.value} ", style="green" if event.type is EventType.RESOLVED else "dim")
+        text.append(f"{who(alert)} ", style="bold")
+        text.append(f"{clean(alert.metric)} since {moment(alert.starts_at, alert.grain)}", style="dim")
+        return text
+    text.append(f" {'▲' if rise else '▼'} {alert.severity.value} ", style=_COLOURS[alert.severity])
+    text.append(f" {who(alert)} ", style="bold")
+    text.append(f"{clean(alert.metric)} ", style="dim")
+    text.append(moment(alert.starts_at, alert.grain))
+    if event.type is not EventType.OPENED:
+        text.append(f"  {event.type.value}", style="dim")
+    return text
+
+
+def render(event: AlertEvent) -> Group:
+    """The whole alert; a line only for what ended."""
+    alert = event.record.alert
+    lines = [headline(event)]
+    if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED):
+        lines.append(_numbers(alert))
+        if alert.drivers:
+            lines.append(_labelled("drivers", _drivers(alert)))
+        if alert.action:
+            lines.append(_labelled("next", clean(alert.action)))
+    return Group(*lines)
+
+
+def _numbers(alert: Alert) -> Text:
+    text = Text("   ")
+    text.append(amount(alert.actual, alert.unit), style="bold")
+    text.append(
+        f" against {amount(alert.expected, alert.unit)} expected ({alert.lower:,.2f} to {alert.upper:,.2f}), at stake "
+    )
+    text.append(amount(alert.impact, alert.unit, signed=True), style="bold")
+    return text
+
+
+def _labelled(name: str, value: str) -> Text:
+    text = Text("   ")
+    text.append(f"{name:<8}", style="dim")
+    text.append(value)
+    return text
+
+
+def _drivers(alert: Alert) -> str:
+    largest = sorted(alert.drivers, key=lambda driver: -abs(driver.change))[:_SHOWN_DRIVERS]
+    return ", ".join(f"{driver_name(driver)} {driver.change:+,.2f}" for driver in largest)
+
+
+def driver_name(driver: DriverChange) -> str:
+    return "other" if "other" in driver.labels else clean(" ".join(driver.labels.values()))

@@ -1,0 +1,52 @@
+"""Which of the planted incidents have been found, and which of those were delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.synthetic import Incident
+from service.core.alerts import AlertEvent, AlertKind, EventType
+
+
+@dataclass(slots=True)
+class Scorecard:
+    """Fed with the events of the live stream and with the alert ids that the desk has verified."""
+
+    incidents: Sequence[Incident]
+    _found: dict[int, str] = field(default_factory=dict)
+    _delivered: set[str] = field(default_factory=set)
+
+    def saw(self, event: AlertEvent) -> Incident | None:
+        """Returns the incident that this event is the first to tell of."""
+        alert = event.record.alert
+        if event.type is EventType.WITHDRAWN:
+            return None
+        for number, incident in enumerate(self.incidents):
+            same_time = alert.starts_at < incident.end and incident.start <= (alert.ends_at or alert.judged_at)
+            same_way = (alert.kind is AlertKind.DROP) == incident.is_drop
+            if number not in self._found and same_time and same_way and alert.series in incident.series:
+                self._found[number] = alert.id
+                return incident
+        return None
+
+    def was_delivered(self, alert_id: str) -> None:
+        self._delivered.add(alert_id)
+
+    @property
+    def found(self) -> int:
+        return len(self._found)
+
+    @property
+    def delivered(self) -> int:
+        return sum(alert_id in self._delivered for alert_id in self._found.values())
+
+    @property
+    def is_complete(self) -> bool:
+        return self.delivered == len(self.incidents)
+
+    def missing(self) -> list[tuple[Incident, str]]:
+        """What is not there yet, and how far it came."""
+        return [
+            (incident, "found, not delivered" if number in self._found else "not found")
+            for number, incident in enumerate(self.incidents)
+            if self._found.get(number) not in self._delivered
+        ]

@@ -1,0 +1,70 @@
+"""The live stream in a terminal: reads the API's server-sent events and goes on where it was after a break."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import msgspec
+from rich.console import Console
+
+from service.console import render
+from service.core.alerts import AlertEvent
+from service.errors import UnavailableError
+
+_STREAM = "/api/v1/alerts/stream"
+_RETRY_SECONDS = 1.0
+
+
+async def follow(
+    base_url: str, *, token: str | None = None, after: int | None = None, retry: bool = True
+) -> AsyncIterator[AlertEvent]:
+    """Events as they happen, each once and in order, across breaks of the connection.
+
+    after: the number of the last event already seen; None begins with what comes next.
+    Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
+    """
+    headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    timeout = httpx.Timeout(10.0, read=60.0)
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout) as client:
+        while True:
+            resume = {} if after is None else {"Last-Event-ID": str(after)}
+            try:
+                async with client.stream("GET", _STREAM, headers=resume) as response:
+                    if 400 <= response.status_code < 500:
+                        raise UnavailableError(f"{base_url} answered {response.status_code} to the live stream")
+                    response.raise_for_status()
+                    async for event in _events(response.aiter_lines()):
+                        after = event.seq
+                        yield event
+            except httpx.HTTPError as error:
+                if not retry:
+                    raise UnavailableError(f"{base_url} does not answer: {type(error).__name__}") from None
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AlertEvent]:
+    """The data of each message; comments and fields we do not need are passed over.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    """
+    data: list[str] = []
+    has_id = False
+    async for line in lines:
+        if line.startswith("data:"):
+            data.append(line[5:].removeprefix(" "))
+        elif line.startswith("id:"):
+            has_id = True
+        elif not line:
+            if data and has_id:
+                yield msgspec.json.decode("\n".join(data), type=AlertEvent)
+            data, has_id = [], False
+
+
+async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool) -> None:
+    """Print until interrupted."""
+    console = Console()
+    async for event in follow(base_url, token=token, after=after):
+        if as_json:
+            console.print(msgspec.json.encode(event).decode(), markup=False, highlight=False, soft_wrap=True)
+        else:
+            console.print(render(event))

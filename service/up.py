@@ -1,0 +1,157 @@
+"""Everything on one machine: embedded parts for what is not configured, and each role as a process of its own."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import structlog
+
+from service.embedded import EmbeddedBroker, EmbeddedValkey
+from service.errors import UnavailableError
+from service.logs import configure
+from service.processes import Child
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+_READY_SECONDS = 60.0
+_STOP_ORDER = ("connect", "worker", "deliver", "api")
+"""Sources first, so that what they sent is still worked off; the API last, so that people can watch."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stack:
+    """All roles and embedded parts of one machine.
+
+    environ: added to the environment of every role. logs: folder for their output; None lets it through to ours.
+    """
+
+    settings: Settings
+    config: Path | None
+    environ: Mapping[str, str] = field(default_factory=dict)
+    logs: Path | None = None
+    ended: dict[str, int] = field(default_factory=dict)
+    """Roles that ended for good, with their exit code."""
+    probes: dict[str, str] = field(default_factory=dict)
+    """Role -> address of its liveness, readiness and metrics pages."""
+    _children: dict[str, Child] = field(default_factory=dict)
+    _exits: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def api_url(self) -> str:
+        return self.probes["api"]
+
+    async def start(self) -> None:
+        """Start everything; returns when all roles are ready. Raises UnavailableError if one is not in time."""
+        try:
+            environ = dict(self.environ) | await self._start_embedded()
+            for role in self._roles():
+                environ |= self._choose_port(role)
+            for role in self._roles():
+                await self._start_role(role, environ)
+            await self._wait_until_ready()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        grace = self.settings.worker.shutdown_seconds + 2
+        for role in _STOP_ORDER:
+            if role in self._children:
+                await self._children.pop(role).stop(grace)
+        await self._exits.aclose()
+
+    def _roles(self) -> tuple[str, ...]:
+        return ("worker", "api", "deliver") + (("connect",) if self.settings.connectors else ())
+
+    async def _start_embedded(self) -> dict[str, str]:
+        environ = {}
+        if self.settings.kafka.bootstrap_servers is None:
+            folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-")))
+            broker = await self._exits.enter_async_context(EmbeddedBroker())
+            environ["SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+            # The embedded broker forgets everything when it ends, so the connectors must too: what they have
+            # confirmed to a broker that is gone has to be sent again. Alert ids make that harmless.
+            environ["SPENDWATCH_CONNECT__CHECKPOINT_PATH"] = str(folder / "connectors.db")
+            log.info("embedded broker started", address=broker.bootstrap_servers)
+        if self.settings.redis.url is None:
+            valkey = await self._exits.enter_async_context(EmbeddedValkey())
+            environ["SPENDWATCH_REDIS__URL"] = valkey.url
+            log.info("embedded cache started", address=valkey.url)
+        return environ
+
+    def _choose_port(self, role: str) -> dict[str, str]:
+        """Port 0 means any free one; we choose it here, because we have to know where to look."""
+        section = getattr(self.settings, role)
+        name = "port" if role == "api" else "metrics_port"
+        host = section.host if role == "api" else "127.0.0.1"
+        chosen = getattr(section, name) or _free_port(host)
+        self.probes[role] = f"http://{host}:{chosen}"
+        return {f"SPENDWATCH_{role.upper()}__{name.upper()}": str(chosen)}
+
+    async def _start_role(self, role: str, environ: Mapping[str, str]) -> None:
+        arguments = [role] + (["--config", str(self.config)] if self.config else [])
+        output = self.logs / f"{role}.log" if self.logs else None
+        child = Child(name=role, arguments=arguments, environ=environ, output=output, on_exit=self._on_exit)
+        self._children[role] = child
+        await child.start()
+
+    def _on_exit(self, role: str, code: int) -> None:
+        self.ended[role] = code
+        log.info("role ended", role=role, exit_code=code)
+
+    async def _wait_until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(_READY_SECONDS), httpx.AsyncClient(timeout=2.0) as client:
+                await asyncio.gather(*(self._wait_for(client, role) for role in self.probes))
+        except TimeoutError:
+            raise UnavailableError(f"not ready after {_READY_SECONDS:.0f} s: {', '.join(self.probes)}") from None
+
+    async def _wait_for(self, client: httpx.AsyncClient, role: str) -> None:
+        while True:
+            if role in self.ended:
+                if self.ended[role] == 0:
+                    return
+                raise UnavailableError(f"{role} ended with exit code {self.ended[role]} while it started")
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(f"{self.probes[role]}/readyz")).status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(0.1)
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+async def run_up(settings: Settings, config: Path | None) -> int:
+    """Run until SIGINT or SIGTERM. Returns the exit code."""
+    configure("up")
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    stack = Stack(settings=settings, config=config)
+    starting = asyncio.create_task(stack.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return 0
+    failure = starting.exception()
+    if failure is not None:
+        stopping.cancel()
+        raise failure
+    log.info("ready", dashboard=stack.api_url, **{role: url for role, url in stack.probes.items() if role != "api"})
+    await stopping
+    log.info("stopping")
+    await stack.stop()
+    return 0

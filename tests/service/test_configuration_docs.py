@@ -1,0 +1,22 @@
+"""docs/configuration.md mentions every setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from service import settings
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+SECTIONS = [
+    section
+    for section in vars(settings).values()
+    if isinstance(section, type) and issubclass(section, settings.Section) and section is not settings.Section
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_setting_is_documented(section: type[BaseModel]) -> None:
+    words = set(re.findall(r"[a-z_]+", DOCUMENT.read_text()))
+    assert set(section.model_fields) <= words
