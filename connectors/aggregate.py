@@ -30,29 +30,26 @@ class Overflow(Struct, frozen=True, kw_only=True):
     value: Decimal
 
 
-class _Part:
-    """What one group of equal charges adds up to. unit: None once two units met, which cannot be added."""
+class _Part(Struct, gc=False):
+    """What one group of rows adds up to. unit: None once two units met, which cannot be added.
 
-    __slots__ = ("cost", "quantity", "unit")
+    gc=False: there may be a million of them, and they hold nothing that could lead back to them.
+    """
 
-    def __init__(self) -> None:
-        self.cost = _ZERO
-        self.quantity: Decimal | None = None
-        self.unit: str | None = None
+    cost: Decimal
+    quantity: Decimal | None
+    unit: str | None
 
-    def add(self, cost: Decimal, quantity: Decimal | None, unit: str | None) -> None:
-        self.cost = EXACT.add(self.cost, cost)
-        if quantity is None:
-            return
-        if self.quantity is None:
-            self.quantity, self.unit = quantity, unit
-        elif self.unit == unit:
-            self.quantity = EXACT.add(self.quantity, quantity)
-        else:
-            self.unit = None
+    def plus(self, other: "_Part") -> "_Part":
+        cost = EXACT.add(self.cost, other.cost)
+        if self.quantity is None or other.quantity is None:
+            known = other if self.quantity is None else self
+            return _Part(cost, known.quantity, known.unit)
+        return _Part(cost, EXACT.add(self.quantity, other.quantity), self.unit if self.unit == other.unit else None)
 
 
 _DriverValues = tuple[str | None, ...]
+_GroupKey = tuple[Labels, _DriverValues, str | None]
 
 
 class Aggregate:
@@ -65,7 +62,7 @@ class Aggregate:
     def __init__(self, splitter: Splitter) -> None:
         self._splitter = splitter
         self._is_billed = splitter.rules.metric == "billed_cost"
-        self._groups: dict[int, dict[tuple[Labels, _DriverValues, str | None], _Part]] = defaultdict(dict)
+        self._groups: dict[int, dict[_GroupKey, _Part]] = defaultdict(dict)
         self._complete_until = 0
 
     def add(self, charge: Charge) -> None:
@@ -77,12 +74,16 @@ class Aggregate:
         quantity, unit = charge.consumed_quantity, charge.consumed_unit
         if quantity is None:
             quantity, unit = charge.pricing_quantity, charge.pricing_unit
-        group = self._groups[place.start]
+        cost = charge.billed_cost if self._is_billed else charge.effective_cost
+        groups = self._groups[place.start]
         key = (splitter.labels(charge, place.metric), splitter.drivers(charge), unit)
-        part = group.get(key)
+        part = groups.get(key)
         if part is None:
-            part = group[key] = _Part()
-        part.add(charge.billed_cost if self._is_billed else charge.effective_cost, quantity, unit)
+            groups[key] = _Part(cost, quantity, unit)
+            return
+        part.cost = EXACT.add(part.cost, cost)
+        if quantity is not None:
+            part.quantity = quantity if part.quantity is None else EXACT.add(part.quantity, quantity)
 
     @property
     def complete_until(self) -> str | None:
@@ -99,9 +100,12 @@ class Aggregate:
         """One fact per series and bucket, ordered by bucket and series. Bucket by bucket, to bound memory."""
         for start in sorted(self._groups):
             at = _instant(start)
-            totals, drivers = self._bucket(start)
-            for series in sorted(totals):
-                total = totals[series]
+            by_series = self._bucket(start)
+            for series in sorted(by_series):
+                parts = by_series[series]
+                total = _ZERO
+                for part in parts.values():
+                    total = EXACT.add(total, part.cost)
                 if abs(total) > MAX_AMOUNT:
                     yield Overflow(series=series, charge_period_start=at, value=total)
                     continue
@@ -112,33 +116,32 @@ class Aggregate:
                     origin=origin,
                     revision=revision,
                     basis=basis,
-                    drivers=self._top(drivers[series]),
+                    drivers=self._top(parts),
                 )
 
-    def _bucket(self, start: int) -> tuple[dict[str, Decimal], dict[str, dict[_DriverValues, _Part]]]:
-        totals: dict[str, Decimal] = {}
-        drivers: dict[str, dict[_DriverValues, _Part]] = defaultdict(dict)
-        names_drivers = self._splitter.rules.top_drivers > 0
-        for (labels, values, unit), part in self._groups[start].items():
-            for series in self._splitter.series(labels):
-                totals[series] = EXACT.add(totals.get(series, _ZERO), part.cost)
-                if names_drivers:
-                    sums = drivers[series]
-                    driver = sums.get(values)
-                    if driver is None:
-                        driver = sums[values] = _Part()
-                    driver.add(part.cost, part.quantity, unit)
-        return totals, drivers
+    def _bucket(self, start: int) -> dict[str, dict[_DriverValues, _Part]]:
+        """The parts of each series by driver. Groups that meet no other are shared between series, not copied."""
+        by_series: dict[str, dict[_DriverValues, _Part]] = defaultdict(dict)
+        fed_by: dict[Labels, list[dict[_DriverValues, _Part]]] = {}
+        for (labels, values, _), part in self._groups[start].items():
+            fed = fed_by.get(labels)
+            if fed is None:
+                fed = fed_by[labels] = [by_series[series] for series in self._splitter.series(labels)]
+            for parts in fed:
+                met = parts.get(values)
+                parts[values] = part if met is None else met.plus(part)
+        return by_series
 
-    def _top(self, sums: dict[_DriverValues, _Part]) -> tuple[Driver, ...]:
+    def _top(self, parts: dict[_DriverValues, _Part]) -> tuple[Driver, ...]:
         """The largest by |cost|, equal ones by name. What has no name or costs nothing stays out."""
-        named = ((values, part) for values, part in sums.items() if part.cost and any(values))
-        largest = heapq.nsmallest(
-            self._splitter.rules.top_drivers,
-            named,
-            key=lambda item: (-abs(item[1].cost), [value or "" for value in item[0]]),
-        )
-        return tuple(self._driver(values, part) for values, part in largest)
+        most = self._splitter.rules.top_drivers
+        named = [(abs(float(part.cost)), values, part) for values, part in parts.items() if part.cost and any(values)]
+        if len(named) > most > 0:
+            # Floats choose quickly and, as rounding keeps order, leave out nothing that belongs; decimals then decide.
+            least = heapq.nlargest(most, [size for size, _, _ in named])[-1]
+            named = [item for item in named if item[0] >= least]
+        named.sort(key=lambda item: (-abs(item[2].cost), [value or "" for value in item[1]]))
+        return tuple(self._driver(values, part) for _, values, part in named[:most])
 
     def _driver(self, values: _DriverValues, part: _Part) -> Driver:
         columns = self._splitter.rules.drivers

@@ -6,7 +6,6 @@ what was expected; the reader adds which column it was.
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TypeVar
@@ -132,20 +131,28 @@ def quantity(cell: object) -> Decimal | None:
 def _decimal(cell: object) -> Decimal | None:
     if isinstance(cell, str):
         # Decimal also takes 1_000 and the digits of every script; no bill writes those on purpose.
+        try:
+            value = Decimal(cell)
+        except InvalidOperation:
+            return _dressed(cell)
         if "_" not in cell and cell.isascii():
-            with suppress(InvalidOperation):
-                return Decimal(cell)
-        found = text(cell)
-        if found is None:
-            return None
-        bare = found.replace("$", "", 1).strip()
-        if _GROUPED.fullmatch(bare):
-            return Decimal(bare.replace(",", ""))
+            return value
     elif cell is None or isinstance(cell, Decimal):
         return cell
     elif isinstance(cell, int | float) and not isinstance(cell, bool):
         return Decimal(repr(cell))
     raise CellError(BadReason.NOT_A_NUMBER, "a decimal number", cell)
+
+
+def _dressed(cell: str) -> Decimal | None:
+    """A number with a currency sign and thousands, or null in its words."""
+    found = text(cell)
+    if found is None:
+        return None
+    bare = found.replace("$", "", 1).strip()
+    if not _GROUPED.fullmatch(bare):
+        raise CellError(BadReason.NOT_A_NUMBER, "a decimal number", cell)
+    return Decimal(bare.replace(",", ""))
 
 
 def instant(cell: object) -> datetime:

@@ -148,6 +148,8 @@ class CurReader:
         self._tag_keys = tuple(_tag_key(column) for _, column in tag_columns)
         self._wanted = [index.get(fold_column(column)) for column in _COLUMNS] + [number for number, _ in tag_columns]
         self._text = Memo(text)
+        self._amount = Memo(amount)
+        self._quantity = Memo(quantity)
         self._currency = Memo(currency)
         self._instant = Memo(instant)
         self._period = Memo(optional_instant)
@@ -176,9 +178,9 @@ class CurReader:
             field = _COLUMNS[_CURRENCY]
             billing_currency = self._currency[cells[_CURRENCY]]
             field = _COLUMNS[_UNBLENDED]
-            unblended = amount(cells[_UNBLENDED])
+            unblended = self._amount[cells[_UNBLENDED]]
             field = _COLUMNS[_USAGE_AMOUNT]
-            usage = quantity(cells[_USAGE_AMOUNT])
+            usage = self._quantity[cells[_USAGE_AMOUNT]]
             field = _COLUMNS[_PERIOD]
             period = self._period[cells[_PERIOD]]
             field = "product"

@@ -96,6 +96,8 @@ class FocusReader:
         self._table = table
         self._wanted = [index.get(fold_column(column)) for column in REQUIRED + OPTIONAL]
         self._text = Memo(text)
+        self._amount = Memo(amount)
+        self._quantity = Memo(quantity)
         self._currency = Memo(currency)
         self._instant = Memo(instant)
         self._period = Memo(optional_instant)
@@ -111,9 +113,9 @@ class FocusReader:
         # Written out and not driven by a table: this runs a million times for a large bill.
         try:
             field = "BilledCost"
-            billed_cost = amount(cells[0])
+            billed_cost = self._amount[cells[0]]
             field = "EffectiveCost"
-            effective_cost = amount(cells[1])
+            effective_cost = self._amount[cells[1]]
             field = "BillingCurrency"
             billing_currency = self._currency[cells[2]]
             field = "ChargeCategory"
@@ -131,9 +133,9 @@ class FocusReader:
             field = "Tags"
             tags = self._tags[cells[7]] if isinstance(cells[7], str) else parse_tags(cells[7])
             field = "ConsumedQuantity"
-            consumed = quantity(cells[8])
+            consumed = self._quantity[cells[8]]
             field = "PricingQuantity"
-            priced = quantity(cells[9])
+            priced = self._quantity[cells[9]]
         except CellError as error:
             raise FieldError(field, error) from None
         names = self._text

@@ -93,7 +93,8 @@ class Splitter:
         self._dimensions = _getter(rules.dimensions)
         self._drivers = _getter(rules.drivers)
         self._places: Memo[tuple[datetime, datetime, ChargeCategory], Placement] = Memo(self._place)
-        self._series: Memo[Labels, tuple[str, ...]] = Memo(self._series_of)
+        self._names = (*(f"tag:{key}" for key in rules.tags), *rules.dimensions)
+        self._series: Memo[tuple[str, str, str, str], str] = Memo(self._series_text)
 
     def place(self, charge: Charge) -> Placement:
         return self._places[charge.charge_period_start, charge.charge_period_end, charge.charge_category]
@@ -105,11 +106,26 @@ class Splitter:
         """The values of the driver columns."""
         return self._drivers(charge)
 
-    def series(self, labels: Labels) -> tuple[str, ...]:
-        """Canonical texts of the series that *labels* feed, in the order of the rules."""
-        return self._series[labels]
+    def series(self, labels: Labels) -> list[str]:
+        """Canonical texts of the series that *labels* feed, each once."""
+        metric, currency, tags, dimensions = labels
+        values = (*tags, *dimensions)
+        found = [
+            self._series[metric, currency, dimension, value]
+            for dimension, value in zip(self._names, values, strict=True)
+            if value is not None
+        ]
+        if self.rules.untagged:
+            found += [
+                self._series[metric, currency, dimension, UNTAGGED]
+                for dimension, value in zip(self._names, tags, strict=False)
+                if value is None
+            ]
+        if self.rules.total:
+            found.append(self._series[metric, currency, TOTAL, ""])
+        return found
 
-    def keys(self, charge: Charge) -> tuple[str, ...]:
+    def keys(self, charge: Charge) -> list[str]:
         """The series that one charge feeds."""
         return self.series(self.labels(charge, self.place(charge).metric))
 
@@ -128,31 +144,17 @@ class Splitter:
             complete_until=end if is_fine and category is ChargeCategory.USAGE else 0,
         )
 
-    def _series_of(self, labels: Labels) -> tuple[str, ...]:
-        metric, currency, tags, dimensions = labels
-        pairs: list[tuple[str, str]] = []
-        for key, tag in zip(self.rules.tags, tags, strict=True):
-            if tag is not None:
-                pairs.append((f"tag:{key}", tag))
-            elif self.rules.untagged:
-                pairs.append((f"tag:{key}", UNTAGGED))
-        for column, name in zip(self.rules.dimensions, dimensions, strict=True):
-            if name is not None:
-                pairs.append((column, shorten(name)))
-        if self.rules.total:
-            pairs.append((TOTAL, ""))
-        return tuple(
-            str(
-                SeriesKey(
-                    tenant=self.tenant,
-                    metric=metric,
-                    unit=currency,
-                    grain=self.rules.grain,
-                    dimension=dimension,
-                    value=value,
-                )
+    def _series_text(self, parts: tuple[str, str, str, str]) -> str:
+        metric, currency, dimension, value = parts
+        return str(
+            SeriesKey(
+                tenant=self.tenant,
+                metric=metric,
+                unit=currency,
+                grain=self.rules.grain,
+                dimension=dimension,
+                value=shorten(value),
             )
-            for dimension, value in pairs
         )
 
 
