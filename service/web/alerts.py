@@ -1,0 +1,260 @@
+"""`/api/v1/alerts`: list, look at, acknowledge and resolve alerts, and follow them live."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Request, Router, get, post
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.store.store import MAX_PAGE, AlertQuery, Delivery, Page, Summary
+from service.web.errors import PROBLEM_TYPE, Problem, bad_request, unavailable
+from service.web.filters import matches, provide_filter
+from service.web.live import EventStream
+from service.web.parts import Given
+
+Filter = AlertQuery
+
+
+class Action(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who did it, and why. The comment is kept in the audit trail and sent to receivers."""
+
+    actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
+    comment: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """One change of an alert, with what it was afterwards. actor: `detection`, or the user who did it."""
+
+    seq: int
+    at: datetime
+    type: EventType
+    actor: str
+    comment: str
+    state: AlertState
+    severity: Severity
+    version: int
+    actual: float
+    expected: float
+    impact: float
+
+    @classmethod
+    def of(cls, event: AlertEvent) -> "AuditEntry":
+        alert = event.record.alert
+        return cls(
+            seq=event.seq,
+            at=event.at,
+            type=event.type,
+            actor=event.actor,
+            comment=event.comment,
+            state=event.record.state,
+            severity=alert.severity,
+            version=alert.version,
+            actual=alert.actual,
+            expected=alert.expected,
+            impact=alert.impact,
+        )
+
+
+class AuditTrail(Struct, frozen=True, kw_only=True):
+    """Oldest first."""
+
+    items: tuple[AuditEntry, ...]
+
+
+class DeliveryEntry(Struct, frozen=True, kw_only=True):
+    """One message to one receiver. id: the `webhook-id` of the message; event: what it told of."""
+
+    id: str
+    receiver: str
+    event: EventType
+    seq: int
+    state: Literal["pending", "delivered", "dead"]
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    delivered_at: datetime | None
+    last_error: str | None
+    remote_id: str | None
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "DeliveryEntry":
+        return cls(
+            id=delivery.id,
+            receiver=delivery.receiver,
+            event=delivery.event.type,
+            seq=delivery.event.seq,
+            state=delivery.state,
+            attempts=delivery.attempts,
+            created_at=delivery.created_at,
+            next_attempt_at=delivery.next_attempt_at,
+            delivered_at=delivery.delivered_at,
+            last_error=delivery.last_error,
+            remote_id=delivery.remote_id,
+        )
+
+
+class Deliveries(Struct, frozen=True, kw_only=True):
+    items: tuple[DeliveryEntry, ...]
+
+
+def _problem(description: str) -> ResponseSpec:
+    return ResponseSpec(
+        data_container=Problem, description=description, media_type=PROBLEM_TYPE, generate_examples=False
+    )
+
+
+BAD_REQUEST = {400: _problem("A parameter or the body is not valid; `errors` says which.")}
+NOT_FOUND = {404: _problem("No alert has this id.")}
+UNAVAILABLE = {503: _problem("A dependency is away; send the same again after `Retry-After` seconds.")}
+
+
+@get("/alerts", summary="List alerts", responses={**BAD_REQUEST, **UNAVAILABLE})
+async def list_alerts(
+    parts: Given,
+    filters: Filter,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[
+        str | None, Parameter(description="`next_cursor` of the page before, with the same filters.", max_length=200)
+    ] = None,
+) -> Page:
+    """Newest activity first. `history` is left out here; ask for the single alert to get it."""
+    page = await parts.store.find(msgspec.structs.replace(filters, limit=limit, cursor=cursor or None))
+    return msgspec.structs.replace(page, items=tuple(_without_history(record) for record in page.items))
+
+
+@get("/alerts/{alert_id:str}", summary="Get one alert", responses={**NOT_FOUND, **UNAVAILABLE})
+async def get_alert(parts: Given, alert_id: str) -> AlertRecord:
+    """With `history`, the points of its series and their expected band, and the drivers, which add up to `impact`."""
+    return await parts.store.get(alert_id)
+
+
+@get("/alerts/{alert_id:str}/events", summary="Get an alert's audit trail", responses={**NOT_FOUND, **UNAVAILABLE})
+async def list_events(parts: Given, alert_id: str) -> AuditTrail:
+    return AuditTrail(items=tuple(AuditEntry.of(event) for event in await parts.store.events_of(alert_id)))
+
+
+@get("/alerts/{alert_id:str}/deliveries", summary="Get an alert's messages", responses={**NOT_FOUND, **UNAVAILABLE})
+async def list_deliveries(parts: Given, alert_id: str) -> Deliveries:
+    """What was sent to which receiver, and what became of it."""
+    await parts.store.get(alert_id)
+    return Deliveries(items=delivery_entries(await parts.outbox.deliveries_of(alert_id)))
+
+
+def delivery_entries(deliveries: Sequence[Delivery]) -> tuple[DeliveryEntry, ...]:
+    return tuple(DeliveryEntry.of(delivery) for delivery in deliveries)
+
+
+@post(
+    "/alerts/{alert_id:str}/acknowledge",
+    summary="Acknowledge an alert",
+    status_code=200,
+    responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
+)
+async def acknowledge_alert(parts: Given, alert_id: str, data: Action) -> AlertRecord:
+    """Say that somebody looks after it. Doing it again, or after it was resolved, changes nothing."""
+    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
+    return await parts.store.get(alert_id)
+
+
+@post(
+    "/alerts/{alert_id:str}/resolve",
+    summary="Resolve an alert",
+    status_code=200,
+    responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
+)
+async def resolve_alert(parts: Given, alert_id: str, data: Action) -> AlertRecord:
+    """Close it by hand; it stays closed for this episode. Doing it again changes nothing."""
+    await parts.resolve(alert_id, actor=data.actor, comment=data.comment)
+    return await parts.store.get(alert_id)
+
+
+@get("/summary", summary="Count alerts and the money at stake", responses=UNAVAILABLE)
+async def get_summary(parts: Given, tenant: Annotated[str | None, Parameter(max_length=64)] = None) -> Summary:
+    """`states` counts all alerts, `severities` and `impact` (unit to amount) only open ones."""
+    return await parts.store.summary(tenant or None)
+
+
+@get(
+    "/alerts/stream",
+    summary="Follow alerts live",
+    media_type="text/event-stream",
+    responses={
+        200: ResponseSpec(
+            data_container=str,
+            media_type="text/event-stream",
+            generate_examples=False,
+            description="Server-sent events: `id` is the number of the event, `event` its type, `data` an AlertEvent.",
+            examples=[Example(value='id: 42\nevent: opened\ndata: {"seq":42,"type":"opened", ...}\n\n')],
+        ),
+        **BAD_REQUEST,
+        **UNAVAILABLE,
+    },
+)
+async def stream_alerts(
+    request: Request[object, object, State],
+    parts: Given,
+    filters: Filter,
+    alert: Annotated[str | None, Parameter(description="Only events of the alert with this id.")] = None,
+    last_event_id: Annotated[
+        str | None, Parameter(description="As the Last-Event-ID header, for clients that cannot set it.")
+    ] = None,
+) -> EventStream:
+    """Every change from now on, or after `Last-Event-ID` without a gap or a repetition; 0 replays everything.
+
+    A comment every 15 s keeps the connection open. A client that does not read fast enough is cut with an `error`
+    event and resumes where it was; `reset` tells it that the store was replaced.
+    """
+    after = _event_number(request.headers.get("last-event-id") or last_event_id)
+    if parts.streams.full:
+        parts.metrics.stream_cut("limit")
+        raise unavailable(f"{parts.streams.limit} live streams are open on this server, which is its limit")
+
+    def wants(event: AlertEvent) -> bool:
+        return (alert is None or event.record.alert.id == alert) and matches(filters, event.record)
+
+    return EventStream(
+        store=parts.store,
+        hub=parts.hub,
+        streams=parts.streams,
+        metrics=parts.metrics,
+        wants=wants,
+        after=after,
+    )
+
+
+def _event_number(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise bad_request("header Last-Event-ID", f"expected the number of an event, got {text[:40]!r}")
+    return int(text)
+
+
+def _without_history(record: AlertRecord) -> AlertRecord:
+    return msgspec.structs.replace(record, alert=msgspec.structs.replace(record.alert, history=()))
+
+
+def alerts_router() -> Router:
+    return Router(
+        path="/api/v1",
+        route_handlers=[
+            list_alerts,
+            stream_alerts,
+            get_alert,
+            list_events,
+            list_deliveries,
+            acknowledge_alert,
+            resolve_alert,
+            get_summary,
+        ],
+        dependencies={"filters": Provide(provide_filter, sync_to_thread=False)},
+        tags=["alerts"],
+    )

@@ -1,0 +1,141 @@
+"""Errors as the API answers them: problem details (RFC 9457), saying what is wrong and where."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from msgspec import Struct
+
+from service.errors import UnavailableError
+from service.store.store import AlertNotFoundError, BadCursorError
+
+PROBLEM_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+_URN = "urn:spendwatch:problem:"
+_log = structlog.get_logger(__name__)
+
+WebRequest = Request[Any, Any, State]
+
+
+class Mistake(Struct, frozen=True, kw_only=True):
+    """One thing wrong with a request. where: `query label`, `body actor`, `facts[3].value`, `header Last-Event-ID`."""
+
+    where: str
+    what: str
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of every error. type: a stable name to decide by; detail: for people; instance: the path asked for."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str = ""
+    errors: tuple[Mistake, ...] = ()
+
+
+class ProblemError(Exception):
+    """Raised by a handler to be answered as a problem."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        name: str,
+        detail: str,
+        *,
+        errors: tuple[Mistake, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.name = name
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+
+def bad_request(where: str, what: str) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST, "invalid-request", f"{where}: {what}", errors=(Mistake(where=where, what=what),)
+    )
+
+
+def unavailable(what: str) -> ProblemError:
+    """Something we depend on is away; the client may send the same again."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", what, headers=headers)
+
+
+def problem_response(request: WebRequest, error: ProblemError) -> Response[Problem]:
+    body = Problem(
+        type=_URN + error.name,
+        title=error.status.phrase,
+        status=error.status.value,
+        detail=error.detail,
+        instance=request.url.path,
+        errors=error.errors,
+    )
+    return Response(body, status_code=error.status.value, media_type=PROBLEM_TYPE, headers=error.headers)
+
+
+def _from_alert_not_found(request: WebRequest, error: AlertNotFoundError) -> Response[Problem]:
+    return problem_response(request, ProblemError(HTTPStatus.NOT_FOUND, "alert-not-found", str(error)))
+
+
+def _from_bad_cursor(request: WebRequest, error: BadCursorError) -> Response[Problem]:
+    return problem_response(request, bad_request("query cursor", str(error)))
+
+
+def _from_unavailable(request: WebRequest, error: UnavailableError) -> Response[Problem]:
+    _log.warning("dependency away", path=request.url.path, error=str(error))
+    return problem_response(request, unavailable(str(error)))
+
+
+def _from_http_exception(request: WebRequest, error: HTTPException) -> Response[Problem]:
+    """What the framework refuses: unknown paths and methods, parameters and bodies of the wrong shape."""
+    status = HTTPStatus(error.status_code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _from_anything(request, error)
+    mistakes = tuple(_mistakes(error.extra))
+    names = {400: "invalid-request", 404: "no-such-path", 405: "method-not-allowed", 413: "too-large"}
+    detail = "; ".join(f"{mistake.where}: {mistake.what}" for mistake in mistakes) or error.detail
+    problem = ProblemError(
+        status, names.get(status.value, "refused"), detail, errors=mistakes, headers=dict(error.headers or {})
+    )
+    return problem_response(request, problem)
+
+
+def _mistakes(extra: object) -> list[Mistake]:
+    if not isinstance(extra, list):
+        return []
+    entries = [entry for entry in extra if isinstance(entry, dict)]
+    return [
+        Mistake(
+            where=" ".join(str(part) for part in (entry.get("source", "body"), entry.get("key", "")) if part),
+            what=str(entry.get("message", "is not valid")),
+        )
+        for entry in entries
+    ]
+
+
+def _from_anything(request: WebRequest, error: Exception) -> Response[Problem]:
+    """A fault of ours: the log has the traceback, the answer does not."""
+    _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    detail = "the server failed; its log says why"
+    return problem_response(request, ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail))
+
+
+HANDLERS: dict[int | type[Exception], Callable[[WebRequest, Any], Response[Any]]] = {
+    ProblemError: problem_response,
+    AlertNotFoundError: _from_alert_not_found,
+    BadCursorError: _from_bad_cursor,
+    UnavailableError: _from_unavailable,
+    HTTPException: _from_http_exception,
+    HTTPStatus.INTERNAL_SERVER_ERROR.value: _from_anything,
+}
+"""For Litestar's `exception_handlers`."""

@@ -1,0 +1,77 @@
+"""The filters that the listing, the live stream and the dashboard share."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from litestar.params import Parameter
+
+from service.core.alerts import AlertRecord, AlertState, Severity
+from service.store.store import AlertQuery
+from service.web.errors import bad_request
+
+_COLON = re.compile(r"(?<!\\):")
+
+
+def parse_labels(texts: list[str]) -> dict[str, str]:
+    """`["team:search"]` to `{"team": "search"}`; a colon inside a key is written `\\:`.
+
+    Raises ProblemError for a text without a colon and for two values of one label, which no alert could have.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, *rest = _COLON.split(text, maxsplit=1)
+        if not key or not rest:
+            raise bad_request("query label", f"expected key:value, as in team:search, got {text!r}")
+        key = key.replace("\\:", ":")
+        if labels.get(key, rest[0]) != rest[0]:
+            raise bad_request("query label", f"label {key!r} is given twice, as {labels[key]!r} and {rest[0]!r}")
+        labels[key] = rest[0]
+    return labels
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """A time without a zone is taken as UTC."""
+    if at is None:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def provide_filter(
+    states: Annotated[list[AlertState] | None, Parameter(query="state", description="Any of these.")] = None,
+    severities: Annotated[list[Severity] | None, Parameter(query="severity", description="Any of these.")] = None,
+    labels: Annotated[
+        list[str] | None,
+        Parameter(query="label", description="`key:value`; all must be equal. Write a colon inside a key as `\\:`."),
+    ] = None,
+    tenant: Annotated[str | None, Parameter(max_length=64)] = None,
+    text: Annotated[str | None, Parameter(description="Part of the series or of the reason.", max_length=200)] = None,
+    since: Annotated[
+        datetime | None, Parameter(description="Only what changed at or after this time (RFC 3339, UTC without zone).")
+    ] = None,
+) -> AlertQuery:
+    return AlertQuery(
+        states=tuple(states or ()),
+        severities=tuple(severities or ()),
+        tenant=tenant or None,
+        labels=parse_labels(labels or []),
+        text=text or None,
+        since=_utc(since),
+    )
+
+
+def matches(query: AlertQuery, record: AlertRecord) -> bool:
+    """Whether a record passes the filters of *query*; the same answer as the store's `find`."""
+    alert = record.alert
+    return (
+        (not query.states or record.state in query.states)
+        and (not query.severities or alert.severity in query.severities)
+        and (query.tenant is None or alert.tenant == query.tenant)
+        and all(alert.labels.get(key) == value for key, value in query.labels.items())
+        and (query.since is None or record.updated_at >= query.since)
+        and (query.text is None or _contains(alert.series, query.text) or _contains(alert.reason, query.text))
+    )
+
+
+def _contains(text: str, part: str) -> bool:
+    return part.casefold() in text.casefold()

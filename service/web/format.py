@@ -1,0 +1,86 @@
+"""Numbers, money and times as the dashboard shows them. Everything returned is plain text; templates escape it."""
+
+from datetime import UTC, datetime, timedelta
+
+_WHOLE_CURRENCIES = frozenset({"JPY", "KRW", "CLP", "VND", "ISK", "HUF"})
+_MINUS = "\N{MINUS SIGN}"
+
+
+def is_currency(unit: str) -> bool:
+    """Whether a unit looks like an ISO 4217 code."""
+    return len(unit) == 3 and unit.isascii() and unit.isalpha() and unit.isupper()
+
+
+def number(value: float, *, digits: int = 2) -> str:
+    """1,234.56, with a real minus sign; amounts that two digits would show as zero keep two significant ones."""
+    size = abs(value)
+    text = f"{size:,.{digits}f}"
+    if 0 < size < 0.01 and digits:
+        text = f"{size:.2g}" if size < 1e-4 else f"{size:.4f}"
+    return f"{_MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
+
+
+def amount(value: float, unit: str) -> str:
+    """With its unit: `1,234.56 USD`, `87.5 percent`."""
+    if is_currency(unit):
+        return f"{number(value, digits=0 if unit in _WHOLE_CURRENCIES else 2)} {unit}"
+    digits = 0 if value == int(value) and abs(value) < 1e15 else 2
+    return f"{number(value, digits=digits)} {unit}"
+
+
+def signed(value: float, unit: str) -> str:
+    """With a sign even when it rises: what a change adds or takes away."""
+    return f"+{amount(value, unit)}" if value > 0 else amount(value, unit)
+
+
+def change(actual: float, expected: float) -> str:
+    """How far *actual* is from *expected*: `+240 %`, `4.2x` beyond tenfold, empty when nothing was expected."""
+    if abs(expected) < 1e-9:
+        return ""
+    ratio = actual / expected
+    if ratio >= 10:
+        return f"{ratio:,.0f}\N{MULTIPLICATION SIGN}"
+    percent = (actual - expected) / abs(expected) * 100
+    text = f"{abs(percent):,.0f} %"
+    return f"+{text}" if percent > 0 else f"{_MINUS}{text}"
+
+
+def moment(at: datetime | None) -> str:
+    """`2024-09-18 14:05`, in UTC; the title of the element says so in full."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+def full_moment(at: datetime | None) -> str:
+    """`2024-09-18T14:05:00Z`: for titles and `datetime` attributes."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else ""
+
+
+def bucket(at: datetime, grain: str) -> str:
+    """The start of a charge period: a day needs no time."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d" if grain == "1d" else "%Y-%m-%d %H:%M")
+
+
+def span(length: timedelta) -> str:
+    """`3 d 4 h`, `12 min`, `45 s`: the two largest parts."""
+    seconds = max(0, int(length.total_seconds()))
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes = rest // 60
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+FILTERS = {
+    "amount": amount,
+    "bucket": bucket,
+    "change": change,
+    "full_moment": full_moment,
+    "moment": moment,
+    "number": number,
+    "signed": signed,
+    "span": span,
+}
+"""For Jinja's environment."""

@@ -1,0 +1,212 @@
+"""Alerts as the templates want them: pure functions from records to what a page shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from litestar.datastructures import MultiDict
+
+from connectors.series import SeriesKey, SeriesKeyError
+from service.core.alerts import Alert, AlertRecord, AlertState, DriverChange, Point, Severity
+from service.store.store import AlertQuery, Summary
+from service.web.errors import ProblemError
+from service.web.filters import parse_labels
+from service.web.sparkline import Sparkline, sparkline
+
+SHOWS = {
+    "open": ("Open", (AlertState.FIRING, AlertState.ACKNOWLEDGED)),
+    "firing": ("Firing", (AlertState.FIRING,)),
+    "acknowledged": ("Acknowledged", (AlertState.ACKNOWLEDGED,)),
+    "resolved": ("Resolved", (AlertState.RESOLVED,)),
+    "withdrawn": ("Withdrawn", (AlertState.WITHDRAWN,)),
+    "all": ("All", ()),
+}
+"""What the list can show: name in the address -> text and states."""
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListView:
+    """The list's filters as they stand in the form. mistake: what in the address could not be used."""
+
+    show: str
+    severities: tuple[str, ...]
+    label: str
+    text: str
+    tenant: str
+    cursor: str
+    query: AlertQuery
+    mistake: str
+    seq: int
+
+    @classmethod
+    def read(cls, params: MultiDict[str], *, seq: int) -> "ListView":
+        """Never raises: an address that somebody mistyped still shows a list, and says what is wrong with it."""
+        show = params.get("show") or "open"
+        mistakes = []
+        if show not in SHOWS:
+            mistakes.append(f"show must be one of {', '.join(SHOWS)}, got {show!r}")
+            show = "open"
+        known = {severity.value for severity in Severity}
+        severities = tuple(value for value in params.getall("severity", []) if value in known)
+        label = (params.get("label") or "").strip()
+        labels: dict[str, str] = {}
+        if label:
+            try:
+                labels = parse_labels(label.split(","))
+            except ProblemError as error:
+                mistakes.append(error.detail.removeprefix("query "))
+        text = (params.get("text") or "").strip()[:200]
+        tenant = params.get("tenant") or ""
+        cursor = params.get("cursor") or ""
+        query = AlertQuery(
+            states=SHOWS[show][1],
+            severities=tuple(Severity(value) for value in severities),
+            labels={key.strip(): value.strip() for key, value in labels.items()},
+            text=text or None,
+            tenant=tenant or None,
+            limit=PAGE_SIZE,
+            cursor=cursor or None,
+        )
+        return cls(
+            show=show,
+            severities=severities,
+            label=label,
+            text=text,
+            tenant=tenant,
+            cursor=cursor,
+            query=query,
+            mistake="; ".join(mistakes),
+            seq=seq,
+        )
+
+    @property
+    def filtered(self) -> bool:
+        """Whether an empty list may be the filters' doing; `open` alone is not a filter."""
+        return bool(self.severities or self.label or self.text or self.tenant) or self.show != "open"
+
+    @property
+    def show_text(self) -> str:
+        return "" if self.show == "all" else SHOWS[self.show][0].lower()
+
+    @property
+    def first_url(self) -> str:
+        return self.url()
+
+    def url(self, *, cursor: str | None = None) -> str:
+        """Address of this list, from its newest alert or after *cursor*."""
+        pairs = [("show", self.show), *(("severity", value) for value in self.severities)]
+        optional = (("label", self.label), ("text", self.text), ("tenant", self.tenant), ("cursor", cursor or ""))
+        return "/?" + urlencode(pairs + [(name, value) for name, value in optional if value])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the list. age: since the start, while it is open. by: who acknowledged or resolved it."""
+
+    alert: Alert
+    state: AlertState
+    seq: int
+    dimension: str
+    value: str
+    age: timedelta
+    by: str
+    chart: Sparkline | None
+
+
+def row(record: AlertRecord, now: datetime) -> Row:
+    dimension, value = who(record.alert)
+    return Row(
+        alert=record.alert,
+        state=record.state,
+        seq=record.seq,
+        dimension=dimension,
+        value=value,
+        age=age(record, now),
+        by=_by(record),
+        chart=sparkline(record.alert.history),
+    )
+
+
+def who(alert: Alert) -> tuple[str, str]:
+    """Dimension and value as people say them: ("team", "search"); the tenant's total has no value of its own."""
+    try:
+        dimension, value = SeriesKey.parse(alert.series).label
+    except SeriesKeyError:
+        return "series", alert.series
+    if not value:
+        return dimension, alert.tenant
+    return dimension.replace("_", " "), value
+
+
+def age(record: AlertRecord, now: datetime) -> timedelta:
+    """From the first bucket's start to the end of the episode, or to now. Never negative: a replay may lie ahead."""
+    end = record.alert.ends_at or now
+    return max(end - record.alert.starts_at, timedelta())
+
+
+def _by(record: AlertRecord) -> str:
+    match record.state:
+        case AlertState.ACKNOWLEDGED:
+            return record.acknowledged_by or ""
+        case AlertState.RESOLVED:
+            return record.resolved_by or ""
+        case _:
+            return ""
+
+
+def stakes(summary: Summary) -> list[tuple[str, float]]:
+    """Units with money at stake, largest amount first."""
+    return sorted(
+        ((unit, value) for unit, value in summary.impact.items() if value), key=lambda pair: pair[1], reverse=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverRow:
+    """labels: name and value, readable. share: length of its bar, 0 to 100, against the largest change."""
+
+    labels: tuple[tuple[str, str], ...]
+    other: bool
+    before: float
+    now: float
+    change: float
+    share: float
+
+
+def driver_rows(drivers: Sequence[DriverChange]) -> list[DriverRow]:
+    largest = max((abs(driver.change) for driver in drivers), default=0.0) or 1.0
+    return [
+        DriverRow(
+            labels=tuple((name.removesuffix("_name").replace("_", " "), text) for name, text in driver.labels.items()),
+            other=driver.labels == {"other": "true"},
+            before=driver.before,
+            now=driver.now,
+            change=driver.change,
+            share=round(abs(driver.change) / largest * 100, 1),
+        )
+        for driver in drivers
+    ]
+
+
+def chart_data(alert: Alert) -> dict[str, object]:
+    """The columns uPlot draws; times in Unix seconds, gaps as null."""
+
+    def column(read: str) -> list[float | None]:
+        return [getattr(point, read) for point in alert.history]
+
+    return {
+        "unit": alert.unit,
+        "grain": alert.grain,
+        "at": [point.at.timestamp() for point in alert.history],
+        "actual": column("actual"),
+        "expected": column("expected"),
+        "lower": column("lower"),
+        "upper": column("upper"),
+        "abnormal": [_abnormal(point) for point in alert.history],
+    }
+
+
+def _abnormal(point: Point) -> float | None:
+    return point.actual if point.abnormal else None
