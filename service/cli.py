@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from connectors.errors import ConnectorError
 from service.errors import SpendwatchError
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def main() -> None:
     """The entry point: turns our errors into one message and their exit code."""
     try:
         app()
-    except SpendwatchError as error:
+    except (SpendwatchError, ConnectorError) as error:
         typer.echo(f"spendwatch: {error}", err=True)
         sys.exit(error.exit_code)
 

@@ -76,6 +76,9 @@ class Stack:
             folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-")))
             broker = await self._exits.enter_async_context(EmbeddedBroker())
             environ["SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+            # Joining a group takes half of the rebalance time-out on the embedded broker.
+            environ["SPENDWATCH_WORKER__SESSION_TIMEOUT_SECONDS"] = "6"
+            environ["SPENDWATCH_WORKER__REBALANCE_TIMEOUT_SECONDS"] = "2"
             # The embedded broker forgets everything when it ends, so the connectors must too: what they have
             # confirmed to a broker that is gone has to be sent again. Alert ids make that harmless.
             environ["SPENDWATCH_CONNECT__CHECKPOINT_PATH"] = str(folder / "connectors.db")

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from connectors.synthetic import Incident, plan
+from connectors.synthetic import plan
+from connectors.synthetic_incidents import Incident
 from service.config import load
 from service.console import clean, render
 from service.core.alerts import AlertEvent, EventType
@@ -27,6 +29,7 @@ from service.demo.desk import Desk, Received, open_desk
 from service.demo.scorecard import Scorecard
 from service.logs import configure
 from service.settings import Settings, SyntheticConnector
+from service.sources import synthetic_options
 from service.tail import follow
 from service.up import Stack
 
@@ -101,7 +104,8 @@ class _Demo:
     def __init__(self, stack: Stack, settings: Settings, desk: Desk) -> None:
         self._stack = stack
         self._source = next(one for one in settings.connectors if isinstance(one, SyntheticConnector))
-        self._card = Scorecard(plan(self._source))
+        self._options = synthetic_options(self._source, settings.tenant)
+        self._card = Scorecard(plan(self._options))
         self._figures = Figures()
         self._desk = desk
         self._desk.on_receive = self._was_delivered
@@ -195,17 +199,17 @@ class _Demo:
 
     async def _follow_time(self, progress: Progress, bar: TaskID) -> None:
         """The month's progress is the event time of the newest fact that the broker has acknowledged."""
-        begin, end = self._source.live_from, self._source.live_until
+        begin = datetime.combine(self._options.first_live_day, datetime.min.time(), UTC).timestamp()
         async with httpx.AsyncClient(timeout=5.0) as client:
             while True:
                 newest = 0.0
                 with contextlib.suppress(httpx.HTTPError):
                     samples = await _samples(client, self._stack.probes["connect"])
                     newest = samples.get(("spendwatch_last_fact_timestamp_seconds", self._source.name), 0.0)
-                done = (newest - begin.timestamp()) / 86_400
+                done = (newest - begin) / 86_400
                 day = time.strftime("%Y-%m-%d", time.gmtime(newest)) if newest else ""
                 progress.update(bar, completed=max(0.0, done), day=day)
-                if newest >= end.timestamp() - 86_400:
+                if done >= self._source.days - 1:
                     return
                 await asyncio.sleep(0.25)
 
@@ -237,7 +241,7 @@ class _Demo:
         self._console.print(table)
         for incident, how_far in card.missing():
             self._console.print(
-                Text(f"missing: {incident.kind} {clean(', '.join(incident.series))}: {how_far}", style="red")
+                Text(f"missing: {incident.kind} {clean(', '.join(incident.must))}: {how_far}", style="red")
             )
         self._console.print(_GO_ON)
         return 0 if card.is_complete else 1

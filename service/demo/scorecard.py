@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from connectors.synthetic import Incident
+from connectors.synthetic_incidents import Incident, IncidentKind
 from service.core.alerts import AlertEvent, AlertKind, EventType
 
 
@@ -21,9 +22,10 @@ class Scorecard:
         if event.type is EventType.WITHDRAWN:
             return None
         for number, incident in enumerate(self.incidents):
-            same_time = alert.starts_at < incident.end and incident.start <= (alert.ends_at or alert.judged_at)
-            same_way = (alert.kind is AlertKind.DROP) == incident.is_drop
-            if number not in self._found and same_time and same_way and alert.series in incident.series:
+            begin, end = datetime.fromisoformat(incident.start), datetime.fromisoformat(incident.end)
+            same_time = alert.starts_at < end and begin <= (alert.ends_at or alert.judged_at)
+            same_way = (alert.kind is AlertKind.DROP) == (incident.kind is IncidentKind.DROP)
+            if number not in self._found and same_time and same_way and alert.series in incident.must:
                 self._found[number] = alert.id
                 return incident
         return None
