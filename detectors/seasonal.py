@@ -11,6 +11,7 @@ import math
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from statistics import median
 from typing import ClassVar
 
@@ -37,11 +38,28 @@ _MOST_AT = 2**53
 _FEW = 5.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
 _IDLE_RARE = 0.08
-_IDLE_USUAL = 0.8
+_IDLE_USUAL = 0.97
+"""Where more than the one share of the buckets is idle, one may be; where the other is, one should be."""
+_IDLE_ERRATIC = 0.25
+"""A series that idles at random as often as this has no hours of rest, only hours that have been quiet so far."""
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
+_WIDE = 2.0
+"""Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
 _MOST_PLACE = 1500.0
 _REANCHOR_BELOW = math.asinh(5.0)
 _REANCHOR_ABOVE = math.asinh(400.0)
+
+
+class _Idleness(Enum):
+    """May a bucket be idle?"""
+
+    NEVER = 0
+    SOMETIMES = 1
+    ALWAYS = 2
+
+
+# As plain globals: looking up a member of an Enum costs more than the arithmetic around it.
+_NEVER, _SOMETIMES, _ALWAYS = _Idleness
 
 
 class Seasonal:
@@ -174,19 +192,15 @@ class Seasonal:
         if self._first is not None or numbers[LEARNED] < config.min_learned:
             return None
         slots = config.layout.of(at)
-        idle = self._idle_chance(slots)
-        if idle > _IDLE_USUAL:
+        idle = self._idleness(slots)
+        if idle is _ALWAYS:
             lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
         else:
             expected, _, _, variance = self._predict(at, slots)
             reach = config.sigma * (1.0 + _FEW / numbers[LEARNED]) * math.sqrt(variance)
             lower, upper = expected - reach, expected + reach
-            if idle > _IDLE_RARE:
+            if idle is _SOMETIMES or (numbers[FACTORS] and reach > _WIDE):
                 lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
-            elif numbers[FACTORS] and expected > _IDLE_REACH:
-                lower = max(lower, _IDLE_REACH)  # however noisy: a series that never idles has not seen this
-            elif numbers[FACTORS] and expected < -_IDLE_REACH:
-                upper = min(upper, -_IDLE_REACH)
         anchor = numbers[ANCHOR]
         amount = unsquash(expected, anchor)
         reach = config.sigma * config.absolute_floor
@@ -227,20 +241,24 @@ class Seasonal:
     def _idle_below(self, anchor: Anchor) -> float:
         return IDLE_PART * anchor.at
 
-    def _idle_chance(self, slots: tuple[int, ...]) -> float:
-        """How likely a bucket of these slots is idle: its rhythm's share, or the share at random if that is more."""
+    def _idleness(self, slots: tuple[int, ...]) -> _Idleness:
+        """Whether a bucket of these slots may be idle, by what was seen of its slot and at random."""
         numbers, layout = self._numbers, self._config.layout
+        if not numbers[FACTORS]:
+            return _NEVER
         if numbers[DORMANT]:
-            return 1.0
-        if not numbers[FACTORS] or layout.rhythm_place is None:
-            return numbers[IDLE_SHARE] if numbers[FACTORS] else 0.0
+            return _ALWAYS
+        at_random = _SOMETIMES if numbers[IDLE_SHARE] > _IDLE_RARE else _NEVER
+        if layout.rhythm_place is None:
+            return at_random
         slot = slots[layout.rhythm_place]
         idle = self._slots[2 * layout.size + slot - layout.rhythm_start]
-        if not idle:
-            return numbers[IDLE_SHARE]
-        # Two more observations that idle as often as any bucket does: once seen is not yet a rhythm.
+        if idle < 1.0:
+            return at_random
         seen = self._slots[layout.size + slot] + idle
-        return max(numbers[IDLE_SHARE], (idle + 2.0 * numbers[IDLE_SHARE]) / (seen + 2.0))
+        if idle >= 2.0 and idle >= _IDLE_USUAL * seen and numbers[IDLE_SHARE] < _IDLE_ERRATIC:
+            return _ALWAYS
+        return _SOMETIMES if idle > _IDLE_RARE * seen else at_random
 
     def _begin(self, values: Sequence[float], ats: list[int]) -> None:
         """Fit the first model to the first buckets."""
@@ -298,8 +316,7 @@ class Seasonal:
     def _learn_idleness(self, slots: tuple[int, ...], idle: bool) -> None:
         config, numbers, effects = self._config, self._numbers, self._slots
         rates, layout = config.rates, config.layout
-        by_rhythm = not numbers[DORMANT] and self._idle_chance(slots) > _IDLE_USUAL
-        if not by_rhythm:
+        if numbers[DORMANT] or self._idleness(slots) is not _ALWAYS:
             numbers[IDLE_SHARE] += rates.idle_gain * (float(idle) - numbers[IDLE_SHARE])
             if numbers[DORMANT] and numbers[IDLE_SHARE] < 0.5:
                 numbers[DORMANT] = 0.0

@@ -13,7 +13,14 @@ _MOST_KEPT = 168
 """So many first buckets are kept as they are, to begin from all of them at once; a week of hours."""
 
 PARAMETERS: tuple[Parameter, ...] = (
-    Parameter(name="sigma", default=3.5, minimum=0.5, maximum=50.0, meaning=SIGMA_MEANING),
+    Parameter(
+        name="sigma",
+        default=3.5,
+        default_note="daily and longer 3.5, hourly 4, finer 5",
+        minimum=0.5,
+        maximum=50.0,
+        meaning=SIGMA_MEANING,
+    ),
     Parameter(
         name="min_learned",
         default=14,
@@ -81,7 +88,7 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
     kept = min(min_learned, _MOST_KEPT)
     return SeasonalConfig(
         grain_seconds=grain_seconds,
-        sigma=float(checked.get("sigma", 3.5)),
+        sigma=float(checked.get("sigma", _default_sigma(grain_seconds))),
         min_learned=min_learned,
         kept=kept,
         relative_floor=float(checked.get("relative_floor", RELATIVE_FLOOR.default)),
@@ -91,6 +98,11 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
         # Only what shapes the state: a new sigma or floor judges on with what has been learned.
         fingerprint=fingerprint(NAME, grain_seconds, kept, seasons),
     )
+
+
+def _default_sigma(grain_seconds: int) -> float:
+    """More buckets a month need wider bounds for the same number of false alarms."""
+    return 3.5 if grain_seconds >= DAY else 4.0 if grain_seconds >= HOUR else 5.0
 
 
 def _default_min_learned(grain_seconds: int) -> int:
