@@ -1,0 +1,73 @@
+"""What the deliverer knows of a receiver, and what may come of an attempt."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from service.store.store import Delivery
+
+
+class FailureReason(StrEnum):
+    """Why an attempt failed; also the label of the metric."""
+
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    CLIENT_ERROR = "client_error"
+    REDIRECT = "redirect"
+    GONE = "gone"
+    REFUSED_ADDRESS = "refused_address"
+    INTERNAL = "internal"
+    """A fault of ours."""
+
+
+class Delivered(Struct, frozen=True, kw_only=True):
+    """remote_id: what the other side calls it, e.g. a ticket number."""
+
+    remote_id: str | None = None
+
+
+class Retry(Struct, frozen=True, kw_only=True):
+    """It may work later. after: how long the other side asks us to wait. detail: without secrets."""
+
+    reason: FailureReason
+    detail: str
+    after: timedelta | None = None
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """It will never work. detail: without secrets."""
+
+    reason: FailureReason
+    detail: str
+
+
+Outcome = Delivered | Retry | Rejected
+
+
+class Receiver(Protocol):
+    """One place that messages go to. What goes wrong is an outcome, not an exception.
+
+    concurrency: attempts at a time. timeout: longest that one attempt may take. deadline: how long after its event a
+    message is given up.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def timeout(self) -> timedelta: ...
+
+    @property
+    def deadline(self) -> timedelta: ...
+
+    async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
+        """One attempt. May be cancelled at any await."""
+
+    async def close(self) -> None: ...
