@@ -81,6 +81,8 @@ class Worker(Section):
     dead_letter_ratio: float = Field(default=0.5, gt=0, le=1)
     start_cold: bool = False
     max_memory_mb: int | None = Field(default=None, ge=64)
+    session_timeout_seconds: float = Field(default=30.0, ge=1, le=300)
+    rebalance_timeout_seconds: float = Field(default=60.0, ge=1, le=3600)
 
 
 class Deliver(Section):

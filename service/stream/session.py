@@ -32,20 +32,6 @@ _NEVER_SECONDS = 7 * 86_400.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Of the consumer group, in seconds. rebalance: how long members may take to drain and join again."""
-
-    session: float = 30.0
-    heartbeat: float = 3.0
-    rebalance: float = 60.0
-
-    @classmethod
-    def embedded(cls) -> "Timing":
-        """For the embedded broker, where joining a group takes half of the rebalance time-out."""
-        return cls(session=6.0, heartbeat=1.0, rebalance=2.0)
-
-
 class RefusedError(SpendwatchError):
     """A checkpoint was asked for after a failure: nothing is committed any more."""
 
@@ -57,7 +43,6 @@ class Parts:
     settings: Settings
     servers: str
     topics: Topics
-    timing: Timing
     patience: Patience
     engines: EngineFactory
     store: Recorder
@@ -225,17 +210,18 @@ class Session:
 
 
 def _application(owner: Session, parts: Parts) -> BatchApp:
-    worker, timing = parts.settings.worker, parts.timing
+    worker = parts.settings.worker
+    session = worker.session_timeout_seconds
     return BatchApp(
         owner,
         id=parts.settings.kafka.group,
         broker=[f"kafka://{address.strip()}" for address in parts.servers.split(",")],
         broker_max_poll_records=worker.max_poll_records,
         broker_commit_interval=worker.checkpoint_seconds,
-        broker_session_timeout=timing.session,
-        broker_heartbeat_interval=timing.heartbeat,
-        broker_rebalance_timeout=timing.rebalance,
-        broker_request_timeout=max(90.0, timing.session),
+        broker_session_timeout=session,
+        broker_heartbeat_interval=min(3.0, session / 4),
+        broker_rebalance_timeout=worker.rebalance_timeout_seconds,
+        broker_request_timeout=max(90.0, session),
         # Beyond it aiokafka leaves the group for good, also when it merely has no partition (aiokafka #1187).
         broker_max_poll_interval=_NEVER_SECONDS,
         broker_commit_livelock_soft_timeout=_NEVER_SECONDS,

@@ -14,6 +14,7 @@ versions or changed signatures. Why each override is there:
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +32,8 @@ FETCH_WAIT_MS = 100
 """How long the broker may hold back an empty answer: what an idle partition costs a busy one at most."""
 _CLOSED_POLL_SECONDS = 0.05
 _log = structlog.get_logger(__name__)
+_faust_log = logging.getLogger("faust.batches")
+"""What Faust and mode say about our subclasses; by default it would carry this module's name, and not be quietened."""
 
 _VERSIONS = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 _SIGNATURES: dict[tuple[type, str], tuple[str, ...]] = {
@@ -137,6 +140,8 @@ class Owner(Protocol):
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    logger = _faust_log
+
     def _create_worker_consumer(self, transport: object) -> Any:
         consumer = super()._create_worker_consumer(transport)
         if not hasattr(consumer, "_fetch_max_wait_ms"):
@@ -151,6 +156,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 class _Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer for topics whose messages are batches: all topics of a BatchApp."""
 
+    logger = _faust_log
     app: "BatchApp"
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -367,6 +373,8 @@ class _Transport(driver.Transport):  # type: ignore[misc]
 class _TableManager(TableManager):  # type: ignore[misc]
     """There are no tables to wait for: without Faust's pause of a second the worker is ready a second earlier."""
 
+    logger = _faust_log
+
     async def on_start(self) -> None:
         await asyncio.sleep(0)
         await self._update_channels()
@@ -379,6 +387,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
     batches_in_flight: topic -> how many batches per partition may wait; a topic that is not listed blocks the fetcher
     instead, when its queue is full.
     """
+
+    logger = _faust_log
 
     def __init__(self, owner: Owner, **settings: object) -> None:
         check_compatible()

@@ -9,10 +9,8 @@ import contextlib
 import itertools
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -25,7 +23,7 @@ from service.stream.checkpoint import Step
 from service.stream.metrics import StreamMetrics
 from service.stream.partitions import EngineFactory
 from service.stream.record import Announce, Recorder
-from service.stream.session import Parts, Session, Timing
+from service.stream.session import Parts, Session
 from service.stream.topics import KafkaNotConfiguredError, Topics, ensure_topics
 from service.stream.watchdog import Deadline, Heartbeat, Patience
 
@@ -34,7 +32,7 @@ _MAX_BATCH_BYTES = 512 * 1024
 _log = structlog.get_logger(__name__)
 
 
-class Worker:
+class StreamWorker:
     """One worker process.
 
     engines: partition -> new engine. detectors: names for the metrics. on_ready: called once, when the first partitions
@@ -51,7 +49,6 @@ class Worker:
         store: Recorder,
         announce: Announce,
         registry: CollectorRegistry,
-        timing: Timing | None = None,
         on_ready: Callable[[], None] = lambda: None,
         on_step: Callable[[Step], None] = lambda _step: None,
         hard_exit: Callable[[int], object] = os._exit,
@@ -63,7 +60,6 @@ class Worker:
             settings=settings,
             servers=settings.kafka.bootstrap_servers,
             topics=Topics.of(settings.kafka),
-            timing=timing or Timing(),
             patience=Patience(memory_bytes=None if memory_mb is None else memory_mb * 1024 * 1024),
             engines=engines,
             store=store,
@@ -144,47 +140,6 @@ class Worker:
             if stop.is_set():
                 break
         return None
-
-
-async def run_worker(
-    settings: Settings,
-    *,
-    engines: EngineFactory,
-    detectors: Iterable[str],
-    store: Recorder,
-    announce: Announce,
-    registry: CollectorRegistry,
-    timing: Timing | None = None,
-    on_ready: Callable[[], None] = lambda: None,
-) -> int:
-    """Run a worker until SIGTERM or SIGINT; returns the exit code. A failure ends the process without returning."""
-    worker = Worker(
-        settings,
-        engines=engines,
-        detectors=detectors,
-        store=store,
-        announce=announce,
-        registry=registry,
-        timing=timing,
-        on_ready=on_ready,
-    )
-    with stopped_by_signals() as stop:
-        return await worker.run(stop)
-
-
-@contextlib.contextmanager
-def stopped_by_signals() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set. Outside the main thread, where signals cannot be had, nothing sets it."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    caught = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
-    for number in caught:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in caught:
-            loop.remove_signal_handler(number)
 
 
 def exit_code(failure: BaseException) -> int:
