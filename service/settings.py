@@ -69,20 +69,19 @@ class Worker(Section):
     dead_letter_ratio: the worker stops when so many facts of a partition in a row are unreadable, or more than this
     part of its last 20,000. start_cold: begin with empty state where the state topic does not reach as far as the
     committed offsets. max_memory_mb: resident size at which the worker ends, to be started again.
+    Apache Kafka takes session time-outs of 6 s and more.
     """
 
     metrics_port: int = Field(default=8322, ge=0, le=65535)
     checkpoint_seconds: float = Field(default=2.0, gt=0, le=60)
     max_poll_records: int = Field(default=2000, ge=1)
     shutdown_seconds: float = Field(default=10.0, gt=0)
-    session_timeout_seconds: float = Field(default=30.0, ge=6)
-    rebalance_timeout_seconds: float = Field(default=60.0, ge=2)
+    session_timeout_seconds: float = Field(default=30.0, ge=1, le=300)
+    rebalance_timeout_seconds: float = Field(default=60.0, ge=1, le=3600)
     dead_letter_limit: int = Field(default=5000, ge=1)
     dead_letter_ratio: float = Field(default=0.5, gt=0, le=1)
     start_cold: bool = False
     max_memory_mb: int | None = Field(default=None, ge=64)
-    session_timeout_seconds: float = Field(default=30.0, ge=1, le=300)
-    rebalance_timeout_seconds: float = Field(default=60.0, ge=1, le=3600)
 
 
 class Deliver(Section):

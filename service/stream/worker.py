@@ -117,8 +117,8 @@ class StreamWorker:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._parts.servers,
                 acks="all",
-                # Not idempotent: the embedded broker knows no producer ids. aiokafka has one request per partition under
-                # way, so order holds over retries, and a repeated alert or snapshot changes nothing.
+                # Not idempotent: the embedded broker knows no producer ids. aiokafka has one request per partition
+                # under way, so order holds over retries, and a repeated alert or snapshot changes nothing.
                 linger_ms=2,
                 max_batch_size=_MAX_BATCH_BYTES,
                 request_timeout_ms=30_000,
