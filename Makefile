@@ -57,7 +57,7 @@ format: $(INSTALLED) ## rewrite the code in the project's format
 bench: $(INSTALLED) ## measure throughput, latency and memory; one JSON object a line
 	@$(BIN)/python -m benchmarks
 
-services: ## start a real Kafka, Redis and PostgreSQL for the tests:  eval "$$(make services)"
+services: ## start a real Kafka, Redis and PostgreSQL for the tests:  eval "$(make services)"
 	@scripts/services start
 
 services-stop: ## end them and remove their data
