@@ -107,8 +107,15 @@ class Checkpoint:
         self.close()
 
     def known(self, connector: str) -> Mapping[str, str]:
-        """origin -> fingerprint of what the broker acknowledged."""
-        query = "SELECT origin, fingerprint FROM origins WHERE target = ? AND connector = ? AND fingerprint IS NOT NULL"
+        """origin -> fingerprint of what the broker acknowledged.
+
+        An origin whose latest intent was not confirmed is not among them, even if an earlier one was: some of the
+        later one may have been published, so that going back to the earlier content is a change as well.
+        """
+        query = (
+            "SELECT origin, fingerprint FROM origins"
+            " WHERE target = ? AND connector = ? AND fingerprint = intent_fingerprint"
+        )
         with self._lock:
             return dict(self._db.execute(query, (self._target, connector)).fetchall())
 
