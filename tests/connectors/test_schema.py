@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from connectors.facts import Driver, Fact, Fold, Watermark, encode
+from connectors.schema import asyncapi, documents, main, message_schemas
+from tests.connectors.test_ingest import GOOD
+
+FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
+
+
+class Receipt(msgspec.Struct):
+    """What a test hands in.
+
+    seen: how often.
+    """
+
+    seen: int
+    driver: Driver | None = None
+
+
+@pytest.mark.parametrize("name", documents())
+def test_the_published_document_is_up_to_date(name: str) -> None:
+    published = (FOLDER / name).read_text(encoding="utf-8")
+    assert published == documents()[name], f"run python -m connectors.schema {FOLDER.parent.name}/{FOLDER.name}"
+
+
+@pytest.mark.parametrize("name", ["fact.json", "watermark.json"])
+def test_the_published_schema_is_one(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads((FOLDER / name).read_text(encoding="utf-8")))
+
+
+def test_a_fact_on_the_wire_fits_its_schema() -> None:
+    schema = message_schemas(Fact)["Fact"]
+    drivers = (Driver(labels={"service_name": "Amazon EC2"}, cost=3.0),)
+    for fact in (GOOD, msgspec.structs.replace(GOOD, fold=Fold.ADD, event_id="e", drivers=drivers)):
+        jsonschema.validate(json.loads(encode(fact)), schema)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"value": "1"}, {"value": 1e13}, {"charge_period_start": "2024-09-18"}, {"fold": "other"}, {"revision": -1}],
+    ids=str,
+)
+def test_the_schema_refuses_what_we_refuse(changes: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json.loads(encode(GOOD)) | changes, message_schemas(Fact)["Fact"])
+
+
+def test_a_watermark_on_the_wire_fits_its_schema() -> None:
+    watermark = Watermark(source="bills", complete_until="2024-10-01T00:00:00Z")
+    jsonschema.validate(json.loads(encode(watermark)), message_schemas(Watermark)["Watermark"])
+
+
+def test_every_field_is_described() -> None:
+    for schema in message_schemas(Fact, Watermark).values():
+        for part in (schema, *(part for part in schema.get("$defs", {}).values() if "properties" in part)):
+            assert all("description" in field for field in part["properties"].values()), part["title"]
+
+
+def test_any_message_has_a_schema_complete_in_itself() -> None:
+    schema = message_schemas(Receipt)["Receipt"]
+    assert schema["$id"] == "urn:spendwatch:schema:receipt"
+    assert schema["description"].endswith("seen: how often.")
+    jsonschema.validate({"seen": 1, "driver": {"labels": {}, "cost": 1.5}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"seen": 1, "driver": {"labels": {}}}, schema)
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    document = asyncapi("acme", Receipt)
+    references = [part for part in _walk(document) if isinstance(part, dict) and "$ref" in part]
+    assert references
+    for part in references:
+        target: object = document
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            assert isinstance(target, dict)
+            target = target[step]
+    assert {channel["address"] for channel in document["channels"].values()} == {
+        "acme.facts",
+        "acme.dead-letters",
+        "acme.receipts",
+    }
+
+
+def test_the_documents_are_written_where_asked(tmp_path: Path) -> None:
+    main(tmp_path / "schemas")
+    assert {path.name for path in (tmp_path / "schemas").iterdir()} == set(documents())
+
+
+def _walk(part: object) -> list[object]:
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return [part, *(found for value in inner for found in _walk(value))]
