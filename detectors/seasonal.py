@@ -8,58 +8,46 @@ that weekends at zero, jobs that run every third day and services that never sto
 """
 
 import math
-import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from statistics import median
 from typing import ClassVar
 
-from detectors.detector import StateError
 from detectors.guards import clamp, finite, judge, warming_up
 from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
 from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configure
 from detectors.seasonal_fit import CLIP, IDLE_PART, Anchor, choose_anchor, fit
-from detectors.state import HEADER, check_header, check_length, check_range
+from detectors.seasonal_idle import ALWAYS, SOMETIMES, idleness, learn_idleness
+from detectors.seasonal_state import (
+    ACTIVE,
+    ANCHOR,
+    DORMANT,
+    DOUBT,
+    FACTORS,
+    IDLE_SHARE,
+    LAST,
+    LEARNED,
+    LEVEL,
+    NOISE,
+    NUMBERS,
+    TREND,
+    bounded,
+    first_buckets,
+    model,
+)
+from detectors.state import HEADER, check_header
 from detectors.verdict import Band, Verdict
 
-# Places in the array of numbers that a fitted model consists of, beside its slots.
-LEARNED, LAST, LEVEL, TREND, DOUBT, NOISE, ANCHOR, FACTORS, IDLE_SHARE, DORMANT = range(10)
-"""LAST: start of the latest bucket learned. DOUBT: variance of the level, in units of NOISE, the noise variance.
-FACTORS: 1 for a multiplicative anchor. IDLE_SHARE: of buckets whose slot is not idle by rhythm. DORMANT: 1 if the
-normal of the series is to be idle."""
-
-_NUMBERS = 10
 _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
-_MOST_AT = 2**53
-"""Times beyond this, in seconds, are not exact as a float; they count as this."""
 _FEW = 5.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
-_IDLE_RARE = 0.08
-_IDLE_USUAL = 0.97
-"""Where more than the one share of the buckets is idle, one may be; where the other is, one should be."""
-_IDLE_ERRATIC = 0.25
-"""A series that idles at random as often as this has no hours of rest, only hours that have been quiet so far."""
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
-_MOST_PLACE = 1500.0
 _REANCHOR_BELOW = math.asinh(5.0)
 _REANCHOR_ABOVE = math.asinh(400.0)
-
-
-class _Idleness(Enum):
-    """May a bucket be idle?"""
-
-    NEVER = 0
-    SOMETIMES = 1
-    ALWAYS = 2
-
-
-# As plain globals: looking up a member of an Enum costs more than the arithmetic around it.
-_NEVER, _SOMETIMES, _ALWAYS = _Idleness
 
 
 class Seasonal:
@@ -71,7 +59,7 @@ class Seasonal:
     ...     detector.learn_one(week[day % 7] * (1.01 if day % 2 else 0.99), day * 86400)
     >>> band = detector.band_at(21 * 86400)
     >>> round(band.lower), round(band.expected), round(band.upper)
-    (87, 100, 114)
+    (90, 100, 112)
     >>> detector.score_one(100.0, 21 * 86400).status, detector.score_one(100.0, 22 * 86400).status
     (<Status.NORMAL: 'normal'>, <Status.HIGH: 'high'>)
     """
@@ -117,7 +105,7 @@ class Seasonal:
         if self._first is None:
             self._learn(value, at)
             return
-        self._first.extend((value, _bounded(at)))
+        self._first.extend((value, bounded(at)))
         if len(self._first) >= 2 * self._config.kept:
             self._begin(self._first[0::2], [int(kept) for kept in self._first[1::2]])
 
@@ -136,11 +124,13 @@ class Seasonal:
         active = [
             (value, at) for value, at in recent if not anchor.multiplicative or abs(value) > self._idle_below(anchor)
         ]
-        numbers[LAST] = max(numbers[LAST], *(_bounded(at) for _, at in recent))
+        numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)
+        numbers[ACTIVE] += len(active)
         numbers[TREND] = 0.0
         numbers[DORMANT] = float(2 * len(active) <= len(recent))
         if numbers[DORMANT]:
+            numbers[IDLE_SHARE] = 1.0
             return
         numbers[IDLE_SHARE] = min(numbers[IDLE_SHARE], 1.0 - len(active) / len(recent))
         numbers[ANCHOR], numbers[FACTORS] = anchor.at, float(anchor.multiplicative)
@@ -150,7 +140,7 @@ class Seasonal:
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
 
-        At most 41 numbers for days, 566 for hours, 84 for finer grains; while warming up two for each bucket kept.
+        At most 39 numbers for days, 568 for hours, 86 for finer grains; while warming up two for each bucket kept.
         """
         header = (float(self.state_version), self._config.fingerprint)
         if self._first is not None:
@@ -159,30 +149,13 @@ class Seasonal:
 
     def restore(self, state: Sequence[float]) -> None:
         """Raises StateError and leaves the detector as it was."""
-        check_header(self.name, state, version=self.state_version, config=self._config.fingerprint)
-        fitted, body = state[HEADER : HEADER + 1], state[HEADER + 1 :]
-        if list(fitted) == [0.0]:
-            if len(body) % 2 or len(body) >= 2 * self._config.kept:
-                raise StateError(
-                    f"{self.name}: expected pairs of value and time, fewer than {self._config.kept},"
-                    f" got {len(body)} numbers"
-                )
-            if not all(number.is_integer() and abs(number) <= _MOST_AT for number in map(float, body[1::2])):
-                raise StateError(f"{self.name}: times must be whole seconds")
-            self._first, self._numbers, self._slots = array("d", body), array("d"), array("f")
-            return
-        if list(fitted) != [1.0]:
-            raise StateError(f"{self.name}: expected 0 or 1 for whether a model is fitted, got {list(fitted)}")
-        layout = self._config.layout
-        check_length(self.name, body, _NUMBERS + 2 * layout.size + layout.rhythm_size)
-        numbers, slots = array("d", body[:_NUMBERS]), body[_NUMBERS:]
-        for place, (what, low, high) in _ALLOWED.items():
-            check_range(self.name, what, numbers[place], low, high)
-        for number in slots[: layout.size]:
-            check_range(self.name, "a slot's effect", number, -2 * _MOST_PLACE, 2 * _MOST_PLACE)
-        for number in slots[layout.size :]:
-            check_range(self.name, "a slot's count", number, 0.0, 1e6)
-        self._first, self._numbers, self._slots = None, numbers, array("f", slots)
+        config = self._config
+        check_header(self.name, state, version=self.state_version, config=config.fingerprint)
+        if len(state) > HEADER and state[HEADER] == 0.0:
+            self._first, self._numbers, self._slots = first_buckets(state, config.kept), array("d"), array("f")
+        else:
+            self._numbers, self._slots = model(state, config.layout)
+            self._first = None
 
     # What follows works on a fitted model only.
 
@@ -192,14 +165,14 @@ class Seasonal:
         if self._first is not None or numbers[LEARNED] < config.min_learned:
             return None
         slots = config.layout.of(at)
-        idle = self._idleness(slots)
-        if idle is _ALWAYS:
+        idle = idleness(numbers, self._slots, config.layout, slots)
+        if idle is ALWAYS:
             lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
         else:
             expected, _, _, variance = self._predict(at, slots)
-            reach = config.sigma * (1.0 + _FEW / numbers[LEARNED]) * math.sqrt(variance)
+            reach = config.sigma * (1.0 + _FEW / (numbers[ACTIVE] + 1.0)) * math.sqrt(variance)
             lower, upper = expected - reach, expected + reach
-            if idle is _SOMETIMES or (numbers[FACTORS] and reach > _WIDE):
+            if idle is SOMETIMES or (numbers[FACTORS] and reach > _WIDE):
                 lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
         anchor = numbers[ANCHOR]
         amount = unsquash(expected, anchor)
@@ -241,25 +214,6 @@ class Seasonal:
     def _idle_below(self, anchor: Anchor) -> float:
         return IDLE_PART * anchor.at
 
-    def _idleness(self, slots: tuple[int, ...]) -> _Idleness:
-        """Whether a bucket of these slots may be idle, by what was seen of its slot and at random."""
-        numbers, layout = self._numbers, self._config.layout
-        if not numbers[FACTORS]:
-            return _NEVER
-        if numbers[DORMANT]:
-            return _ALWAYS
-        at_random = _SOMETIMES if numbers[IDLE_SHARE] > _IDLE_RARE else _NEVER
-        if layout.rhythm_place is None:
-            return at_random
-        slot = slots[layout.rhythm_place]
-        idle = self._slots[2 * layout.size + slot - layout.rhythm_start]
-        if idle < 1.0:
-            return at_random
-        seen = self._slots[layout.size + slot] + idle
-        if idle >= 2.0 and idle >= _IDLE_USUAL * seen and numbers[IDLE_SHARE] < _IDLE_ERRATIC:
-            return _ALWAYS
-        return _SOMETIMES if idle > _IDLE_RARE * seen else at_random
-
     def _begin(self, values: Sequence[float], ats: list[int]) -> None:
         """Fit the first model to the first buckets."""
         config = self._config
@@ -270,15 +224,16 @@ class Seasonal:
             absolute_floor=config.absolute_floor,
             relative_floor=config.relative_floor,
         )
-        numbers = array("d", bytes(8 * _NUMBERS))
+        numbers = array("d", bytes(8 * NUMBERS))
         numbers[LEARNED] = len(values)
+        numbers[ACTIVE] = first.active
         numbers[LAST] = max(ats)
         numbers[LEVEL] = first.level
         numbers[DOUBT] = 1.0 / len(values) + config.rates.level_drift
         numbers[NOISE] = first.noise_variance
         numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
         numbers[IDLE_SHARE] = first.idle_share
-        numbers[DORMANT] = float(first.dormant)
+        numbers[DORMANT] = float(not first.active)
         self._numbers = numbers
         self._slots = array("f", (*first.effects, *first.counts, *first.idle_counts))
         self._first = None
@@ -289,10 +244,12 @@ class Seasonal:
         slots = layout.of(at)
         idle = numbers[FACTORS] and abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[FACTORS]:
-            self._learn_idleness(slots, bool(idle))
+            learn_idleness(numbers, effects, layout, slots, idle=bool(idle), gain=rates.idle_gain)
         numbers[LEARNED] += 1.0
         if idle:
+            numbers[LAST] = max(numbers[LAST], bounded(at))
             return  # says nothing of how much is spent when it is not idle; the level's time stands still
+        numbers[ACTIVE] += 1.0
         place, noise, level_variance, variance = self._predict(at, slots)
         off = squash(value, numbers[ANCHOR]) - place
         spread = math.sqrt(variance)
@@ -303,33 +260,15 @@ class Seasonal:
         numbers[LEVEL] += numbers[TREND] * steps + gain * clipped
         numbers[TREND] = rates.trend_damping**steps * numbers[TREND] + rates.trend_gain * gain * clipped
         numbers[DOUBT] = level_variance / noise * (1.0 - gain)
-        numbers[LAST] = max(numbers[LAST], _bounded(at))
+        numbers[LAST] = max(numbers[LAST], bounded(at))
         for slot in slots:
             count = effects[layout.size + slot]
             effects[slot] += clipped / (count + noise / layout.prior_variance[slot]) * noise / variance
             effects[layout.size + slot] = min(count + 1.0, layout.most_counted[slot])
         # A bucket whose effects are still unknown says little about the noise, in proportion.
-        weight = max(rates.noise_gain, 1.0 / numbers[LEARNED]) * noise / variance
+        weight = max(rates.noise_gain, 1.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (clipped * clipped / variance - 1.0)), config.relative_floor**2)
         self._follow_anchor()
-
-    def _learn_idleness(self, slots: tuple[int, ...], idle: bool) -> None:
-        config, numbers, effects = self._config, self._numbers, self._slots
-        rates, layout = config.rates, config.layout
-        if numbers[DORMANT] or self._idleness(slots) is not _ALWAYS:
-            numbers[IDLE_SHARE] += rates.idle_gain * (float(idle) - numbers[IDLE_SHARE])
-            if numbers[DORMANT] and numbers[IDLE_SHARE] < 0.5:
-                numbers[DORMANT] = 0.0
-        if layout.rhythm_place is None:
-            return
-        slot = slots[layout.rhythm_place]
-        seen, rest = layout.size + slot, 2 * layout.size + slot - layout.rhythm_start
-        if idle:
-            effects[rest] += 1.0
-        if effects[rest] and effects[seen] + effects[rest] > layout.most_counted[slot]:
-            fade = layout.most_counted[slot] / (effects[seen] + effects[rest])
-            effects[seen] *= fade
-            effects[rest] *= fade
 
     def _follow_anchor(self) -> None:
         """Move the anchor along when the level has left the range in which it makes the scale logarithmic."""
@@ -340,21 +279,3 @@ class Seasonal:
         level = unsquash(numbers[LEVEL], numbers[ANCHOR])
         anchor = choose_anchor([level], absolute_floor=self._config.absolute_floor).at
         numbers[ANCHOR], numbers[LEVEL] = anchor, squash(level, anchor)
-
-
-def _bounded(at: int) -> float:
-    return float(min(max(at, -_MOST_AT), _MOST_AT))
-
-
-_ALLOWED = {
-    LEARNED: ("how many buckets were learned", 1.0, 2.0**53),
-    LAST: ("the latest time", -float(_MOST_AT), float(_MOST_AT)),
-    LEVEL: ("the level", -_MOST_PLACE, _MOST_PLACE),
-    TREND: ("the trend", -_MOST_PLACE, _MOST_PLACE),
-    DOUBT: ("the level's variance", 0.0, 1e6),
-    NOISE: ("the noise variance", 1e-12, _MOST_PLACE**2),
-    ANCHOR: ("the anchor", 1e-12, sys.float_info.max),
-    FACTORS: ("whether effects are factors", 0.0, 1.0),
-    IDLE_SHARE: ("the share of idle buckets", 0.0, 1.0),
-    DORMANT: ("whether it is dormant", 0.0, 1.0),
-}

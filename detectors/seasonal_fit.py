@@ -19,6 +19,11 @@ CLIP = 3.0
 IDLE_PART = 0.2
 """Up to this part of the anchor, 1 % of the usual level, a bucket counts as idle."""
 _ANCHOR_PART = 0.05
+_HAS_IDLED = 0.001
+_BY_CHANCE = 0.6
+_FEW_ACTIVE = 8
+_UNKNOWN_NOISE = 0.3
+"""Of fewer active buckets than the one number, the spread is taken to be up to the other, in logarithms."""
 _PASSES = 4
 _SQRT2 = math.sqrt(2.0)
 _NEIGHBOURS_ALIKE = 1.7
@@ -41,7 +46,8 @@ class Anchor:
 class Fit:
     """level, effects, noise_variance: on the scale of the anchor. counts, idle_counts: per slot, and per rhythm slot.
 
-    idle_share: how often a bucket is idle where its slot would not let one expect it. dormant: all of them were.
+    active: how many were not idle; with none of them the series is dormant. idle_share: how often a bucket is idle
+        where its slot would not let one expect it; above 0 if any was.
     """
 
     anchor: Anchor
@@ -50,8 +56,8 @@ class Fit:
     effects: list[float]
     counts: list[float]
     idle_counts: list[float]
+    active: int
     idle_share: float
-    dormant: bool
 
 
 def choose_anchor(values: Sequence[float], *, absolute_floor: float) -> Anchor:
@@ -82,18 +88,9 @@ def fit(
     rhythms = [-1 if layout.rhythm_place is None else of[layout.rhythm_place] - layout.rhythm_start for of in slots]
     idle = [anchor.multiplicative and abs(value) <= IDLE_PART * anchor.at for value in values]
     idle_counts = [0.0] * layout.rhythm_size
-    busy_rhythms = set()
     for rhythm, is_idle in zip(rhythms, idle, strict=True):
-        if not is_idle:
-            busy_rhythms.add(rhythm)
-        elif rhythm >= 0:
+        if is_idle and rhythm >= 0:
             idle_counts[rhythm] += 1.0
-    # A slot that was never busy, seen more than once, is idle by rhythm and says nothing of idling at random.
-    open_idle = [
-        is_idle
-        for rhythm, is_idle in zip(rhythms, idle, strict=True)
-        if rhythm < 0 or rhythm in busy_rhythms or idle_counts[rhythm] < 2
-    ]
     places = [squash(value, anchor.at) for value, is_idle in zip(values, idle, strict=True) if not is_idle]
     active_slots = [of for of, is_idle in zip(slots, idle, strict=True) if not is_idle]
     level, variance, effects, counts = _backfit(places, active_slots, layout, relative_floor**2)
@@ -104,9 +101,23 @@ def fit(
         effects=effects,
         counts=counts,
         idle_counts=idle_counts,
-        idle_share=sum(open_idle) / len(open_idle) if open_idle else 0.0,
-        dormant=not places,
+        active=len(places),
+        idle_share=_idle_share(idle, rhythms),
     )
+
+
+def _idle_share(idle: list[bool], rhythms: list[int]) -> float:
+    """How often a bucket is idle at random, that is where its rhythm slot is active at other times."""
+    share = sum(idle) / len(idle)
+    if share in (0.0, 1.0):
+        return share
+    if 2 * len(set(rhythms)) > len(rhythms) and rhythms[0] >= 0:
+        # Slots seen once do not tell. But nights and weekends come in runs, and chance does not.
+        changes = sum(before != after for before, after in pairwise(idle)) / (len(idle) - 1)
+        return share if changes > _BY_CHANCE * 2.0 * share * (1.0 - share) else _HAS_IDLED
+    active = {rhythm for rhythm, is_idle in zip(rhythms, idle, strict=True) if not is_idle}
+    unsure = [is_idle for rhythm, is_idle in zip(rhythms, idle, strict=True) if rhythm in active]
+    return max(sum(unsure) / len(unsure), _HAS_IDLED)
 
 
 def _backfit(
@@ -147,7 +158,8 @@ def _backfit(
             variance = max(_variance([place - level for place in without], freedom), floor)
     for part in (*late, *late):  # twice, since the first time all that is far off counts little
         _fit_part(part, places, slots, layout, level, variance, effects)
-    return level, variance, effects, counts
+    missing = max(_FEW_ACTIVE - len(places), 0) / _FEW_ACTIVE
+    return level, variance + (_UNKNOWN_NOISE * missing) ** 2, effects, counts
 
 
 def _fit_part(

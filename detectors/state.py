@@ -20,15 +20,19 @@ def fingerprint(*parts: object) -> float:
 
 def check_header(name: str, state: Sequence[float], *, version: int, config: float) -> None:
     """Raises StateError unless *state* holds finite numbers only and begins with this version and fingerprint."""
-    for index, number in enumerate(state):
-        if not isinstance(number, (int, float)) or not math.isfinite(number):
-            raise StateError(f"{name}: state[{index}] must be a finite number, got {number!r}")
+    if not all(map(_is_finite_number, state)):
+        index = next(index for index, number in enumerate(state) if not _is_finite_number(number))
+        raise StateError(f"{name}: state[{index}] must be a finite number, got {state[index]!r}")
     if len(state) < HEADER:
         raise StateError(f"{name}: a state has at least {HEADER} numbers, got {len(state)}")
     if state[0] != version:
         raise StateError(f"{name}: expected state version {version}, got {state[0]:g}")
     if state[1] != config:
         raise StateError(f"{name}: the state was made under other parameters or another grain")
+
+
+def _is_finite_number(number: object) -> bool:
+    return isinstance(number, (int, float)) and math.isfinite(number)
 
 
 def check_length(name: str, state: Sequence[float], expected: int) -> None:

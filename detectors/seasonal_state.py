@@ -1,0 +1,84 @@
+"""The numbers that a seasonal detector consists of: where each stands, and what each may be.
+
+Behind the header an exported state has 0 and the first buckets as value, time, value, time ...; or 1, the numbers
+below, and the slots: effects, counts, and idle counts of the rhythm slots.
+"""
+
+import sys
+from array import array
+from collections.abc import Sequence
+
+from detectors.detector import StateError
+from detectors.seasonal_config import NAME
+from detectors.slots import Layout
+from detectors.state import HEADER, check_length, check_range
+
+LEARNED = 0
+"""How many buckets were learned."""
+ACTIVE = 1
+"""How many of them were not idle."""
+LAST = 2
+"""Start of the latest of them."""
+LEVEL = 3
+TREND = 4
+"""Per bucket; like the level on the scale of the anchor."""
+DOUBT = 5
+"""Variance of the level, in units of the noise variance."""
+NOISE = 6
+"""The noise variance."""
+ANCHOR = 7
+FACTORS = 8
+"""1 for a multiplicative anchor, else 0."""
+IDLE_SHARE = 9
+"""How often buckets are idle in slots that are also active; above 0 if any ever was."""
+DORMANT = 10
+"""1 if the normal of the series is to be idle, else 0."""
+NUMBERS = 11
+
+_MOST_AT = 2**53
+"""Times beyond this, in seconds, are not exact as a float; they count as this."""
+_MOST_PLACE = 1500.0
+
+_ALLOWED = (
+    ("the number of buckets learned", 1.0, 2.0**53),
+    ("the number of active buckets", 0.0, 2.0**53),
+    ("the latest time", -float(_MOST_AT), float(_MOST_AT)),
+    ("the level", -_MOST_PLACE, _MOST_PLACE),
+    ("the trend", -_MOST_PLACE, _MOST_PLACE),
+    ("the level's variance", 0.0, 1e6),
+    ("the noise variance", 1e-12, _MOST_PLACE**2),
+    ("the anchor", 1e-12, sys.float_info.max),
+    ("the mark of factors", 0.0, 1.0),
+    ("the share of idle buckets", 0.0, 1.0),
+    ("the mark of dormancy", 0.0, 1.0),
+)
+
+
+def bounded(at: int) -> float:
+    return float(min(max(at, -_MOST_AT), _MOST_AT))
+
+
+def first_buckets(state: Sequence[float], kept: int) -> "array[float]":
+    """The first buckets, fewer than *kept*, of a state whose header is right. Raises StateError."""
+    pairs = array("d", state[HEADER + 1 :])
+    if len(pairs) % 2 or len(pairs) >= 2 * kept:
+        raise StateError(f"{NAME}: expected fewer than {kept} pairs of value and time, got {len(pairs)} numbers")
+    if not all(at.is_integer() and abs(at) <= _MOST_AT for at in pairs[1::2]):
+        raise StateError(f"{NAME}: times must be whole seconds")
+    return pairs
+
+
+def model(state: Sequence[float], layout: Layout) -> tuple["array[float]", "array[float]"]:
+    """Numbers and slots of a fitted model, from a state whose header is right. Raises StateError."""
+    start = HEADER + 1
+    check_length(NAME, state, start + NUMBERS + 2 * layout.size + layout.rhythm_size)
+    check_range(NAME, "the mark of a fitted model", state[HEADER], 1.0, 1.0)
+    numbers, slots = array("d", state[start : start + NUMBERS]), array("d", state[start + NUMBERS :])
+    for number, (what, low, high) in zip(numbers, _ALLOWED, strict=True):
+        check_range(NAME, what, number, low, high)
+    if layout.size:
+        check_range(NAME, "a slot's effect", min(slots[: layout.size]), -2.0 * _MOST_PLACE, 2.0 * _MOST_PLACE)
+        check_range(NAME, "a slot's effect", max(slots[: layout.size]), -2.0 * _MOST_PLACE, 2.0 * _MOST_PLACE)
+        check_range(NAME, "a slot's count", min(slots[layout.size :]), 0.0, 1e6)
+        check_range(NAME, "a slot's count", max(slots[layout.size :]), 0.0, 1e6)
+    return numbers, array("f", slots)
