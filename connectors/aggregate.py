@@ -140,7 +140,8 @@ class Aggregate:
             # Floats choose quickly and, as rounding keeps order, leave out nothing that belongs; decimals then decide.
             least = heapq.nlargest(most, [size for size, _, _ in named])[-1]
             named = [item for item in named if item[0] >= least]
-        named.sort(key=lambda item: (-abs(item[2].cost), [value or "" for value in item[1]]))
+        # copy_abs and copy_negate: abs() and - round to the 28 digits of the default context.
+        named.sort(key=lambda item: (item[2].cost.copy_abs().copy_negate(), [value or "" for value in item[1]]))
         return tuple(self._driver(values, part) for _, values, part in named[:most])
 
     def _driver(self, values: _DriverValues, part: _Part) -> Driver:

@@ -194,7 +194,7 @@ class CurReader:
                     field = _COLUMNS[position]
                     # A covered line without its own cost cannot be guessed; a fee without unused part has none.
                     part = amount(cells[position]) if kind.is_covered else number(cells[position]) or _ZERO
-                    effective = EXACT.add(effective, part if sign > 0 else -part)
+                    effective = EXACT.add(effective, part if sign > 0 else part.copy_negate())
         except CellError as error:
             raise FieldError(field, error) from None
         names = self._text
