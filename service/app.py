@@ -130,11 +130,12 @@ async def run_worker(settings: Settings) -> int:
     from service.stream.worker import StreamWorker
 
     book = PolicyBook(settings.policies)
+    share = max(1, settings.max_new_values // settings.kafka.partitions)
     with _role("worker") as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             worker = StreamWorker(
                 settings,
-                engines=lambda partition: Engine(partition=partition, policies=book),
+                engines=lambda partition: Engine(policies=book, partition=partition, max_new_series=share),
                 detectors=detectors.names(),
                 store=store.sql,
                 announce=LiveBus(cache).announce,
@@ -203,7 +204,27 @@ async def run_api(settings: Settings) -> int:
 
 async def run_deliver(settings: Settings) -> int:
     """Send what is due in the outbox, until asked to end."""
-    raise NotImplementedError
+    from service.delivery.receivers.factory import make_receivers
+    from service.delivery.run import make_deliverer
+
+    with _role("deliver") as role:
+        async with _open_store(settings) as store:
+            receivers = make_receivers(settings)
+            deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
+
+            def ready() -> Mapping[str, str | None]:
+                return {"database": store.problem}
+
+            async with serve_probe(
+                host=settings.metrics_host,
+                port=settings.deliver.metrics_port,
+                registry=role.registry,
+                ready=ready,
+            ):
+                if await store.prepare(role.stop):
+                    async with _background(asyncio.create_task(store.watch())):
+                        await deliverer.run(role.stop)
+    return 0
 
 
 async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -> int:

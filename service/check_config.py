@@ -1,18 +1,32 @@
 """What `spendwatch check-config` says: what a configuration means, or everything that is wrong with it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from connectors.series import Grain
 from detectors import registry
-from service.config import load
-from service.core.policies import PolicyBook
+from detectors.parameters import ParameterError, UnknownDetectorError
+from service.config import Place, load
 from service.settings import Connector, Match, Settings
 
 
 def report(path: Path | None) -> str:
     """One paragraph a section, in the order of the data. Raises ConfigError with every mistake."""
-    settings = load(path)
-    PolicyBook(settings.policies)
+    settings = load(path, check=policy_mistakes)
     return "\n".join([f"{path or 'defaults'}: no mistakes", "", *_lines(settings)])
+
+
+def policy_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """Detectors that do not exist and parameters that they do not take, for `config.load`."""
+    for number, policy in enumerate(settings.policies):
+        place: Place = ("policies", number)
+        try:
+            for grain in Grain if policy.match.grain is None else (policy.match.grain,):
+                registry.factory(policy.detector, grain_seconds=grain.seconds, params=policy.params)
+        except UnknownDetectorError as error:
+            yield (*place, "detector"), str(error)
+        except ParameterError as error:
+            yield from (((*place, "params"), mistake) for mistake in error.mistakes)
 
 
 def _lines(settings: Settings) -> list[str]:

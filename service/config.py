@@ -8,7 +8,7 @@ the folder of the configuration file, as in Prometheus.
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -28,13 +28,17 @@ _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in 
 Place = tuple[str | int, ...]
 
 
-def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+Check = Callable[[Settings], Iterable[tuple[Place, str]]]
+"""Looks for mistakes that the shape alone does not show: their place and what is wrong."""
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None, check: Check = lambda _settings: ()) -> Settings:
     """Read *path* (None: defaults only) and the environment.
 
     Raises ConfigError whose message lists every mistake, one a line: `file.yaml:12: policies[0].floor: ...`.
     """
     reader = _Reader(path, os.environ if environ is None else environ)
-    return reader.settings()
+    return reader.settings(check)
 
 
 class _Reader:
@@ -47,13 +51,14 @@ class _Reader:
         self._variables: dict[Place, str] = {}
         self._mistakes: list[str] = []
 
-    def settings(self) -> Settings:
+    def settings(self, check: Check) -> Settings:
         raw = self._read_file()
         self._overlay_environment(raw)
         self._read_secret_files(raw, ())
         settings = None
         try:
             settings = Settings.model_validate(raw)
+            self._mistakes += [self._tell(place, mistake) for place, mistake in check(settings)]
         except ValidationError as error:
             self._mistakes += [self._tell(mistake["loc"], mistake["msg"]) for mistake in error.errors()]
         if self._mistakes or settings is None:

@@ -18,7 +18,13 @@ _SECRET_NAME = re.compile(r"token|secret|passw|authorization|cookie|api_?key|sig
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 _URL_QUERY = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']+")
 
-_QUIET = {"uvicorn": logging.WARNING, "aiokafka": logging.WARNING, "faust": logging.WARNING, "mode": logging.WARNING}
+_QUIET = {
+    "alembic": logging.WARNING,
+    "uvicorn": logging.WARNING,
+    "aiokafka": logging.WARNING,
+    "faust": logging.WARNING,
+    "mode": logging.WARNING,
+}
 """Loggers whose informational lines repeat what ours say, or say it per request."""
 
 

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 _READY_SECONDS = 60.0
+_START_ATTEMPTS = 3
 _STOP_ORDER = ("connect", "worker", "deliver", "api")
 """Sources first, so that what they sent is still worked off; the API last, so that people can watch."""
 
@@ -53,9 +54,12 @@ class Stack:
             environ = dict(self.environ) | await self._start_embedded()
             for role in self._roles():
                 environ |= self._choose_port(role)
-            for role in self._roles():
-                await self._start_role(role, environ)
-            await self._wait_until_ready()
+            sources, rest = ("connect",) if self.settings.connectors else (), ("worker", "api", "deliver")
+            # Sources last: on a small machine they would take the processor from those that wait for them.
+            for roles in (rest, sources):
+                for role in roles:
+                    await self._start_role(role, environ)
+                await self._wait_until_ready(roles)
         except BaseException:
             await self.stop()
             raise
@@ -109,12 +113,12 @@ class Stack:
         self.ended[role] = code
         log.info("role ended", role=role, exit_code=code)
 
-    async def _wait_until_ready(self) -> None:
+    async def _wait_until_ready(self, roles: Sequence[str]) -> None:
         try:
             async with asyncio.timeout(_READY_SECONDS), httpx.AsyncClient(timeout=2.0) as client:
-                await asyncio.gather(*(self._wait_for(client, role) for role in self.probes))
+                await asyncio.gather(*(self._wait_for(client, role) for role in roles))
         except TimeoutError:
-            raise UnavailableError(f"not ready after {_READY_SECONDS:.0f} s: {', '.join(self.probes)}") from None
+            raise UnavailableError(f"not ready after {_READY_SECONDS:.0f} s: {', '.join(roles)}") from None
 
     async def _wait_for(self, client: httpx.AsyncClient, role: str) -> None:
         while True:
@@ -122,6 +126,8 @@ class Stack:
                 if self.ended[role] == 0:
                     return
                 raise UnavailableError(f"{role} ended with exit code {self.ended[role]} while it started")
+            if self._children[role].restarts > _START_ATTEMPTS:
+                raise UnavailableError(f"{role} ended {_START_ATTEMPTS} times while it started")
             with contextlib.suppress(httpx.HTTPError):
                 if (await client.get(f"{self.probes[role]}/readyz")).status_code == httpx.codes.OK:
                     return

@@ -6,11 +6,12 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
 
-from service.delivery.signing import SignatureError, verify
+from service.delivery.signing import SignatureError, SigningSecret, verify
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -30,7 +31,7 @@ class Received:
 class Desk:
     """An ASGI application; answers 204 to what is signed with *secret*, 401 to anything else."""
 
-    secret: str
+    secret: SigningSecret
     on_receive: Callable[[Received], None] = lambda _received: None
     received: list[Received] = field(default_factory=list)
     refused: int = 0
@@ -51,7 +52,7 @@ class Desk:
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
         try:
-            verify(self.secret, headers, body)
+            verify([self.secret], headers, body, now=datetime.now(UTC))
         except SignatureError:
             self.refused += 1
             return 401

@@ -25,6 +25,7 @@ from connectors.synthetic_incidents import Incident
 from service.config import load
 from service.console import clean, render
 from service.core.alerts import AlertEvent, EventType
+from service.delivery.signing import SigningSecret
 from service.demo.desk import Desk, Received, open_desk
 from service.demo.scorecard import Scorecard
 from service.logs import configure
@@ -70,7 +71,7 @@ async def run_demo(*, stay: bool) -> int:
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     with tempfile.TemporaryDirectory(prefix="spendwatch-demo-") as name:
         folder = Path(name)
-        desk = Desk(secret)
+        desk = Desk(SigningSecret.parse(secret))
         async with open_desk(desk) as url:
             environ = _environ(folder, url, secret)
             settings = load(CONFIG, environ)
