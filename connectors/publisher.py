@@ -89,6 +89,7 @@ class Publisher:
         self._partition_of: dict[str, int] = {}
         self._partitions: list[int] = []
         self._problem: str | None = "not started"
+        self._started_once = False
 
     @property
     def ready(self) -> bool:
@@ -108,30 +109,37 @@ class Publisher:
         await self.stop()
 
     async def start(self) -> None:
-        """Connect, and keep trying while the broker cannot be reached; said in the log now and then."""
+        """Connect, and keep trying while the broker or a topic is not there; said in the log now and then."""
         wait, waited, said_at = 0.2, 0.0, None
-        while True:
-            try:
-                async with self._starting:
-                    if self._producer is None:
-                        self._producer = await self._connect()
-            except (KafkaError, OSError) as error:
-                self._problem = f"broker {self._bootstrap_servers} does not answer: {_why(error)}"
-                if said_at is None or waited - said_at >= _SAY_EVERY_SECONDS:
-                    said_at = waited
-                    _log.warning("waiting for the broker", bootstrap_servers=self._bootstrap_servers, error=_why(error))
-                await self._sleep(wait)
-                waited += wait
-                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-            else:
-                self._problem = None
-                _log.info("connected", bootstrap_servers=self._bootstrap_servers, idempotent=self._idempotent)
-                return
+        while (problem := await self._try_to_start()) is not None:
+            self._problem = problem
+            if said_at is None or waited - said_at >= _SAY_EVERY_SECONDS:
+                said_at = waited
+                _log.warning("waiting for the broker", problem=problem)
+            await self._sleep(wait)
+            waited += wait
+            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+        self._problem, self._started_once = None, True
+        _log.info("connected", bootstrap_servers=self._bootstrap_servers, idempotent=self._idempotent)
+
+    async def _try_to_start(self) -> str | None:
+        """None, or what is in the way."""
+        try:
+            async with self._starting:
+                if self._producer is None:
+                    self._producer = await self._connect()
+            # Asking for the partitions of a topic that is not there makes some brokers create it, with a number of
+            # partitions nobody chose. Asking for all topics does not.
+            there = (await self._producer.client.fetch_all_metadata()).topics()
+        except (KafkaError, OSError) as error:
+            return f"broker {self._bootstrap_servers} does not answer: {_why(error)}"
+        missing = [topic for topic in (self.facts_topic, self.dead_letters_topic) if topic not in there]
+        return f"broker {self._bootstrap_servers} has no topic {' and '.join(map(repr, missing))}" if missing else None
 
     async def stop(self) -> None:
         """Close; what was not acknowledged by now was told to its caller as a PublishError."""
         producer, self._producer = self._producer, None
-        self._problem = "stopped"
+        self._problem, self._started_once = "stopped", False
         if producer is not None:
             await self._close(producer)
 
@@ -232,8 +240,8 @@ class Publisher:
             self._problem = None
 
     async def _ready_producer(self, topic: str) -> Any:
-        if self._problem in ("not started", "stopped"):
-            raise PublishError(retryable=True, topic=topic, reason=f"the publisher is {self._problem}")
+        if not self._started_once:
+            raise PublishError(retryable=True, topic=topic, reason=f"the publisher is not ready: {self._problem}")
         async with self._starting:
             if self._producer is None:
                 try:
