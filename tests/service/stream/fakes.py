@@ -1,5 +1,6 @@
 """A tiny engine with the interface of the real one, whose state shows every lost, repeated or reordered record."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +38,9 @@ class FakeRecord:
 class SummingEngine:
     """Adds up the values of each series, in order. An alert carries the count so far: wrong state makes a wrong one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, apply_seconds: float = 0.0) -> None:
+        """apply_seconds: how long each batch keeps the loop busy, so that work does not end too soon to be killed."""
+        self._apply_seconds = apply_seconds
         self.series: dict[bytes, Sum] = {}
         self.records = 0
         self.offset = -1
@@ -60,6 +63,7 @@ class SummingEngine:
             self.series[key] = state
 
     def apply(self, records: Sequence[Record]) -> None:
+        time.sleep(self._apply_seconds)
         for record in records:
             if record.offset > self.offset:
                 self.offset = record.offset

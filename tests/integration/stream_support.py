@@ -1,0 +1,296 @@
+"""What the tests of the running worker share: a deployment of its own per test, and what must come out of it."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from connectors.facts import Fact, encode, key_of
+from service.core.alerts import Alert
+from service.settings import Settings
+from service.stream.batch import TopicPartition as Partition
+from service.stream.snapshots import SnapshotLoader
+from service.stream.topics import Topics, ensure_topics
+from service.stream.transport import Position
+from tests.integration.stream_process import Order, read_store
+from tests.service.stream.fakes import ALARMING, SummingEngine
+
+KAFKA = os.environ.get("SPENDWATCH_TEST_KAFKA")
+BROKERS = [
+    pytest.param("embedded", marks=pytest.mark.embedded),
+    pytest.param(
+        "kafka",
+        marks=[pytest.mark.kafka, pytest.mark.skipif(KAFKA is None, reason="SPENDWATCH_TEST_KAFKA is not set")],
+    ),
+]
+CHAOS_ROUNDS = int(os.environ.get("SPENDWATCH_CHAOS_ROUNDS", "2"))
+_ROOT = Path(__file__).parents[2]
+_PATIENCE_SECONDS = 40.0
+
+
+@contextlib.contextmanager
+def running_broker(kind: str) -> Iterator[str]:
+    """The address of a broker."""
+    if kind == "kafka":
+        assert KAFKA is not None
+        yield KAFKA
+        return
+    from service.embedded import EmbeddedBroker
+
+    broker = EmbeddedBroker()
+    broker.start()
+    try:
+        yield broker.bootstrap_servers
+    finally:
+        broker.stop()
+
+
+def some_facts(count: int, *, seed: int = 1, series: int = 40) -> list[tuple[bytes, bytes]]:
+    """Keys and messages: mostly quiet facts, some that alarm, a few that cannot be read."""
+    chance = random.Random(seed)
+    messages = []
+    for number in range(count):
+        value = ALARMING * 2 + number if chance.random() < 0.02 else chance.random() * 100
+        fact = Fact(
+            series=f"default/effective_cost/USD/1d/tag:team={chance.randrange(series)}",
+            charge_period_start="2024-09-18T00:00:00Z",
+            value=round(value, 3),
+            origin="test:1",
+        )
+        poison = chance.random() < 0.005
+        messages.append((key_of(fact), b'{"series": 1' if poison else encode(fact)))
+    return messages
+
+
+@dataclass(slots=True)
+class WorkerProcess:
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    async def exit_code(self, seconds: float = _PATIENCE_SECONDS) -> int:
+        return await asyncio.to_thread(self.process.wait, seconds)
+
+
+@dataclass(slots=True)
+class Deployment:
+    """Topics, group and store of one test."""
+
+    servers: str
+    folder: Path
+    embedded: bool
+    settings_changes: dict[str, Any] = field(default_factory=dict)
+    name: str = field(default_factory=lambda: f"test-{uuid.uuid4().hex[:8]}")
+    partitions: int = 2
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    @property
+    def raw_settings(self) -> dict[str, Any]:
+        session = {"session_timeout_seconds": 2 if self.embedded else 6, "rebalance_timeout_seconds": 6}
+        return {
+            "kafka": {
+                "bootstrap_servers": self.servers,
+                "topic_prefix": self.name,
+                "group": self.name,
+                "partitions": self.partitions,
+            },
+            "worker": {"checkpoint_seconds": 0.2, "max_poll_records": 200, **session, **self.settings_changes},
+        }
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.model_validate(self.raw_settings)
+
+    @property
+    def topics(self) -> Topics:
+        return Topics.of(self.settings.kafka)
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "alerts.jsonl"
+
+    def start_worker(self, *, kill_at: tuple[str, int] | None = None, apply_seconds: float = 0.0) -> WorkerProcess:
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        order = {
+            "settings": self.raw_settings,
+            "store": str(self.store),
+            "kill_at": kill_at,
+            "apply_seconds": apply_seconds,
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.integration.stream_process", msgspec.json.encode(order).decode()],
+                cwd=_ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        self.workers.append(WorkerProcess(process, log))
+        return self.workers[-1]
+
+    async def ready(self, worker: WorkerProcess) -> None:
+        await self.until(lambda: b"ready\n" in worker.log.read_bytes() or worker.ended, "the worker is ready")
+        assert not worker.ended, worker.log.read_text()
+
+    async def until(self, condition: Callable[[], bool], what: str, seconds: float = _PATIENCE_SECONDS) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                logs = "\n".join(f"--- {worker.log.name}\n{worker.log.read_text()}" for worker in self.workers)
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{logs[-6000:]}")
+            await asyncio.sleep(0.05)
+
+    async def create(self) -> None:
+        await ensure_topics(self.settings.kafka)
+
+    async def send(self, messages: Iterable[tuple[bytes, bytes]], topic: str | None = None) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.servers, linger_ms=5)
+        await producer.start()
+        try:
+            for key, value in messages:
+                await producer.send(topic or self.topics.facts, value, key=key)
+            await producer.flush()
+        finally:
+            await producer.stop()
+
+    async def read(self, topic: str) -> list[ConsumerRecord]:
+        """All records of a topic."""
+        count = 1 if topic == self.topics.dead_letters else self.partitions
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.servers, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50
+        )
+        await consumer.start()
+        try:
+            left = {TopicPartition(topic, number) for number in range(count)}
+            consumer.assign(list(left))
+            for partition in left:
+                consumer.seek(partition, 0)
+            records = []
+            while left:
+                fetched = await consumer.getmany(*left, timeout_ms=100)
+                records += [record for group in fetched.values() for record in group]
+                for partition in list(left):
+                    end = consumer.highwater(partition)
+                    if end is not None and await consumer.position(partition) >= end:
+                        left.discard(partition)
+            return records
+        finally:
+            await consumer.stop()
+
+    async def committed(self, topic: str) -> dict[int, int]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, group_id=self.name, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic, number) for number in range(self.partitions)]
+            consumer.assign(partitions)
+            return {one.partition: await consumer.committed(one) or 0 for one in partitions}
+        finally:
+            await consumer.stop()
+
+    async def commit_by_hand(self, offsets: dict[int, int]) -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, group_id=self.name, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            wanted = {TopicPartition(self.topics.facts, number): offset for number, offset in offsets.items()}
+            consumer.assign(list(wanted))
+            await consumer.commit(wanted)
+        finally:
+            await consumer.stop()
+
+    async def all_is_committed(self, seconds: float = _PATIENCE_SECONDS) -> None:
+        """Wait until facts and alerts are worked off to their ends."""
+        end = time.monotonic() + seconds
+        for topic in (self.topics.facts, self.topics.alerts):
+            while True:
+                ends = dict.fromkeys(range(self.partitions), 0)
+                for record in await self.read(topic):
+                    ends[record.partition] = max(ends[record.partition], record.offset + 1)
+                committed = await self.committed(topic)
+                if committed == ends:
+                    break
+                if time.monotonic() > end:
+                    await self.until(lambda: False, f"{topic}: committed {committed}, ends {ends}", 0)
+                await asyncio.sleep(0.2)
+
+    async def state(self) -> dict[int, SummingEngine]:
+        """As a worker would load it now."""
+        engines = {number: SummingEngine() for number in range(self.partitions)}
+        positions = {
+            Partition(self.topics.facts, number): Position(offset or None, 0)
+            for number, offset in (await self.committed(self.topics.facts)).items()
+        }
+        loader = SnapshotLoader(self.servers, self.topics, partitions=self.partitions)
+        await loader.load(positions, lambda tp, key, value: engines[tp.partition].restore(key, value))
+        return engines
+
+    async def check(self) -> None:
+        """State, alerts and dead letters are those of one undisturbed reading of the facts topic."""
+        engines = {number: SummingEngine() for number in range(self.partitions)}
+        for record in sorted(await self.read(self.topics.facts), key=lambda one: one.offset):
+            engines[record.partition].apply([record])
+        state = await self.state()
+        for number, engine in engines.items():
+            assert state[number].series == engine.series
+            assert (state[number].offset, state[number].records) == (engine.offset, engine.records)
+        expected = {alert.id: alert for engine in engines.values() for alert in engine.take_alerts()}
+        assert one_by_id(msgspec.json.decode(one.value, type=Alert) for one in await self.read(self.topics.alerts)) == (
+            expected
+        )
+        assert one_by_id(read_store(self.store)) == expected
+        rejects = {
+            f"{self.topics.facts}/{number}/{reject.offset}".encode(): reject.value
+            for number, engine in engines.items()
+            for reject in engine.take_rejects()
+        }
+        letters = await self.read(self.topics.dead_letters)
+        assert {letter.key: letter.value for letter in letters} == rejects
+
+    async def end(self) -> None:
+        for worker in self.workers:
+            if not worker.ended:
+                worker.kill()
+
+
+def one_by_id(alerts: Iterable[Alert]) -> dict[str, Alert]:
+    """Repetitions are fine; two that differ under one id and version are not."""
+    kept: dict[str, Alert] = {}
+    for alert in alerts:
+        assert kept.setdefault(alert.id, alert) == alert
+    return kept
+
+
+@contextlib.asynccontextmanager
+async def deployed(servers: str, kind: str, folder: Path, **settings: Any) -> AsyncIterator[Deployment]:
+    deployment = Deployment(servers, folder, kind == "embedded", settings)
+    await deployment.create()
+    try:
+        yield deployment
+    finally:
+        await deployment.end()
+
+
+__all__ = ["BROKERS", "CHAOS_ROUNDS", "Deployment", "Order", "deployed", "running_broker", "some_facts"]

@@ -1,0 +1,86 @@
+"""Workers that die at the worst moments: state, alerts and dead letters are as if nothing had happened."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.stream.checkpoint import Step
+from tests.integration.stream_support import BROKERS, CHAOS_ROUNDS, Deployment, deployed, running_broker, some_facts
+
+
+@pytest.fixture(params=BROKERS, scope="module")
+def broker(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    with running_broker(request.param) as servers:
+        yield servers, request.param
+
+
+@pytest.fixture
+async def deployment(broker: tuple[str, str], tmp_path: Path) -> AsyncIterator[Deployment]:
+    async with deployed(*broker, tmp_path) as made:
+        yield made
+
+
+async def test_worker_killed_in_a_checkpoint_leaves_nothing_lost_or_doubled(
+    broker: tuple[str, str], tmp_path: Path
+) -> None:
+    """Each step in a deployment of its own, all at once: most of the time goes into starting and joining."""
+
+    async def one(step: Step) -> None:
+        folder = tmp_path / step
+        folder.mkdir()
+        async with deployed(*broker, folder) as deployment:
+            await deployment.send(some_facts(2_000))
+            first = deployment.start_worker(kill_at=(step, 2), apply_seconds=0.05)
+            assert await first.exit_code() == -signal.SIGKILL, step
+            await deployment.send(some_facts(500, seed=2))
+            await finish_and_check(deployment)
+
+    async with asyncio.TaskGroup() as tasks:
+        for step in Step:
+            tasks.create_task(one(step), name=step)
+
+
+async def test_worker_killed_at_random_moments_leaves_nothing_lost_or_doubled(deployment: Deployment) -> None:
+    chance = random.Random(7)
+    sending = asyncio.create_task(trickle(deployment, batches=4 * CHAOS_ROUNDS))
+    for _ in range(CHAOS_ROUNDS):
+        worker = deployment.start_worker(apply_seconds=0.01)
+        await deployment.ready(worker)
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
+        worker.kill()
+    await sending
+    await finish_and_check(deployment)
+
+
+async def test_second_worker_takes_over_half_and_then_all(deployment: Deployment) -> None:
+    sending = asyncio.create_task(trickle(deployment, batches=12))
+    first = deployment.start_worker(apply_seconds=0.01)
+    await deployment.ready(first)
+    second = deployment.start_worker(apply_seconds=0.01)
+    await deployment.ready(second)
+    await asyncio.sleep(0.5)
+    first.kill()
+    await sending
+    await deployment.all_is_committed()
+    second.terminate()
+    assert await second.exit_code() == 0
+    await deployment.check()
+
+
+async def trickle(deployment: Deployment, *, batches: int) -> None:
+    for number in range(batches):
+        await deployment.send(some_facts(300, seed=100 + number))
+        await asyncio.sleep(0.3)
+
+
+async def finish_and_check(deployment: Deployment) -> None:
+    worker = deployment.start_worker()
+    await deployment.ready(worker)
+    await deployment.all_is_committed()
+    worker.terminate()
+    assert await worker.exit_code() == 0
+    await deployment.check()
