@@ -15,6 +15,8 @@ from detectors.parameters import ABSOLUTE_FLOOR, RELATIVE_FLOOR, SIGMA_MEANING, 
 from detectors.state import HEADER, check_header, fingerprint
 from detectors.verdict import Band, Verdict
 
+_MOST_WINDOW = 400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollingConfig:
@@ -48,13 +50,19 @@ class Rolling:
     state_version: ClassVar[int] = 1
     summary: ClassVar[str] = "mean and standard deviation of the last n buckets, the judged one left out"
     parameters: ClassVar[tuple[Parameter, ...]] = (
-        Parameter(name="window", default=28, minimum=2, maximum=400, meaning="how many buckets the mean is taken over"),
+        Parameter(
+            name="window",
+            default=28,
+            minimum=2,
+            maximum=_MOST_WINDOW,
+            meaning="how many buckets the mean is taken over",
+        ),
         Parameter(name="sigma", default=3.0, minimum=0.5, maximum=50.0, meaning=SIGMA_MEANING),
         Parameter(
             name="min_learned",
             default=7,
             minimum=2,
-            maximum=400,
+            maximum=_MOST_WINDOW,
             meaning="buckets to learn before any is judged; at most the window",
         ),
         RELATIVE_FLOOR,
@@ -75,8 +83,8 @@ class Rolling:
             min_learned=min_learned,
             relative_floor=float(checked.get("relative_floor", RELATIVE_FLOOR.default)),
             absolute_floor=float(checked.get("absolute_floor", ABSOLUTE_FLOOR.default)),
-            # Only what shapes the state: a new sigma judges on with what has been learned.
-            fingerprint=fingerprint(cls.name, grain_seconds, window),
+            # Only what gives the numbers their meaning: a new window or sigma judges on with what has been learned.
+            fingerprint=fingerprint(cls.name, grain_seconds),
         )
 
     def __init__(self, config: RollingConfig) -> None:
@@ -133,6 +141,6 @@ class Rolling:
     def restore(self, state: Sequence[float]) -> None:
         """Raises StateError and leaves the detector as it was."""
         check_header(self.name, state, version=self.state_version, config=self._config.fingerprint)
-        if len(state) > HEADER + self._config.window:
-            raise StateError(f"{self.name}: expected at most {HEADER + self._config.window} numbers, got {len(state)}")
+        if len(state) > HEADER + _MOST_WINDOW:
+            raise StateError(f"{self.name}: expected at most {HEADER + _MOST_WINDOW} numbers, got {len(state)}")
         self._recent.refill([float(number) for number in state[HEADER:]])

@@ -17,7 +17,7 @@ from detectors.guards import clamp, finite, judge, warming_up
 from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
 from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configure
-from detectors.seasonal_fit import CLIP, IDLE_PART, Anchor, choose_anchor, fit
+from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_idle import ALWAYS, SOMETIMES, idleness, learn_idleness
 from detectors.seasonal_state import (
     ACTIVE,
@@ -29,11 +29,14 @@ from detectors.seasonal_state import (
     LAST,
     LEARNED,
     LEVEL,
+    MOST_PLACE,
+    MOST_TREND,
     NOISE,
     NUMBERS,
     TREND,
     bounded,
     first_buckets,
+    limited,
     model,
 )
 from detectors.state import HEADER, check_header
@@ -122,7 +125,7 @@ class Seasonal:
         numbers = self._numbers
         anchor = choose_anchor([value for value, _ in recent], absolute_floor=self._config.absolute_floor)
         active = [
-            (value, at) for value, at in recent if not anchor.multiplicative or abs(value) > self._idle_below(anchor)
+            (value, at) for value, at in recent if not anchor.multiplicative or abs(value) > IDLE_PART * anchor.at
         ]
         numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)
@@ -133,7 +136,13 @@ class Seasonal:
             numbers[IDLE_SHARE] = 1.0
             return
         numbers[IDLE_SHARE] = min(numbers[IDLE_SHARE], 1.0 - len(active) / len(recent))
-        numbers[ANCHOR], numbers[FACTORS] = anchor.at, float(anchor.multiplicative)
+        if bool(numbers[FACTORS]) is not anchor.multiplicative:
+            # What was learned as factors means nothing as sums: begin from these buckets alone, with a wide band.
+            learned = numbers[LEARNED]
+            self._begin([value for value, _ in recent], [at for _, at in recent])
+            self._numbers[LEARNED] = learned
+            return
+        numbers[ANCHOR] = anchor.at
         numbers[LEVEL] = median([squash(value, anchor.at) - self._effect(at) for value, at in active])
         numbers[DOUBT] = 1.0 / len(active)
 
@@ -152,7 +161,7 @@ class Seasonal:
         config = self._config
         check_header(self.name, state, version=self.state_version, config=config.fingerprint)
         if len(state) > HEADER and state[HEADER] == 0.0:
-            self._first, self._numbers, self._slots = first_buckets(state, config.kept), array("d"), array("f")
+            self._first, self._numbers, self._slots = first_buckets(state), array("d"), array("f")
         else:
             self._numbers, self._slots = model(state, config.layout)
             self._first = None
@@ -191,14 +200,10 @@ class Seasonal:
         """Of an active bucket: expectation, noise variance, variance of the level, and all of the variance."""
         config, numbers, effects = self._config, self._numbers, self._slots
         rates, layout = config.rates, config.layout
-        steps = min(max((at - int(numbers[LAST])) // config.grain_seconds, 0), _MOST_STEPS)
+        steps = self._steps_to(at)
         noise = max(numbers[NOISE], config.relative_floor**2)
         level_variance = noise * (numbers[DOUBT] + rates.level_drift * steps)
-        place = numbers[LEVEL]
-        if steps == 1:
-            place += numbers[TREND]
-        elif steps and rates.trend_gain:
-            place += numbers[TREND] * (1.0 - rates.trend_damping**steps) / (1.0 - rates.trend_damping)
+        place = numbers[LEVEL] + self._trend_over(steps)
         variance = noise + level_variance
         for slot in slots:
             place += effects[slot]
@@ -208,11 +213,16 @@ class Seasonal:
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
         return place, noise, level_variance, variance
 
+    def _steps_to(self, at: int) -> int:
+        """Buckets since the latest one learned; a repeated or earlier one counts as the next."""
+        return min(max((at - int(self._numbers[LAST])) // self._config.grain_seconds, 1), _MOST_STEPS)
+
+    def _trend_over(self, steps: int) -> float:
+        trend, damping = self._numbers[TREND], self._config.rates.trend_damping
+        return trend if steps == 1 else trend * (1.0 - damping**steps) / (1.0 - damping)
+
     def _effect(self, at: int) -> float:
         return math.fsum(self._slots[slot] for slot in self._config.layout.of(at))
-
-    def _idle_below(self, anchor: Anchor) -> float:
-        return IDLE_PART * anchor.at
 
     def _begin(self, values: Sequence[float], ats: list[int]) -> None:
         """Fit the first model to the first buckets."""
@@ -227,7 +237,7 @@ class Seasonal:
         numbers = array("d", bytes(8 * NUMBERS))
         numbers[LEARNED] = len(values)
         numbers[ACTIVE] = first.active
-        numbers[LAST] = max(ats)
+        numbers[LAST] = bounded(max(ats))
         numbers[LEVEL] = first.level
         numbers[DOUBT] = 1.0 / len(values) + config.rates.level_drift
         numbers[NOISE] = first.noise_variance
@@ -249,16 +259,20 @@ class Seasonal:
         if idle:
             numbers[LAST] = max(numbers[LAST], bounded(at))
             return  # says nothing of how much is spent when it is not idle; the level's time stands still
+        if not numbers[ACTIVE]:
+            self._begin_level(value, at)
         numbers[ACTIVE] += 1.0
         place, noise, level_variance, variance = self._predict(at, slots)
         off = squash(value, numbers[ANCHOR]) - place
         spread = math.sqrt(variance)
-        clipped = min(max(off, -CLIP * spread), CLIP * spread)
+        clipped = limited(off, CLIP * spread)
 
-        steps = min(max((at - int(numbers[LAST])) // config.grain_seconds, 0), _MOST_STEPS)
+        steps = self._steps_to(at)
         gain = level_variance / variance
-        numbers[LEVEL] += numbers[TREND] * steps + gain * clipped
-        numbers[TREND] = rates.trend_damping**steps * numbers[TREND] + rates.trend_gain * gain * clipped
+        numbers[LEVEL] = limited(numbers[LEVEL] + self._trend_over(steps) + gain * clipped, MOST_PLACE)
+        numbers[TREND] = limited(
+            rates.trend_damping**steps * numbers[TREND] + rates.trend_gain * gain * clipped, MOST_TREND
+        )
         numbers[DOUBT] = level_variance / noise * (1.0 - gain)
         numbers[LAST] = max(numbers[LAST], bounded(at))
         for slot in slots:
@@ -269,6 +283,12 @@ class Seasonal:
         weight = max(rates.noise_gain, 1.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (clipped * clipped / variance - 1.0)), config.relative_floor**2)
         self._follow_anchor()
+
+    def _begin_level(self, value: float, at: int) -> None:
+        """The first active bucket ever is the level."""
+        numbers = self._numbers
+        numbers[ANCHOR] = choose_anchor([value], absolute_floor=self._config.absolute_floor).at
+        numbers[LEVEL] = squash(value, numbers[ANCHOR]) - self._effect(at)
 
     def _follow_anchor(self) -> None:
         """Move the anchor along when the level has left the range in which it makes the scale logarithmic."""

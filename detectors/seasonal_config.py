@@ -9,7 +9,7 @@ from detectors.slots import NO_SLOTS, Layout, layout_of
 from detectors.state import fingerprint
 
 NAME = "seasonal"
-_MOST_KEPT = 168
+MOST_KEPT = 168
 """So many first buckets are kept as they are, to begin from all of them at once; a week of hours."""
 
 PARAMETERS: tuple[Parameter, ...] = (
@@ -85,7 +85,7 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
     checked = check(NAME, PARAMETERS, params)
     seasons = checked.get("season", "auto") == "auto"
     min_learned = int(checked.get("min_learned", _default_min_learned(grain_seconds)))
-    kept = min(min_learned, _MOST_KEPT)
+    kept = min(min_learned, MOST_KEPT)
     return SeasonalConfig(
         grain_seconds=grain_seconds,
         sigma=float(checked.get("sigma", _default_sigma(grain_seconds))),
@@ -95,8 +95,8 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
         absolute_floor=float(checked.get("absolute_floor", ABSOLUTE_FLOOR.default)),
         layout=layout_of(grain_seconds) if seasons else NO_SLOTS,
         rates=_DAILY if grain_seconds >= DAY else _HOURLY if grain_seconds >= HOUR else _FINER,
-        # Only what shapes the state: a new sigma or floor judges on with what has been learned.
-        fingerprint=fingerprint(NAME, grain_seconds, kept, seasons),
+        # Only what gives the numbers their meaning: a new sigma or floor judges on with what has been learned.
+        fingerprint=fingerprint(NAME, grain_seconds, seasons),
     )
 
 

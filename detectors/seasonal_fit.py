@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median, median_low
 
 from detectors.scale import squash
 from detectors.slots import Layout
@@ -66,14 +66,14 @@ def choose_anchor(values: Sequence[float], *, absolute_floor: float) -> Anchor:
     >>> choose_anchor([90.0, 100.0, 0.0, 110.0], absolute_floor=1e-6)
     Anchor(at=5.0, multiplicative=True)
     >>> choose_anchor([-90.0, 100.0, 80.0, -120.0], absolute_floor=1e-6)
-    Anchor(at=190.0, multiplicative=False)
+    Anchor(at=180.0, multiplicative=False)
     """
     active = [value for value in values if abs(value) > absolute_floor]
     if not active:
         return Anchor(at=absolute_floor, multiplicative=True)
     positive = sum(value > 0 for value in active)
     fewer = min(positive, len(active) - positive)
-    size = median(map(abs, active))
+    size = median_low(map(abs, active))  # the other median overflows between two of the largest floats
     if fewer >= 2 and fewer > 0.1 * len(active):
         return Anchor(at=max(2.0 * size, absolute_floor) if size < 1e300 else size, multiplicative=False)
     return Anchor(at=max(_ANCHOR_PART * size, absolute_floor), multiplicative=True)
@@ -126,7 +126,7 @@ def _backfit(
     """Level, noise variance, slot effects and counts: each in turn fitted to what the others leave over."""
     effects, counts = [0.0] * layout.size, [0.0] * layout.size
     if not places:
-        return 0.0, floor, effects, counts
+        return 0.0, floor + _UNKNOWN_NOISE**2, effects, counts
     for of in slots:
         for slot in of:
             counts[slot] += 1.0

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sequence
 
 from detectors.detector import StateError
-from detectors.seasonal_config import NAME
+from detectors.seasonal_config import MOST_KEPT, NAME
 from detectors.slots import Layout
 from detectors.state import HEADER, check_length, check_range
 
@@ -37,16 +37,19 @@ NUMBERS = 11
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
-_MOST_PLACE = 1500.0
+MOST_PLACE = 1500.0
+"""No float lies further out on the scale."""
+MOST_TREND = 0.05
+"""What moves faster than this, 5 % a bucket, is no trend."""
 
 _ALLOWED = (
     ("the number of buckets learned", 1.0, 2.0**53),
     ("the number of active buckets", 0.0, 2.0**53),
     ("the latest time", -float(_MOST_AT), float(_MOST_AT)),
-    ("the level", -_MOST_PLACE, _MOST_PLACE),
-    ("the trend", -_MOST_PLACE, _MOST_PLACE),
+    ("the level", -MOST_PLACE, MOST_PLACE),
+    ("the trend", -MOST_TREND, MOST_TREND),
     ("the level's variance", 0.0, 1e6),
-    ("the noise variance", 1e-12, _MOST_PLACE**2),
+    ("the noise variance", 1e-12, 1e9),
     ("the anchor", 1e-12, sys.float_info.max),
     ("the mark of factors", 0.0, 1.0),
     ("the share of idle buckets", 0.0, 1.0),
@@ -58,11 +61,15 @@ def bounded(at: int) -> float:
     return float(min(max(at, -_MOST_AT), _MOST_AT))
 
 
-def first_buckets(state: Sequence[float], kept: int) -> "array[float]":
-    """The first buckets, fewer than *kept*, of a state whose header is right. Raises StateError."""
+def limited(value: float, most: float) -> float:
+    return min(max(value, -most), most)
+
+
+def first_buckets(state: Sequence[float]) -> "array[float]":
+    """The first buckets, of a state whose header is right. Raises StateError."""
     pairs = array("d", state[HEADER + 1 :])
-    if len(pairs) % 2 or len(pairs) >= 2 * kept:
-        raise StateError(f"{NAME}: expected fewer than {kept} pairs of value and time, got {len(pairs)} numbers")
+    if len(pairs) % 2 or len(pairs) >= 2 * MOST_KEPT:
+        raise StateError(f"{NAME}: expected fewer than {MOST_KEPT} pairs of value and time, got {len(pairs)} numbers")
     if not all(at.is_integer() and abs(at) <= _MOST_AT for at in pairs[1::2]):
         raise StateError(f"{NAME}: times must be whole seconds")
     return pairs
@@ -77,8 +84,8 @@ def model(state: Sequence[float], layout: Layout) -> tuple["array[float]", "arra
     for number, (what, low, high) in zip(numbers, _ALLOWED, strict=True):
         check_range(NAME, what, number, low, high)
     if layout.size:
-        check_range(NAME, "a slot's effect", min(slots[: layout.size]), -2.0 * _MOST_PLACE, 2.0 * _MOST_PLACE)
-        check_range(NAME, "a slot's effect", max(slots[: layout.size]), -2.0 * _MOST_PLACE, 2.0 * _MOST_PLACE)
+        check_range(NAME, "a slot's effect", min(slots[: layout.size]), -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
+        check_range(NAME, "a slot's effect", max(slots[: layout.size]), -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
         check_range(NAME, "a slot's count", min(slots[layout.size :]), 0.0, 1e6)
         check_range(NAME, "a slot's count", max(slots[layout.size :]), 0.0, 1e6)
     return numbers, array("f", slots)
