@@ -1,91 +1,425 @@
-"""How an alert's state moves: what detection says joined with what people did.
+"""What happens to one series: its buckets open, close, are restated and judged, and its episodes are told.
 
-| state now            | detection: firing | detection: resolved | detection: withdrawn |
-|----------------------|-------------------|---------------------|----------------------|
-| (new)                | opened            | resolved            | withdrawn            |
-| firing               | updated           | resolved            | withdrawn            |
-| acknowledged         | updated, stays    | resolved            | withdrawn            |
-| resolved             | reopened          | updated, stays      | withdrawn            |
-| resolved by a person | updated, stays    | updated, stays      | withdrawn            |
-| withdrawn            | reopened          | resolved            | updated, stays       |
-
-What a person resolved stays resolved for this episode (the next episode has another id); when its facts are withdrawn
-it says so, and when they come back it is resolved again. A reopened alert has to be acknowledged anew.
+Everything here happens at a record, never at the edge of a batch, so that a replay in other batches says the same.
 """
 
-from datetime import datetime
-from typing import assert_never
+from array import array
+from collections.abc import Callable
 
-from msgspec.structs import replace
+from connectors.facts import Basis
+from detectors.detector import Detector, StateError
+from service.core.alerts import Alert, AlertKind, AlertStatus
+from service.core.amounts import to_units
+from service.core.buckets import UNBOUNDED, Bucket
+from service.core.drivers import KEPT_BUCKETS
+from service.core.episodes import Episode, Judged, begin
+from service.core.instants import to_datetime
+from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
+from service.core.live import LiveDetectors, restored
+from service.core.reporting import say, withdraw
+from service.core.ring import ABNORMAL, ACCEPTED, Ring
+from service.core.sources import FOREVER, HOLD, NEVER
+from service.core.state import NO_BUCKET, SeriesState
+from service.core.stats import EngineStats
 
-from service.core.alerts import Alert, AlertRecord, AlertState, AlertStatus, EventType
-
-DETECTION = "detection"
-"""The actor of events that no person caused."""
-
-_TERMS = {
-    AlertStatus.FIRING: (EventType.OPENED, AlertState.FIRING),
-    AlertStatus.RESOLVED: (EventType.RESOLVED, AlertState.RESOLVED),
-    AlertStatus.WITHDRAWN: (EventType.WITHDRAWN, AlertState.WITHDRAWN),
-}
+ANCHOR_STEP = 8
+"""The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
+_TENTH = 10
 
 
-def detected(current: AlertRecord | None, alert: Alert, *, at: datetime) -> tuple[EventType, AlertRecord] | None:
-    """What a new version from detection makes of the record; None when it is not newer than what is kept.
+class Lifecycle:
+    """Closes, settles and reports series; the engine decides when.
 
-    The record's `seq` is left for whoever numbers the events.
+    emit: takes each alert as it arises. touch: told of each series that changed.
     """
-    if current is None:
-        event, state = _TERMS[alert.status]
-        ended = at if state is AlertState.RESOLVED else None
-        return event, AlertRecord(
-            alert=alert, state=state, seq=0, created_at=at, updated_at=at, resolved_at=ended, resolved_by=None
+
+    def __init__(
+        self,
+        *,
+        stats: EngineStats,
+        live: LiveDetectors,
+        emit: Callable[[Alert], None],
+        touch: Callable[[SeriesState], None],
+        driver_buckets: int = KEPT_BUCKETS,
+    ) -> None:
+        self._stats = stats
+        self._live = live
+        self._emit = emit
+        self._touch = touch
+        self._driver_buckets = driver_buckets
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def ready_until(self, state: SeriesState) -> int:
+        """Until when the series is complete: as soon as all sources of one basis say so.
+
+        Metered estimates need not wait for the bill. A source HOLD buckets behind another of its basis is not
+        waited for: it may never come back.
+        """
+        sources = state.sources
+        grain_seconds = state.judge.grain_seconds
+        if len(sources) == 1:
+            return sources[0][0].mark(grain_seconds)
+        ready = NEVER
+        for basis in (Basis.ESTIMATED, Basis.BILLED):
+            marks = [source.mark(grain_seconds) for source, its_basis in sources if its_basis is basis]
+            if marks:
+                front = max(marks) - HOLD * grain_seconds
+                ready = max(ready, min(mark for mark in marks if mark >= front))
+        return ready
+
+    def watch(self, state: SeriesState, index: int) -> None:
+        """Have the sources wake the series when bucket *index* is complete."""
+        close_at = state.judge.close_at(index)
+        if state.watched_at <= close_at:
+            return
+        state.watched_at = close_at
+        grain_seconds = state.judge.grain_seconds
+        for source, _ in state.sources:
+            mark = source.mark(grain_seconds)
+            # A source that has passed already is asked again once others would no longer be waited for.
+            source.watch(close_at if mark < close_at else mark + HOLD * grain_seconds, state)
+
+    def watch_next(self, state: SeriesState) -> None:
+        """Watch for what closes next: the oldest open bucket, and the one whose absence ends an episode."""
+        if state.open:
+            self.watch(state, state.open[0].index)
+        run = state.run
+        if run is not None and self.ready_until(state) < state.judge.close_at(run.last + 1):
+            self.watch(state, run.last + 1)
+
+    def is_due(self, state: SeriesState) -> bool:
+        """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
+        ready = self.ready_until(state)
+        if state.open and state.judge.close_at(state.open[0].index) <= ready:
+            return all(not source.has_word for source, _ in state.sources)
+        return False
+
+    def catch_up(self, state: SeriesState) -> None:
+        """Fold what was restated, and close what is complete."""
+        self.settle(state)
+        ready = self.ready_until(state)
+        judge = state.judge
+        closed = False
+        while state.open and judge.close_at(state.open[0].index) <= ready:
+            self._close(state, state.open.pop(0))
+            closed = True
+        if closed:
+            self._prepare_open(state)
+        run = state.run
+        if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
+            self._report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
+        self.watch_next(state)
+        state.bucket = None
+        state.index = NO_BUCKET
+        self._touch(state)
+
+    # -- closing ------------------------------------------------------------------------------------------------
+
+    def _close(self, state: SeriesState, bucket: Bucket) -> None:
+        index = bucket.index
+        judge = state.judge
+        detector = self._detector(state)
+        ring = state.ring
+        if ring is None:
+            ring = state.ring = Ring(index)
+        fold = Fold(judge, detector, state.run, trace=state.trace)
+        if index > ring.end:
+            fold.missing()
+        if index - ring.end >= judge.ring_buckets:
+            self._leave_behind(state, ring, index)
+        ring.extend_to(index)
+        ring.put(bucket)
+        ring.judge(index, fold.bucket(index, bucket.value, bucket.effective_basis))
+        state.run = fold.run
+        self._count(state, fold)
+        self._stats.closed += 1
+        self._advance_anchor(state, ring)
+        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index))
+        _trim_parts(ring, self._driver_buckets)
+
+    def _leave_behind(self, state: SeriesState, ring: Ring, index: int) -> None:
+        """After a gap longer than the ring all that was known is old: fold it away instead of filling the gap."""
+        self._move_anchor(state, ring, ring.end)
+        ring.start = index - state.judge.ring_buckets + 1
+
+    def _advance_anchor(self, state: SeriesState, ring: Ring) -> None:
+        start = (ring.end - state.judge.ring_buckets) // ANCHOR_STEP * ANCHOR_STEP
+        if start > ring.start:
+            self._move_anchor(state, ring, start)
+
+    def _move_anchor(self, state: SeriesState, ring: Ring, start: int) -> None:
+        _keep_month(state, ring, start)
+        detector = self._anchor_detector(state)
+        state.anchor_run = learn_again(state.judge, detector, state.anchor_run, ring, start)
+        state.anchor = array("d", detector.export())
+        if state.trace is not None:
+            state.trace = [traced for traced in state.trace if traced.bucket >= start]
+        if state.reported:
+            gone = [
+                key
+                for key, known in state.reported.items()
+                if known.last < start and known.status is not AlertStatus.FIRING
+            ]
+            for key in gone:
+                del state.reported[key]
+            if not state.reported:
+                state.reported = None
+
+    # -- restating ----------------------------------------------------------------------------------------------
+
+    def settle(self, state: SeriesState) -> None:
+        """Fold the ring again if something in it was restated, and correct what was said of it."""
+        ring = state.ring
+        if state.unsettled == NO_BUCKET or ring is None:
+            return
+        state.unsettled = NO_BUCKET
+        detector = self._anchor_detector(state)
+        trace: list[Traced] = []
+        fold = Fold(state.judge, detector, state.anchor_run, trace=trace)
+        fold_ring(fold, ring, remark=True)
+        self._live.put(state, detector)
+        state.run = fold.run
+        state.trace = trace
+        self._stats.refolds += 1
+        self._report(state, fold.ended, complete=True, judged_at=FOREVER)
+        _trim_parts(ring, self._driver_buckets)
+        self._prepare_open(state)
+        self.watch_next(state)
+
+    def _anchor_detector(self, state: SeriesState) -> Detector:
+        """As of the ring's start; an object of its own."""
+        try:
+            return restored(state, state.anchor)
+        except StateError:
+            return self._begin_anew(state)
+
+    def _begin_anew(self, state: SeriesState) -> Detector:
+        """The snapshot's numbers belong to another detector or policy: what the ring holds is learned anew."""
+        self._stats.cold_starts += 1
+        state.anchor = None
+        state.anchor_run = None
+        return state.judge.make()
+
+    def _detector(self, state: SeriesState) -> Detector:
+        """As of the ring's end."""
+        try:
+            return self._live.of(state)
+        except StateError:
+            detector = self._begin_anew(state)
+            if state.ring is not None:
+                fold = Fold(state.judge, detector, None)
+                fold_ring(fold, state.ring, remark=True)
+                state.run = fold.run
+            self._live.put(state, detector)
+            return detector
+
+    # -- running totals -----------------------------------------------------------------------------------------
+
+    def prepare(self, state: SeriesState, bucket: Bucket) -> None:
+        """Set the bounds between which the running total of an open bucket needs no look."""
+        for ledger in (bucket.billed, bucket.estimated):
+            if ledger is not None:
+                ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
+        ledger = bucket.effective
+        if ledger.gauge is not None:
+            return  # a mean may still fall: gauges are judged when the bucket closes
+        at = bucket.index * state.judge.grain_seconds
+        high = highest_quiet(state.judge, self._detector(state).band_at(at))
+        if high is not None:
+            ledger.high = high
+        if bucket.fired:
+            ledger.low = ledger.total + 1  # a look is due whatever it is now
+
+    def needs_look(self, bucket: Bucket) -> bool:
+        ledger = bucket.effective
+        return not ledger.low <= ledger.total <= ledger.high
+
+    def look(self, state: SeriesState, bucket: Bucket, at: int) -> None:
+        """The running total has left its bounds: say what there is to say, and set the bounds for the next look.
+
+        at: event time, seconds since 1970.
+        """
+        if state.unsettled != NO_BUCKET:
+            self.settle(state)
+        was_fired = bucket.fired
+        judged = self._running(state, bucket)
+        bucket.fired = judged is not None
+        if was_fired or bucket.fired:
+            self._report(state, [], complete=False, judged_at=at)
+        ledger = bucket.effective
+        self.prepare(state, bucket)
+        if judged is None:
+            ledger.high = max(ledger.high, ledger.total)
+            return
+        quiet = ledger.high
+        step = max(abs(judged.deviation) // _TENTH, 1)
+        ledger.low = max(ledger.total - step, quiet)
+        ledger.high = ledger.total + step
+
+    def _prepare_open(self, state: SeriesState) -> None:
+        for bucket in state.open:
+            self.prepare(state, bucket)
+            if self.needs_look(bucket):
+                self.look(state, bucket, bucket.index * state.judge.grain_seconds)
+
+    def _running(self, state: SeriesState, bucket: Bucket) -> Judged | None:
+        """An open bucket as far as it has come, if that is a spike already. A fall is seen only when it closes."""
+        if bucket.effective.gauge is not None:
+            return None
+        judge = state.judge
+        value = bucket.value
+        verdict = self._detector(state).score_one(to_units(value), bucket.index * judge.grain_seconds)
+        if verdict.band is None or kind_of(judge, verdict.status, value, verdict.band) is not AlertKind.SPIKE:
+            return None
+        return Judged(
+            index=bucket.index,
+            actual=value,
+            basis=bucket.effective_basis,
+            band=verdict.band,
+            score=verdict.score,
         )
-    if alert.version <= current.alert.version:
-        return None
-    event, state = _move(current, alert.status)
-    record = replace(current, alert=alert, state=state, updated_at=at)
-    match event:
-        case EventType.REOPENED:
-            record = replace(record, acknowledged_at=None, acknowledged_by=None, resolved_at=None, resolved_by=None)
-        case EventType.RESOLVED:
-            # Back from withdrawn: whoever had resolved it before has still done so.
-            record = replace(record, resolved_at=current.resolved_at if current.resolved_by else at)
-        case _:
-            pass
-    return event, record
+
+    # -- telling ------------------------------------------------------------------------------------------------
+
+    def _report(self, state: SeriesState, ended: list[Episode], *, complete: bool, judged_at: int) -> None:
+        """Say what is new of the episodes that ended and of those that go on; take back what is no more.
+
+        complete: *ended* holds all episodes of the ring, not only those that ended just now.
+        """
+        going_on = self._going_on(state)
+        firing = any(known.status is AlertStatus.FIRING for known in (state.reported or {}).values())
+        if not (ended or going_on or firing or (complete and state.reported)):
+            state.trace = None
+            return
+        trace = self._trace(state)
+        told: set[tuple[int, AlertKind]] = set()
+        for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
+            told.add((episode.first, episode.kind))
+            first_at = min(judged_at, state.judge.close_at(episode.first))
+            alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
+            if alert is not None:
+                self._tell(alert)
+        self._take_back(state, told, trace, complete=complete)
+        if state.run is None and not any(bucket.fired for bucket in state.open):
+            state.trace = None
+
+    def _take_back(
+        self, state: SeriesState, told: set[tuple[int, AlertKind]], trace: list[Traced], *, complete: bool
+    ) -> None:
+        """Withdraw what was said and does not hold any more; what has left the ring stays as it is."""
+        start = NO_BUCKET if state.ring is None else state.ring.start
+        for key, known in list((state.reported or {}).items()):
+            if key in told or known.status is AlertStatus.WITHDRAWN:
+                continue
+            if known.status is AlertStatus.FIRING or (complete and known.last >= start):
+                alert = withdraw(state, known, trace)
+                if alert is not None:
+                    self._tell(alert)
+
+    def _going_on(self, state: SeriesState) -> list[tuple[Episode, AlertStatus, bool]]:
+        """The episode of the ring's end with the open buckets that join it, and episodes of open buckets alone."""
+        found: list[tuple[Episode, AlertStatus, bool]] = []
+        run = state.run
+        running = False
+        for bucket in state.open:
+            judged = self._running(state, bucket) if bucket.fired else None
+            if judged is None:
+                continue
+            if run is not None and run.kind is AlertKind.SPIKE and run.last + 1 == judged.index:
+                run = run.joined(judged)
+            else:
+                if run is not None:
+                    found.append((run, self._status(state, run), running))
+                run = begin(AlertKind.SPIKE, judged)
+            running = True
+        if run is not None:
+            found.append((run, self._status(state, run), running))
+        return found
+
+    def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
+        """An episode that no bucket has followed is over once the next one is complete without a fact."""
+        following = run.last + 1
+        if state.open_bucket(following) is not None or state.open_bucket(run.last) is not None:
+            return AlertStatus.FIRING
+        if self.ready_until(state) < state.judge.close_at(following):
+            return AlertStatus.FIRING
+        return AlertStatus.RESOLVED
+
+    def _trace(self, state: SeriesState) -> list[Traced]:
+        """The ring as a chart draws it, and the open buckets that have fired."""
+        trace = state.trace
+        if trace is None:
+            trace = []
+            if state.ring is not None:
+                fold = Fold(state.judge, self._anchor_detector(state), state.anchor_run, trace=trace)
+                fold_ring(fold, state.ring, remark=False)
+            state.trace = trace
+        open_now = []
+        for bucket in state.open:
+            at = bucket.index * state.judge.grain_seconds
+            open_now.append(Traced(bucket.index, bucket.value, self._detector(state).band_at(at), bucket.fired))
+        return [*trace, *open_now] if open_now else trace
+
+    def month_to_date(self, state: SeriesState) -> tuple[str, float]:
+        """The newest month with facts, and its sum in units of the series."""
+        known: list[tuple[int, int]] = []
+        ring = state.ring
+        if ring is not None:
+            known += [(index, ring.value(index)) for index in ring.present()]
+        known += [(bucket.index, bucket.value) for bucket in state.open]
+        grain_seconds = state.judge.grain_seconds
+        by_month = [(month_of(index * grain_seconds), nano) for index, nano in known]
+        newest = max((month for month, _ in by_month), default=state.month)
+        total = sum(nano for month, nano in by_month if month == newest)
+        if newest == state.month:
+            total += state.month_base
+        return month_text(newest), to_units(total)
+
+    def _tell(self, alert: Alert) -> None:
+        self._stats.alerts[alert.kind, alert.status] += 1
+        self._emit(alert)
+
+    def _count(self, state: SeriesState, fold: Fold) -> None:
+        judged = self._stats.judged
+        name = state.judge.detector
+        for status, count in fold.counts.items():
+            judged[name, status] += count
 
 
-def _move(current: AlertRecord, status: AlertStatus) -> tuple[EventType, AlertState]:
-    by_hand = current.resolved_by is not None
-    match current.state:
-        case AlertState.FIRING | AlertState.ACKNOWLEDGED:
-            return (EventType.UPDATED, current.state) if status is AlertStatus.FIRING else _TERMS[status]
-        case AlertState.RESOLVED:
-            if status is AlertStatus.WITHDRAWN:
-                return _TERMS[status]
-            if status is AlertStatus.FIRING and not by_hand:
-                return EventType.REOPENED, AlertState.FIRING
-            return EventType.UPDATED, AlertState.RESOLVED
-        case AlertState.WITHDRAWN:
-            if status is AlertStatus.WITHDRAWN:
-                return EventType.UPDATED, AlertState.WITHDRAWN
-            if status is AlertStatus.RESOLVED or by_hand:
-                return _TERMS[AlertStatus.RESOLVED]
-            return EventType.REOPENED, AlertState.FIRING
-        case never:
-            assert_never(never)
+def _trim_parts(ring: Ring, kept_buckets: int) -> None:
+    """Keep the drivers of the latest buckets only; the others are written compactly again."""
+    if ring.whole is None:
+        return
+    kept = 0
+    for index in sorted(ring.whole, reverse=True):
+        bucket = ring.whole[index]
+        if not bucket.has_parts:
+            continue
+        kept += 1
+        if kept > kept_buckets:
+            bucket.forget_parts()
+            marks = ring.marks[index - ring.start]
+            ring.put(bucket)
+            ring.judge(index, marks & (ABNORMAL | ACCEPTED))
 
 
-def acknowledged(current: AlertRecord, *, actor: str, at: datetime) -> AlertRecord | None:
-    """None when it was acknowledged or over already."""
-    if current.state is not AlertState.FIRING:
-        return None
-    return replace(current, state=AlertState.ACKNOWLEDGED, updated_at=at, acknowledged_at=at, acknowledged_by=actor)
+def _keep_month(state: SeriesState, ring: Ring, until: int) -> None:
+    """Add what leaves the ring to the month it belongs to; an older month is forgotten for a newer one."""
+    for index in range(ring.start, min(until, ring.end)):
+        if ring.is_present(index):
+            month = month_of(index * state.judge.grain_seconds)
+            if month > state.month:
+                state.month, state.month_base = month, 0
+            if month == state.month:
+                state.month_base += ring.value(index)
 
 
-def resolved(current: AlertRecord, *, actor: str, at: datetime) -> AlertRecord | None:
-    """None when it was over already."""
-    if current.state not in (AlertState.FIRING, AlertState.ACKNOWLEDGED):
-        return None
-    return replace(current, state=AlertState.RESOLVED, updated_at=at, resolved_at=at, resolved_by=actor)
+def month_of(seconds: int) -> int:
+    """Year * 12 + month - 1, UTC."""
+    at = to_datetime(seconds)
+    return at.year * 12 + at.month - 1
+
+
+def month_text(month: int) -> str:
+    return f"{month // 12:04}-{month % 12 + 1:02}"

@@ -1,0 +1,200 @@
+"""What is known of one bucket: who contributed how much, by basis, in whole nano-units.
+
+The rules that make order not matter:
+
+- `set`: per origin the largest (revision, amount) stands. An equal revision is a repetition; should it differ all the
+  same, the larger amount stands whichever came first.
+- `add`: amounts add up; repeated events were taken out before (see event_ids).
+- `gauge`: the bucket's level is the mean of its samples.
+- Different origins add up, and so do `set`, `add` and the mean of `gauge`.
+- The bill wins over the estimate as soon as there is one.
+"""
+
+from connectors.facts import Basis
+from service.core.amounts import MAX_NANO, mean
+from service.core.sources import Origin
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels of a driver in order of their names; interned by the engine."""
+Parts = dict[Labels, int]
+"""Nano-units by driver."""
+
+UNBOUNDED = 4 * MAX_NANO
+"""No total reaches this: sums of more than four of the largest amounts are cut where they are compared."""
+
+
+class Gauge:
+    """Mean, smallest, largest, last and number of the samples of a bucket."""
+
+    __slots__ = ("count", "high", "last", "last_key", "low", "total")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0
+        self.low = 0
+        self.high = 0
+        self.last = 0
+        self.last_key: tuple[int, str, int] = (0, "", 0)
+
+    def add(self, nano: int, micros: int, event_id: str) -> None:
+        """The last sample is the one of the latest time, then of the larger id, then the larger one."""
+        key = (micros, event_id, nano)
+        if not self.count:
+            self.low = self.high = self.last = nano
+            self.last_key = key
+        else:
+            self.low = min(self.low, nano)
+            self.high = max(self.high, nano)
+            if key > self.last_key:
+                self.last, self.last_key = nano, key
+        self.count += 1
+        self.total += nano
+
+    @property
+    def mean(self) -> int:
+        return mean(self.total, self.count)
+
+
+class Ledger:
+    """The contributions of one basis to one bucket.
+
+    total: sum of what was `set` and added. origin, revision, amount: the first origin that set something; most buckets
+    have one, so the others are kept apart. low, high: between these the running total needs no look; see judging.
+    """
+
+    __slots__ = ("amount", "gauge", "high", "low", "origin", "others", "parts", "revision", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.origin: Origin | None = None
+        self.revision = 0
+        self.amount = 0
+        self.others: dict[Origin, tuple[int, int]] | None = None
+        self.gauge: Gauge | None = None
+        self.parts: dict[Origin | None, Parts] | None = None
+        self.low = -UNBOUNDED
+        self.high = UNBOUNDED
+
+    def put(self, origin: Origin, revision: int, nano: int) -> bool:
+        """`set`; False when it says nothing new."""
+        if origin is self.origin or origin == self.origin:
+            known = self.revision
+            if revision < known or (revision == known and nano <= self.amount):
+                return False
+            self.total += nano - self.amount
+            self.revision, self.amount = revision, nano
+            return True
+        if self.origin is None:
+            self.origin, self.revision, self.amount = origin, revision, nano
+            self.total += nano
+            return True
+        if self.others is None:
+            self.others = {}
+        before = self.others.get(origin)
+        if before is not None:
+            if (revision, nano) <= before:
+                return False
+            self.total -= before[1]
+        self.others[origin] = (revision, nano)
+        self.total += nano
+        return True
+
+    def add(self, nano: int) -> None:
+        self.total += nano
+
+    def sample(self, nano: int, micros: int, event_id: str) -> None:
+        if self.gauge is None:
+            self.gauge = Gauge()
+        self.gauge.add(nano, micros, event_id)
+
+    @property
+    def value(self) -> int:
+        return self.total if self.gauge is None else self.total + self.gauge.mean
+
+    def contributions(self) -> list[tuple[str, int, int]]:
+        """(origin, revision, amount) of all that was set, in order of the origins' names."""
+        found = [] if self.origin is None else [(self.origin.name, self.revision, self.amount)]
+        if self.others:
+            found += [(origin.name, revision, nano) for origin, (revision, nano) in self.others.items()]
+        found.sort()
+        return found
+
+    def put_parts(self, origin: Origin, parts: Parts) -> None:
+        """The drivers of what *origin* has set; replaces its earlier ones."""
+        if self.parts is None:
+            self.parts = {}
+        self.parts[origin] = parts
+
+    def add_parts(self, parts: Parts) -> None:
+        """The drivers of an event."""
+        if self.parts is None:
+            self.parts = {}
+        known = self.parts.setdefault(None, {})
+        for labels, nano in parts.items():
+            known[labels] = known.get(labels, 0) + nano
+
+
+class Bucket:
+    """One charge period of a series, with all its contributions.
+
+    origin, basis, ledger: of the latest fact, so that the next one of the same origin finds its way at once.
+    fired: its running total is an abnormal bucket of a reported episode.
+    """
+
+    __slots__ = ("basis", "billed", "estimated", "fired", "index", "ledger", "origin")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.billed: Ledger | None = None
+        self.estimated: Ledger | None = None
+        self.origin: Origin | None = None
+        self.basis: Basis | None = None
+        self.ledger: Ledger | None = None
+        self.fired = False
+
+    def ledger_of(self, basis: Basis) -> Ledger:
+        if basis is Basis.BILLED:
+            if self.billed is None:
+                self.billed = Ledger()
+            return self.billed
+        if self.estimated is None:
+            self.estimated = Ledger()
+        return self.estimated
+
+    @property
+    def effective(self) -> Ledger:
+        """The ledger that counts. A bucket has at least one."""
+        ledger = self.billed if self.billed is not None else self.estimated
+        assert ledger is not None
+        return ledger
+
+    @property
+    def effective_basis(self) -> Basis:
+        return Basis.BILLED if self.billed is not None else Basis.ESTIMATED
+
+    @property
+    def value(self) -> int:
+        return self.effective.value
+
+    @property
+    def parts(self) -> Parts | None:
+        """Drivers that count, of all origins together; None when no fact carried any."""
+        kept = self.effective.parts
+        if kept is None:
+            return None
+        if len(kept) == 1:
+            return next(iter(kept.values()))
+        total: Parts = {}
+        for parts in kept.values():
+            for labels, nano in parts.items():
+                total[labels] = total.get(labels, 0) + nano
+        return total
+
+    @property
+    def has_parts(self) -> bool:
+        return any(ledger is not None and ledger.parts is not None for ledger in (self.billed, self.estimated))
+
+    def forget_parts(self) -> None:
+        for ledger in (self.billed, self.estimated):
+            if ledger is not None:
+                ledger.parts = None

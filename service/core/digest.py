@@ -1,0 +1,68 @@
+"""A canonical hash of folded state: equal for any order of the same facts, however it is stored."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import msgspec
+
+from service.core.buckets import Bucket, Ledger
+from service.core.live import head_of
+from service.core.ring import ABNORMAL, ACCEPTED
+from service.core.sources import Source
+from service.core.state import SeriesState
+
+_encode = msgspec.json.Encoder().encode
+
+
+def digest_of_states(states: Iterable[SeriesState], sources: Iterable[Source]) -> str:
+    """Without offsets and versions, which tell how the state came about, and without drivers and event ids, of which
+    only the latest are kept. 32 hexadecimal digits."""
+    digest = blake2b(digest_size=16)
+    for source in sorted(sources, key=lambda source: source.name):
+        digest.update(_encode((source.name, source.seen, source.word)))
+    for state in sorted(states, key=lambda state: state.key):
+        digest.update(_encode(_state(state)))
+    return digest.hexdigest()
+
+
+def _state(state: SeriesState) -> tuple[object, ...]:
+    ring = state.ring
+    closed = []
+    if ring is not None:
+        closed = [
+            (_bucket(ring.get(index)), ring.marks[index - ring.start] & (ABNORMAL | ACCEPTED))
+            for index in ring.present()
+        ]
+    head = head_of(state)
+    return (
+        state.text,
+        [_bucket(bucket) for bucket in state.open],
+        closed,
+        [] if state.anchor is None else state.anchor.tolist(),
+        [] if head is None else head.tolist(),
+        sorted((source.name, basis.value) for source, basis in state.sources),
+        [
+            None if run is None else (run.kind.value, run.first, list(map(str, run.held)))
+            for run in (state.anchor_run, state.run)
+        ],
+        state.month,
+        str(state.month_base),
+    )
+
+
+def _bucket(bucket: Bucket) -> tuple[object, ...]:
+    return (bucket.index, bucket.fired, _ledger(bucket.billed), _ledger(bucket.estimated))
+
+
+def _ledger(ledger: Ledger | None) -> tuple[object, ...] | None:
+    """Amounts as text: they may exceed what JSON readers hold."""
+    if ledger is None:
+        return None
+    gauge = ledger.gauge
+    return (
+        str(ledger.total),
+        [(origin, revision, str(nano)) for origin, revision, nano in ledger.contributions()],
+        None
+        if gauge is None
+        else [str(number) for number in (gauge.count, gauge.total, gauge.low, gauge.high, gauge.last)],
+    )

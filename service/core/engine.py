@@ -1,0 +1,414 @@
+"""The facts of one partition in, alerts out: exact whatever the order, and fast per fact.
+
+What a fact costs is a lookup, a decode and an addition; a detector runs only when a running total leaves the bounds
+that were prepared for it, when a bucket closes, or when a closed one is restated. What an engine does depends on
+its records alone, not on how they were cut into batches, and not on a clock.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from connectors.facts import WATERMARK_KEY_PREFIX, Fact, Fold
+from connectors.series import SeriesKey, SeriesKeyError
+from service.core.alerts import Alert
+from service.core.amounts import MAX_NANO, NANO
+from service.core.digest import digest_of_states
+from service.core.folding import Folding, Valid
+from service.core.instants import InstantError
+from service.core.lifecycle import Lifecycle
+from service.core.live import KEPT_OBJECTS, LiveDetectors
+from service.core.newcomers import Newcomers, other_of
+from service.core.policies import PolicyBook
+from service.core.registers import Registers
+from service.core.rejects import Rejected, RejectError
+from service.core.snapshot import (
+    PARTITION_KEY,
+    PartitionSnapshot,
+    SnapshotError,
+    decode_partition,
+    decode_series,
+    encode_partition,
+    encode_series,
+    offset_of,
+)
+from service.core.sources import FOREVER, Source
+from service.core.state import NO_BUCKET, SeriesState
+from service.core.stats import EngineStats
+from service.core.validation import (
+    MAX_BEHIND_SECONDS,
+    Record,
+    amount_of,
+    bad_time,
+    bad_value,
+    check_fold,
+    check_time,
+    instant_of,
+    key_mismatch,
+    promise_of,
+    series_of,
+    undecodable,
+)
+
+
+class Engine:
+    """One per partition of the facts topic; synchronous, free of I/O.
+
+    max_new_series: new values of one dimension and tenant that this partition admits per hour of event time.
+    close_limit: at most so many series are closed within one `apply`, so that a day's end does not hold up the loop;
+        the others follow with the next one, or with `advance`. None: all at once. What is said is the same.
+    kept_detectors: how many series keep their detector as an object; the others keep its numbers.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: PolicyBook,
+        partition: int = 0,
+        max_new_series: int | None = None,
+        close_limit: int | None = None,
+        kept_detectors: int = KEPT_OBJECTS,
+    ) -> None:
+        self.stats = EngineStats()
+        self._policies = policies
+        self._partition = partition
+        self._close_limit = close_limit
+        self._closable = 0
+        self._states: dict[bytes, SeriesState] = {}
+        self._registers = Registers()
+        self._newcomers = Newcomers(max_new_series)
+        self._alerts: list[Alert] = []
+        self._rejects: list[Rejected] = []
+        self._dirty: list[SeriesState] = []
+        self._due: deque[SeriesState] = deque()
+        self._restored: list[SeriesState] = []
+        self._offset = -1
+        self._frozen_offset = -1
+        self._decode = msgspec.json.Decoder(Fact).decode
+        self._life = Lifecycle(stats=self.stats, live=LiveDetectors(kept_detectors), emit=self._emit, touch=self._touch)
+        self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
+
+    # -- records in ---------------------------------------------------------------------------------------------
+
+    def apply(self, records: Sequence[Record]) -> None:  # noqa: C901  # per fact: a call costs as much as an addition
+        """Fold records in order of their offsets. Never raises on what they hold."""
+        if self._restored:
+            self._awaken()
+        self._closable = FOREVER if self._close_limit is None else self._close_limit
+        if self._due:
+            self._drain()
+        states = self._states
+        origins = self._registers.origins
+        decode = self._decode
+        folding = self._folding
+        life = self._life
+        put, add = Fold.SET, Fold.ADD
+        done = 0
+        for record in records:
+            state = states.get(record.key)  # type: ignore[arg-type]  # no state has None for a key
+            if state is None:
+                self._apply_other(record)
+                continue
+            offset = record.offset
+            if offset <= state.last_offset:
+                self._skip(record)
+                continue
+            try:
+                fact = decode(record.value or b"")
+                if fact.series != state.text:
+                    raise key_mismatch(fact.series, state.key)
+                instant = state.judge.instants[fact.charge_period_start]
+                nano = round(fact.value * NANO)
+                if not -MAX_NANO <= nano <= MAX_NANO:
+                    raise bad_value("value", fact.value)
+                origin = origins.get(fact.origin)
+                if origin is None:
+                    origin = self._registers.origin(fact.origin)
+                source = origin.source
+                seconds = instant.seconds
+                if not source.oldest <= seconds <= source.seen:
+                    check_time(source, seconds)
+                fold = fact.fold
+                if fact.drivers or (fold is add and not fact.event_id):
+                    check_fold(fact)
+            except (msgspec.DecodeError, RejectError, InstantError, ValueError, OverflowError) as error:
+                self._reject(record, error)
+                continue
+            if seconds > source.seen:
+                self._see(source, seconds)
+            bucket = state.bucket
+            if bucket is None or instant.bucket != state.index or fact.drivers:
+                if state.due:
+                    self._catch_up(state)
+                folding.fold(state, Valid(fact, nano, origin, instant), offset)
+            else:
+                if bucket.origin is not origin or bucket.basis is not fact.basis:
+                    folding.join(state, bucket, origin, fact.basis)
+                ledger = bucket.ledger
+                assert ledger is not None
+                if fold is add:
+                    if folding.is_new_event(state, fact):
+                        ledger.total += nano
+                    else:
+                        self.stats.repeated += 1
+                elif fold is put and ledger.parts is None:
+                    if not ledger.put(origin, fact.revision, nano):
+                        self.stats.repeated += 1
+                else:
+                    folding.fold(state, Valid(fact, nano, origin, instant), offset)
+                if not ledger.low <= ledger.total <= ledger.high:
+                    life.look(state, bucket, seconds)
+            done += 1
+            state.last_offset = offset
+            if not state.dirty:
+                self._touch(state)
+        self.stats.facts += done
+        if records:
+            self.stats.records += len(records)
+            self._offset = max(self._offset, records[-1].offset)
+
+    def advance(self, limit: int) -> int:
+        """Close at most *limit* of the series that `close_limit` has put off; returns how many are left."""
+        self._closable = limit
+        self._drain()
+        return len(self._due)
+
+    def _apply_other(self, record: Record) -> None:
+        """The first fact of a series, a watermark, or something that is neither."""
+        key = record.key
+        try:
+            if key is not None and key.startswith(WATERMARK_KEY_PREFIX):
+                self._promise(record)
+                return
+            fact, series = series_of(record)
+            judge = self._policies.judge_of(series)
+            instant = instant_of(judge.instants, fact)
+            nano = amount_of(fact)
+            check_fold(fact)
+            origin = self._registers.origin(fact.origin)
+            check_time(origin.source, instant.seconds)
+        except (msgspec.DecodeError, RejectError) as error:
+            self._reject(record, error)
+            return
+        if instant.seconds > origin.source.seen:
+            self._see(origin.source, instant.seconds)
+        if self._newcomers.admit(series, self.stats.last_start):
+            state = self._states[fact.series.encode()] = SeriesState(fact.series.encode(), fact.series, judge)
+        else:
+            self.stats.capped += 1
+            state, fact = self._other(series, fact)
+            if record.offset <= state.last_offset:
+                self.stats.skipped += 1
+                return
+        if state.due:
+            self._catch_up(state)
+        self._folding.fold(state, Valid(fact, nano, origin, instant), record.offset)
+        state.last_offset = record.offset
+        self.stats.facts += 1
+        self._touch(state)
+
+    def _other(self, series: SeriesKey, fact: Fact) -> tuple[SeriesState, Fact]:
+        """What takes a value beyond the cap. There a fact counts as an event of its series: of a million values
+        nobody can remember who said what."""
+        other = other_of(series, self._partition)
+        text = str(other)
+        key = text.encode()
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = SeriesState(key, text, self._policies.judge_of(other))
+            event_id = f"{fact.series}\n{fact.event_id or fact.revision}\n{fact.charge_period_start}"
+        fold = Fold.GAUGE if fact.fold is Fold.GAUGE else Fold.ADD
+        return state, msgspec.structs.replace(fact, series=text, fold=fold, event_id=event_id)
+
+    def _promise(self, record: Record) -> None:
+        """A source says until when it is complete: close what it held up, and fold again what it has restated."""
+        promise = promise_of(record)
+        self.stats.watermarks += 1
+        source = self._registers.source(promise.source)
+        source.word = max(source.word, promise.until)
+        self._wake(source.take_due())
+        if source.unsettled:
+            waiting = self._folding.waiting
+            self._wake([state for state in source.unsettled if waiting[state] < record.offset])
+        self._drain()
+
+    def _skip(self, record: Record) -> None:
+        """Folded before a restart. Unless the partition's own snapshot knows of it too, its time still counts."""
+        self.stats.skipped += 1
+        if record.offset <= self._frozen_offset:
+            return
+        try:
+            fact = self._decode(record.value or b"")
+            state = self._states[record.key or b""]
+            self._see(
+                self._registers.origin(fact.origin).source, state.judge.instants[fact.charge_period_start].seconds
+            )
+        except (msgspec.DecodeError, RejectError, InstantError):
+            return  # it was refused then, too
+
+    def _reject(self, record: Record, error: Exception) -> None:
+        if isinstance(error, InstantError):
+            error = bad_time("charge_period_start", error)
+        elif isinstance(error, msgspec.DecodeError):
+            error = undecodable(error)
+        elif not isinstance(error, RejectError):
+            error = bad_value("value", float("nan") if isinstance(error, ValueError) else float("inf"))
+        self.stats.rejected[error.reason] += 1
+        self._rejects.append(
+            Rejected(
+                offset=record.offset,
+                key=record.key,
+                value=record.value or b"",
+                reason=error.reason,
+                field=error.field,
+                message=str(error),
+            )
+        )
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def _see(self, source: Source, seconds: int) -> None:
+        """A fact is newer than all before it of its source."""
+        if seconds <= source.seen:
+            return
+        source.seen = seconds
+        source.oldest = seconds - MAX_BEHIND_SECONDS
+        self.stats.last_start = max(self.stats.last_start, seconds)
+        if seconds >= source.wake:
+            self._wake(source.take_due())
+            self._drain()
+
+    def _wake(self, states: Iterable[SeriesState]) -> None:
+        for state in states:
+            state.watched_at = FOREVER
+            if not state.due:
+                state.due = True
+                state.bucket, state.index = None, NO_BUCKET
+                self._due.append(state)
+
+    def _drain(self) -> None:
+        due = self._due
+        while due and self._closable > 0:
+            state = due.popleft()
+            if state.due:  # else its next fact came first, and closed it
+                self._closable -= 1
+                self._catch_up(state)
+
+    def _catch_up(self, state: SeriesState) -> None:
+        state.due = False
+        self._folding.settle_waiting(state)
+
+    # -- alerts, rejects, snapshots out -------------------------------------------------------------------------
+
+    def take_alerts(self) -> list[Alert]:
+        """In the order they arose; clears."""
+        alerts = self._alerts[:]
+        self._alerts.clear()
+        return alerts
+
+    def take_rejects(self) -> list[Rejected]:
+        """In the order of their offsets; clears."""
+        rejects = self._rejects[:]
+        self._rejects.clear()
+        return rejects
+
+    def freeze(self, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        """Snapshots (key, value) of what changed since the last time; clears what it returns.
+
+        limit: at most so many series; call again until it returns nothing. The partition's own snapshot comes last
+        of all, and must be written last: on load it may be older than those of its series, never newer.
+        """
+        states = self._dirty if limit is None else self._dirty[:limit]
+        snapshots = [(state.key, encode_series(state)) for state in states]
+        for state in states:
+            state.dirty = False
+        del self._dirty[: len(states)]
+        if not self._dirty and self._offset > self._frozen_offset:
+            self._frozen_offset = self._offset
+            snapshots.append((PARTITION_KEY, self._freeze_partition()))
+        return snapshots
+
+    def restore(self, key: bytes, snapshot: bytes) -> None:
+        """Take over a snapshot; of several of one key the one with the highest offset, whatever their order.
+
+        Only before the first `apply`. Raises SnapshotError and leaves everything as it was.
+        """
+        if key == PARTITION_KEY:
+            self._restore_partition(key, snapshot)
+            return
+        known = self._states.get(key)
+        if known is not None and offset_of(key, snapshot) <= known.last_offset:
+            return
+        try:
+            text = key.decode()
+            judge = self._policies.judge_of(SeriesKey.parse(text))
+            state = decode_series(
+                key, snapshot, judge, text=text, origin_of=self._registers.origin, intern=self._registers.labels
+            )
+        except (UnicodeDecodeError, SeriesKeyError, RejectError) as error:
+            raise SnapshotError(key, str(error)) from None
+        state.sources = self._registers.sources_of(state.sources)
+        self._states[key] = state
+        self._restored.append(state)
+
+    def _freeze_partition(self) -> bytes:
+        return encode_partition(
+            PartitionSnapshot(
+                offset=self._offset,
+                sources=[(source.name, source.seen, source.word) for source in self._registers.sources.values()],
+                hour=self._newcomers.hour,
+                newcomers=[(*dimension, count) for dimension, count in self._newcomers.counts.items()],
+                last_start=self.stats.last_start,
+            )
+        )
+
+    def _restore_partition(self, key: bytes, data: bytes) -> None:
+        snapshot = decode_partition(key, data)
+        if snapshot.offset <= self._frozen_offset:
+            return
+        self._offset = self._frozen_offset = snapshot.offset
+        for name, seen, word in snapshot.sources:
+            source = self._registers.source(name)
+            source.seen, source.word = seen, word
+            source.oldest = seen - MAX_BEHIND_SECONDS
+        self._newcomers.hour = snapshot.hour
+        self._newcomers.counts = {(tenant, dimension): count for tenant, dimension, count in snapshot.newcomers}
+        self.stats.last_start = snapshot.last_start
+
+    def _awaken(self) -> None:
+        """All snapshots are there: have the sources wake the series again, and close what was due."""
+        restored, self._restored = self._restored, []
+        for state in restored:
+            if self._states[state.key] is not state:
+                continue  # a newer one of the same series came later
+            if state.unsettled != NO_BUCKET:
+                for source, _ in state.sources:
+                    self._folding.await_watermark(state, source, state.last_offset)
+            if self._life.is_due(state):
+                self._wake((state,))
+            else:
+                self._life.watch_next(state)
+
+    def __len__(self) -> int:
+        """Series with live state."""
+        return len(self._states)
+
+    # -- looking in ---------------------------------------------------------------------------------------------
+
+    def digest(self) -> str:
+        """A canonical hash of all folded state: equal for any order of the same facts."""
+        return digest_of_states(self._states.values(), self._registers.sources.values())
+
+    def month_to_date(self, series: str) -> tuple[str, float] | None:
+        """("2024-09", amount) of the newest month of a series; None for one that is not known here."""
+        state = self._states.get(series.encode())
+        return None if state is None else self._life.month_to_date(state)
+
+    def _emit(self, alert: Alert) -> None:
+        self._alerts.append(alert)
+
+    def _touch(self, state: SeriesState) -> None:
+        if not state.dirty:
+            state.dirty = True
+            self._dirty.append(state)

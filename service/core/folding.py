@@ -1,0 +1,208 @@
+"""How a fact that passed validation joins its bucket, wherever that bucket is: open, closed, new or long gone."""
+
+from typing import NamedTuple
+
+from connectors.facts import Basis, Fact, Fold
+from service.core.buckets import Bucket, Ledger
+from service.core.event_ids import ID_BYTES, KEPT_IDS, digest_of, forget_older_half
+from service.core.instants import Instant
+from service.core.lifecycle import Lifecycle, month_of
+from service.core.registers import Registers
+from service.core.ring import ABNORMAL, ACCEPTED
+from service.core.sources import FOREVER, Origin, Source
+from service.core.state import NO_BUCKET, SeriesState
+from service.core.stats import EngineStats
+
+MAX_UNSETTLED_RECORDS = 20_000
+"""A restated series waits for its source's watermark, but for no more records than this."""
+
+
+class Valid(NamedTuple):
+    """A fact that passed validation. nano: its value."""
+
+    fact: Fact
+    nano: int
+    origin: Origin
+    instant: Instant
+
+
+class Folding:
+    """The careful way of a fact; the engine's loop takes the short one where the bucket is at hand."""
+
+    __slots__ = ("_life", "_registers", "_stats", "waiting")
+
+    def __init__(self, *, stats: EngineStats, registers: Registers, life: Lifecycle) -> None:
+        self._stats = stats
+        self._registers = registers
+        self._life = life
+        self.waiting: dict[SeriesState, int] = {}
+        """Series that wait for a watermark, with the offset at which they began to, oldest first."""
+
+    def fold(self, state: SeriesState, valid: Valid, offset: int) -> None:
+        index = valid.instant.bucket
+        bucket = state.open_bucket(index)
+        if bucket is not None:
+            self._fold_open(state, bucket, valid)
+        elif index > state.head_index:
+            self._fold_new(state, index, valid, offset)
+        else:
+            self._restate(state, index, valid, offset)
+
+    def join(self, state: SeriesState, bucket: Bucket, origin: Origin, basis: Basis) -> None:
+        """Make *origin* with *basis* the one that the bucket's next facts are expected from."""
+        had_bill = bucket.billed is not None
+        fresh = bucket.origin is None
+        bucket.ledger = bucket.ledger_of(basis)
+        bucket.origin, bucket.basis = origin, basis
+        if all(source is not origin.source or known is not basis for source, known in state.sources):
+            self._add_source(state, origin.source, basis)
+        if not fresh and not had_bill and bucket.billed is not None:
+            self._life.prepare(state, bucket)  # the bill counts from now on
+
+    def count_in(self, state: SeriesState, bucket: Bucket, valid: Valid) -> bool:
+        """Add the fact to the ledger of its basis; False when it says nothing new."""
+        fact, nano, origin, instant = valid
+        ledger = bucket.ledger_of(fact.basis)
+        if fact.fold is Fold.SET:
+            if not ledger.put(origin, fact.revision, nano):
+                return False
+            self._put_parts(ledger, fact, origin)
+            return True
+        if fact.event_id and not self.is_new_event(state, fact):
+            return False
+        if fact.fold is Fold.ADD:
+            ledger.total += nano
+            if fact.drivers:
+                ledger.add_parts(self._registers.parts(fact.drivers))
+            return True
+        ledger.sample(nano, instant.micros, fact.event_id)
+        return True
+
+    def is_new_event(self, state: SeriesState, fact: Fact) -> bool:
+        """Remember the event's id; False when it was counted before."""
+        digest = digest_of(fact.origin, fact.event_id)
+        seen, log = state.seen_ids, state.id_log
+        if seen is None or log is None:
+            state.seen_ids, state.id_log = {digest}, bytearray(digest)
+            return True
+        if digest in seen:
+            return False
+        seen.add(digest)
+        log += digest
+        if len(log) >= KEPT_IDS * ID_BYTES:
+            self._stats.forgotten_ids += forget_older_half(seen, log)
+        return True
+
+    def settle_waiting(self, state: SeriesState) -> None:
+        """Do what waited for a watermark."""
+        if self.waiting.pop(state, None) is not None:
+            for source, _ in state.sources:
+                source.unsettled.pop(state, None)
+        self._life.catch_up(state)
+
+    def await_watermark(self, state: SeriesState, source: Source, offset: int) -> None:
+        """Fold again at the source's next watermark."""
+        source.unsettled[state] = None
+        self.waiting.setdefault(state, offset)
+
+    def _put_parts(self, ledger: Ledger, fact: Fact, origin: Origin) -> None:
+        if fact.drivers:
+            ledger.put_parts(origin, self._registers.parts(fact.drivers))
+        elif ledger.parts is not None:
+            ledger.parts.pop(origin, None)
+            if not ledger.parts:
+                ledger.parts = None
+
+    def _add_source(self, state: SeriesState, source: Source, basis: Basis) -> None:
+        state.sources = self._registers.sources_of((*state.sources, (source, basis)))
+        state.watched_at = FOREVER
+        self._life.watch_next(state)
+
+    def _fold_open(self, state: SeriesState, bucket: Bucket, valid: Valid) -> None:
+        self.join(state, bucket, valid.origin, valid.fact.basis)
+        if not self.count_in(state, bucket, valid):
+            self._stats.repeated += 1
+        state.bucket, state.index = bucket, bucket.index
+        if valid.fact.fold is Fold.GAUGE:
+            self._life.prepare(state, bucket)
+        if self._life.needs_look(bucket):
+            self._life.look(state, bucket, valid.instant.seconds)
+
+    def _fold_new(self, state: SeriesState, index: int, valid: Valid, offset: int) -> None:
+        bucket = Bucket(index)
+        if not self.count_in(state, bucket, valid):
+            self._stats.repeated += 1
+            return
+        self.join(state, bucket, valid.origin, valid.fact.basis)
+        state.open.append(bucket)
+        state.open.sort(key=_index_of)
+        state.bucket, state.index = bucket, index
+        life = self._life
+        life.prepare(state, bucket)
+        if life.needs_look(bucket):
+            life.look(state, bucket, valid.instant.seconds)
+        if life.ready_until(state) >= state.judge.close_at(index):
+            self._catch_up_late(state, valid.origin.source, offset)
+        else:
+            life.watch(state, index)
+
+    def _restate(self, state: SeriesState, index: int, valid: Valid, offset: int) -> None:
+        ring = state.ring
+        assert ring is not None
+        oldest = ring.end - state.judge.ring_buckets
+        if index < oldest or (index < ring.start and state.anchor is not None):
+            self._too_late(state, index, valid)
+            return
+        known = ring.is_present(index)
+        bucket = ring.get(index) if known else Bucket(index)
+        before = (bucket.value, bucket.effective_basis) if known else None
+        if not self.count_in(state, bucket, valid):
+            self._stats.repeated += 1
+            return
+        self.join_closed(state, valid)
+        self._stats.restated += 1
+        if index < ring.start:
+            ring.extend_to(index)
+        marks = ring.marks[index - ring.start] & (ABNORMAL | ACCEPTED)
+        ring.put(bucket)
+        if before == (bucket.value, bucket.effective_basis) and not (valid.fact.drivers and state.reported):
+            ring.judge(index, marks)
+            return
+        state.unsettled = index if state.unsettled == NO_BUCKET else min(index, state.unsettled)
+        self._catch_up_late(state, valid.origin.source, offset)
+
+    def join_closed(self, state: SeriesState, valid: Valid) -> None:
+        source, basis = valid.origin.source, valid.fact.basis
+        if all(known is not source or its_basis is not basis for known, its_basis in state.sources):
+            self._add_source(state, source, basis)
+
+    def _too_late(self, state: SeriesState, index: int, valid: Valid) -> None:
+        """Older than the ring: an event still counts in the sum of its month. What was set before is not known any
+        more, so a `set` is counted only."""
+        self._stats.too_late += 1
+        if valid.fact.fold is Fold.ADD and self.is_new_event(state, valid.fact):
+            month = month_of(index * state.judge.grain_seconds)
+            if month > state.month:
+                state.month, state.month_base = month, 0
+            if month == state.month:
+                state.month_base += valid.nano
+
+    def _catch_up_late(self, state: SeriesState, source: Source, offset: int) -> None:
+        """A closed bucket was restated, or one came that should have closed already.
+
+        A source that sends watermarks sends them after each delivery: until then its facts are half of a whole, and
+        folding once is enough. Others are folded at once.
+        """
+        if not source.has_word:
+            self.settle_waiting(state)
+            return
+        self.await_watermark(state, source, offset)
+        while self.waiting:
+            longest = next(iter(self.waiting))
+            if offset - self.waiting[longest] < MAX_UNSETTLED_RECORDS:
+                break
+            self.settle_waiting(longest)
+
+
+def _index_of(bucket: Bucket) -> int:
+    return bucket.index

@@ -1,0 +1,135 @@
+"""A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
+
+An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
+detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+from connectors.facts import Basis
+from detectors.detector import Detector
+from detectors.verdict import Band, Status
+from service.core.alerts import AlertKind
+from service.core.amounts import bound, to_units
+from service.core.episodes import Episode, Judged, begin
+from service.core.policies import Judge
+from service.core.ring import ABNORMAL, ACCEPTED, PRESENT, Ring
+
+
+class Traced(NamedTuple):
+    """One bucket as a chart draws it; what `Point` becomes of."""
+
+    bucket: int
+    actual: int
+    band: Band | None
+    abnormal: bool
+
+
+class Fold:
+    """Takes the closed buckets of a series one after the other.
+
+    run: the episode that the latest bucket belongs to. ended: those that ended on the way. trace: one entry per
+    present bucket, when asked for.
+    """
+
+    __slots__ = ("counts", "detector", "ended", "judge", "run", "trace")
+
+    def __init__(
+        self, judge: Judge, detector: Detector, run: Episode | None, *, trace: list[Traced] | None = None
+    ) -> None:
+        self.judge = judge
+        self.detector = detector
+        self.run = run
+        self.ended: list[Episode] = []
+        self.trace = trace
+        self.counts: Counter[Status] = Counter()
+
+    def missing(self) -> None:
+        self._end()
+
+    def bucket(self, index: int, nano: int, basis: Basis) -> int:
+        """Judge and learn one bucket; returns its marks."""
+        judge = self.judge
+        value = to_units(nano)
+        at = index * judge.grain_seconds
+        verdict = self.detector.score_one(value, at)
+        kind = kind_of(judge, verdict.status, nano, verdict.band)
+        self.counts[verdict.status if kind is not None or verdict.band is None else Status.NORMAL] += 1
+        if self.trace is not None:
+            self.trace.append(Traced(index, nano, verdict.band, kind is not None))
+        if kind is None or verdict.band is None:
+            self._end()
+            self.detector.learn_one(value, at)
+            return 0
+        judged = Judged(index=index, actual=nano, basis=basis, band=verdict.band, score=verdict.score)
+        if self.run is not None and self.run.kind is kind:
+            self.run = self.run.joined(judged)
+        else:
+            self._end()
+            self.run = begin(kind, judged)
+        if len(self.run.held) < judge.accept_after:
+            return ABNORMAL
+        self.detector.accept_level(held_pairs(judge, self.run))
+        self.ended.append(self.run.ended(accepted=True))
+        self.run = None
+        return ABNORMAL | ACCEPTED
+
+    def _end(self) -> None:
+        if self.run is not None:
+            self.ended.append(self.run.ended())
+            self.run = None
+
+
+def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:
+    """(value, start of the bucket) of what was held back, oldest first."""
+    grain_seconds = judge.grain_seconds
+    return [(to_units(nano), (run.first + place) * grain_seconds) for place, nano in enumerate(run.held)]
+
+
+def kind_of(judge: Judge, status: Status, nano: int, band: Band | None) -> AlertKind | None:
+    """What a verdict means under this policy: nothing below the floor, and no drop where these are not wanted."""
+    if band is None:
+        return None
+    if status is Status.HIGH and nano - bound(band.expected) >= judge.floor:
+        return AlertKind.SPIKE
+    if status is Status.LOW and judge.drops and bound(band.expected) - nano >= judge.floor:
+        return AlertKind.DROP
+    return None
+
+
+def highest_quiet(judge: Judge, band: Band | None) -> int | None:
+    """Up to this running total, in nano-units, an open bucket cannot be a spike; None while warming up."""
+    if band is None:
+        return None
+    return max(bound(band.upper), bound(band.expected) + judge.floor - 1)
+
+
+def fold_ring(fold: Fold, ring: Ring, *, remark: bool) -> None:
+    """Fold the whole ring; *remark* writes the judgements into it."""
+    for index in range(ring.start, ring.end):
+        if ring.marks[index - ring.start] & PRESENT:
+            marks = fold.bucket(index, ring.value(index), ring.basis(index))
+            if remark:
+                ring.judge(index, marks)
+        else:
+            fold.missing()
+
+
+def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int) -> Episode | None:
+    """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
+
+    What the ring remembers of each bucket's judgement spares judging the normal ones again.
+    """
+    fold = Fold(judge, detector, run)
+    for index in range(ring.start, min(until, ring.end)):
+        marks = ring.marks[index - ring.start]
+        if not marks & PRESENT:
+            fold.missing()
+        elif marks & ABNORMAL:
+            fold.bucket(index, ring.value(index), ring.basis(index))
+        else:
+            fold.missing()
+            detector.learn_one(to_units(ring.value(index)), index * judge.grain_seconds)
+    ring.drop_until(until)
+    return fold.run

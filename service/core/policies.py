@@ -1,0 +1,101 @@
+"""Which policy a series is judged by, and with which detector."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from connectors.series import Grain, SeriesKey
+from detectors.detector import Detector
+from service.core.alerts import AlertKind
+from service.core.amounts import NANO
+from service.core.instants import Instants
+from service.settings import Policy
+
+Factory = Callable[[], Detector]
+Prepare = Callable[..., Factory]
+"""`detectors.registry.factory`: (name, *, grain_seconds, params) -> what makes cold detectors."""
+
+
+def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, float | int | str | bool]) -> Factory:
+    from detectors.registry import factory  # imported late: river is slow to import, and tests bring their own
+
+    return factory(name, grain_seconds=grain_seconds, params=params)
+
+
+class Judge:
+    """A policy made ready for the series of one grain; shared by all of them.
+
+    floor: in nano-units. make: a cold detector. instants: text of a start -> bucket of this grain.
+    """
+
+    __slots__ = (
+        "accept_after",
+        "detector",
+        "drops",
+        "floor",
+        "grain",
+        "grain_seconds",
+        "instants",
+        "lateness_seconds",
+        "make",
+        "ring_buckets",
+    )
+
+    def __init__(self, policy: Policy, grain: Grain, instants: Instants, make: Factory) -> None:
+        self.grain = grain
+        self.grain_seconds = grain.seconds
+        self.instants = instants
+        self.make = make
+        self.detector = policy.detector
+        self.floor = round(policy.floor * NANO)
+        self.ring_buckets = policy.ring_buckets
+        self.accept_after = policy.accept_after
+        self.lateness_seconds = policy.lateness_seconds
+        self.drops = policy.drops
+
+    def close_at(self, index: int) -> int:
+        """When bucket *index* counts as complete, in seconds since 1970."""
+        return (index + 1) * self.grain_seconds + self.lateness_seconds
+
+    def reports(self, kind: AlertKind) -> bool:
+        return kind is AlertKind.SPIKE or self.drops
+
+
+class PolicyBook:
+    """The policies in the order of the configuration; the first that matches a series judges it.
+
+    A series that none matches is judged by the default policy. Raises what the detectors' registry raises for an
+    unknown detector or a bad parameter, for every policy and every grain it may meet, when it is made.
+    """
+
+    def __init__(self, policies: Sequence[Policy], prepare: Prepare = _default_prepare) -> None:
+        self._policies = (*policies, Policy())
+        self._prepare = prepare
+        self._judges: dict[tuple[int, Grain], Judge] = {}
+        self._instants = {grain: Instants(grain.seconds) for grain in Grain}
+        for number, policy in enumerate(self._policies):
+            for grain in Grain if policy.match.grain is None else (policy.match.grain,):
+                self._judge(number, grain)
+
+    def judge_of(self, series: SeriesKey) -> Judge:
+        for number, policy in enumerate(self._policies):
+            if _matches(policy, series):
+                return self._judge(number, series.grain)
+        raise AssertionError("the default policy matches every series")
+
+    def _judge(self, number: int, grain: Grain) -> Judge:
+        judge = self._judges.get((number, grain))
+        if judge is None:
+            policy = self._policies[number]
+            make = self._prepare(policy.detector, grain_seconds=grain.seconds, params=policy.params)
+            judge = self._judges[number, grain] = Judge(policy, grain, self._instants[grain], make)
+        return judge
+
+
+def _matches(policy: Policy, series: SeriesKey) -> bool:
+    match = policy.match
+    return (
+        match.metric in (None, series.metric)
+        and match.unit in (None, series.unit)
+        and match.grain in (None, series.grain)
+        and match.dimension in (None, series.dimension)
+        and match.value in (None, series.value)
+    )

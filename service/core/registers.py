@@ -1,0 +1,72 @@
+"""The names an engine has met: sources, origins and drivers' labels, one object each, within bounds."""
+
+from connectors.facts import Basis, Driver
+from service.core.amounts import to_nano
+from service.core.buckets import Labels, Parts
+from service.core.rejects import RejectError, RejectReason
+from service.core.sources import Origin, Source
+
+MAX_SOURCES = 4096
+_MAX_ORIGINS = 65_536
+_MAX_LABELS = 65_536
+
+
+Contributors = tuple[tuple[Source, Basis], ...]
+
+
+class Registers:
+    """sources: by name. origins: by name; forgotten and made anew when there are too many, which changes nothing."""
+
+    __slots__ = ("_labels", "_source_tuples", "origins", "sources")
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Source] = {}
+        self.origins: dict[str, Origin] = {}
+        self._labels: dict[Labels, Labels] = {}
+        self._source_tuples: dict[Contributors, Contributors] = {}
+
+    def source(self, name: str) -> Source:
+        """Raises RejectError when there are too many."""
+        source = self.sources.get(name)
+        if source is None:
+            if len(self.sources) >= MAX_SOURCES:
+                raise RejectError(
+                    RejectReason.BAD_ORIGIN,
+                    "origin",
+                    f"expected at most {MAX_SOURCES} sources (what stands before the first colon of an origin)",
+                )
+            source = self.sources[name] = Source(name)
+        return source
+
+    def origin(self, name: str) -> Origin:
+        """Raises RejectError when it names no source."""
+        origin = self.origins.get(name)
+        if origin is None:
+            source = name.partition(":")[0]
+            if not source:
+                raise RejectError(RejectReason.BAD_ORIGIN, "origin", f"expected <source>:<delivery>, got {name[:80]!r}")
+            if len(self.origins) >= _MAX_ORIGINS:
+                self.origins.clear()
+            origin = self.origins[name] = Origin(name, self.source(source))
+        return origin
+
+    def sources_of(self, sources: Contributors) -> Contributors:
+        """The one object for these sources: most series share it."""
+        return self._source_tuples.setdefault(sources, sources)
+
+    def labels(self, labels: Labels) -> Labels:
+        """The one object for these labels."""
+        known = self._labels.get(labels)
+        if known is None:
+            if len(self._labels) >= _MAX_LABELS:
+                self._labels.clear()
+            known = self._labels[labels] = labels
+        return known
+
+    def parts(self, drivers: tuple[Driver, ...]) -> Parts:
+        """The drivers of a fact in nano-units; those of equal labels add up."""
+        parts: Parts = {}
+        for driver in drivers:
+            labels = self.labels(tuple(sorted(driver.labels.items())))
+            parts[labels] = parts.get(labels, 0) + to_nano(driver.cost)
+        return parts

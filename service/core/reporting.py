@@ -1,0 +1,220 @@
+"""Episodes become alerts: what is said, when it is said again, and when it is taken back.
+
+Of each episode what was last said is kept (Reported), with a digest of the content. Content is a function of the
+folded state alone, so any order of the same facts ends in the same content; `version` and `judged_at` tell how it
+came about. An alert is sent when its content has changed: at once when a bucket closes or is restated, and while a
+bucket is still filling up whenever it has grown or shrunk by a tenth of what was too much.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from connectors.facts import Basis
+from connectors.series import SeriesKey
+from detectors.verdict import Band
+from service.core.alerts import Alert, AlertStatus, Point, Severity
+from service.core.amounts import bound, to_units
+from service.core.drivers import BASELINE_BUCKETS, Change, explain, shown, with_rest
+from service.core.episodes import Episode, alert_id
+from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
+from service.core.instants import to_datetime
+from service.core.judging import Traced
+from service.core.ring import ABNORMAL, PRESENT
+from service.core.state import Reported, SeriesState
+
+HISTORY_POINTS = 64
+_encoder = msgspec.msgpack.Encoder()
+
+
+def say(
+    state: SeriesState,
+    episode: Episode,
+    trace: Sequence[Traced],
+    *,
+    status: AlertStatus,
+    running: bool,
+    judged_at: int,
+) -> Alert | None:
+    """The alert of an episode, if it differs from what was last said.
+
+    trace: the buckets of the ring and the running ones, oldest first. running: the last bucket is still filling up.
+    judged_at: kept as it was when the episode is known already.
+    """
+    if state.reported is None:
+        state.reported = {}
+    known = state.reported.get((episode.first, episode.kind))
+    if known is None:
+        known = Reported(episode.kind, episode.first, judged_at)
+    changes = _changes(state, episode, known)
+    alert = _alert(state, episode, trace, changes, known, status=status, running=running)
+    return _if_changed(state, known, alert, episode.last, episode.impact, episode.worst.index, changes)
+
+
+def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Alert | None:
+    """Take back what was said of an episode that is no more."""
+    series = SeriesKey.parse(state.text)
+    grain_seconds = state.judge.grain_seconds
+    now = next((traced for traced in trace if traced.bucket == known.first), None)
+    actual = 0.0 if now is None else to_units(now.actual)
+    band = Band(expected=actual, lower=actual, upper=actual) if now is None or now.band is None else now.band
+    alert = Alert(
+        id=alert_id(state.text, known.kind, known.first * grain_seconds),
+        version=known.version,
+        status=AlertStatus.WITHDRAWN,
+        kind=known.kind,
+        severity=Severity.LOW,
+        tenant=series.tenant,
+        series=state.text,
+        labels=_labels(series),
+        metric=series.metric,
+        unit=series.unit,
+        grain=series.grain.value,
+        basis=_basis(state, known.first),
+        detector=state.judge.detector,
+        starts_at=to_datetime(known.first * grain_seconds),
+        ends_at=to_datetime((known.last + 1) * grain_seconds),
+        judged_at=to_datetime(known.judged_at),
+        actual=actual,
+        expected=band.expected,
+        lower=band.lower,
+        upper=band.upper,
+        score=0.0,
+        impact=actual - band.expected,
+        buckets=known.last - known.first + 1,
+        drivers=(),
+        reason=withdrawn_reason(series, known.first, None if now is None else actual, grain_seconds=grain_seconds),
+        action="Nothing to do",
+        history=_history(trace, known.last + 1, grain_seconds),
+    )
+    return _if_changed(state, known, alert, known.last, 0, known.worst, ())
+
+
+def _if_changed(
+    state: SeriesState,
+    known: Reported,
+    alert: Alert,
+    last: int,
+    impact: int,
+    worst: int,
+    changes: tuple[Change, ...],
+) -> Alert | None:
+    known.last, known.impact, known.worst, known.changes = last, impact, worst, changes
+    digest = content_digest(alert)
+    if digest == known.digest:
+        return None
+    known.digest = digest
+    known.status = alert.status
+    known.version += 1
+    assert state.reported is not None
+    state.reported[known.first, known.kind] = known
+    return msgspec.structs.replace(alert, version=known.version)
+
+
+def content_digest(alert: Alert) -> bytes:
+    """Of everything but `version` and `judged_at`, which tell how an alert came about, not what it says."""
+    content = msgspec.structs.replace(alert, version=0, judged_at=alert.starts_at)
+    return blake2b(_encoder.encode(content), digest_size=8).digest()
+
+
+def _alert(
+    state: SeriesState,
+    episode: Episode,
+    trace: Sequence[Traced],
+    changes: tuple[Change, ...],
+    known: Reported,
+    *,
+    status: AlertStatus,
+    running: bool,
+) -> Alert:
+    series = SeriesKey.parse(state.text)
+    judge = state.judge
+    grain_seconds = judge.grain_seconds
+    worst = episode.worst
+    drivers = shown(changes)
+    return Alert(
+        id=alert_id(state.text, episode.kind, episode.first * grain_seconds),
+        version=known.version,
+        status=status,
+        kind=episode.kind,
+        severity=severity_of(episode, judge.floor),
+        tenant=series.tenant,
+        series=state.text,
+        labels=_labels(series),
+        metric=series.metric,
+        unit=series.unit,
+        grain=series.grain.value,
+        basis=worst.basis,
+        detector=judge.detector,
+        starts_at=to_datetime(episode.first * grain_seconds),
+        ends_at=None if status is AlertStatus.FIRING else to_datetime((episode.last + 1) * grain_seconds),
+        judged_at=to_datetime(known.judged_at),
+        actual=to_units(worst.actual),
+        expected=worst.band.expected,
+        lower=worst.band.lower,
+        upper=worst.band.upper,
+        score=worst.score,
+        impact=to_units(episode.impact),
+        buckets=len(episode.held),
+        drivers=drivers,
+        reason=reason_of(series, episode, grain_seconds=grain_seconds, running=running and worst.index == episode.last),
+        action=action_of(series, episode.kind, drivers),
+        history=_history(trace, episode.last + (1 if episode.over else 0), grain_seconds),
+    )
+
+
+def _labels(series: SeriesKey) -> dict[str, str]:
+    name, value = series.label
+    return {name: value, "metric": series.metric, "grain": series.grain.value}
+
+
+def _basis(state: SeriesState, index: int) -> Basis:
+    bucket = state.open_bucket(index)
+    if bucket is not None:
+        return bucket.effective_basis
+    return state.ring.basis(index) if state.ring is not None and state.ring.is_present(index) else Basis.BILLED
+
+
+def _history(trace: Sequence[Traced], until: int, grain_seconds: int) -> tuple[Point, ...]:
+    """The latest HISTORY_POINTS buckets up to *until*: an episode that is over shows what ended it, and no more."""
+    points = [traced for traced in trace if traced.bucket <= until][-HISTORY_POINTS:]
+    return tuple(
+        Point(
+            at=to_datetime(index * grain_seconds),
+            actual=to_units(actual),
+            expected=None if band is None else band.expected,
+            lower=None if band is None else band.lower,
+            upper=None if band is None else band.upper,
+            abnormal=abnormal,
+        )
+        for index, actual, band, abnormal in points
+    )
+
+
+def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Change, ...]:
+    """The drivers of the worst bucket against those of the normal buckets before it, as far as they are still kept;
+    else what was said of that bucket before, with the rest made to fit."""
+    worst = episode.worst
+    actual, expected = worst.actual, bound(worst.band.expected)
+    bucket = state.open_bucket(worst.index)
+    ring = state.ring
+    if bucket is None and ring is not None and ring.whole is not None:
+        bucket = ring.whole.get(worst.index)
+    parts = None if bucket is None else bucket.parts
+    if parts is None:
+        return with_rest(known.changes, actual=actual, expected=expected) if known.worst == worst.index else ()
+    baseline = []
+    if ring is not None and ring.whole is not None:
+        for index in sorted(ring.whole, reverse=True):
+            marks = ring.marks[index - ring.start]
+            if index < worst.index and marks & PRESENT and not marks & ABNORMAL:
+                before = ring.whole[index].parts
+                if before is not None:
+                    baseline.append(before)
+            if len(baseline) == BASELINE_BUCKETS:
+                break
+    if known.worst == worst.index and len(baseline) < known.baseline:
+        return with_rest(known.changes, actual=actual, expected=expected)
+    known.baseline = len(baseline)
+    return explain(parts, baseline, actual=actual, expected=expected)

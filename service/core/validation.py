@@ -1,0 +1,149 @@
+"""What a record must be before it is folded: the defined result of every kind of bad input."""
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from connectors.facts import MAX_ABS_VALUE, WATERMARK_KEY_PREFIX, Fact, Fold, Watermark
+from connectors.series import SeriesKey, SeriesKeyError
+from service.core.amounts import MAX_NANO, to_nano
+from service.core.instants import Instant, InstantError, InstantRangeError, Instants, parse_micros
+from service.core.rejects import RejectError, RejectReason
+from service.core.sources import NEVER, Source
+
+_DAY = 86_400
+MAX_AHEAD_SECONDS = 400 * _DAY
+"""A fact this far ahead of the newest of its source is a mistake: believed, it would close all buckets before it.
+A source that was silent for longer begins again with a watermark."""
+MAX_BEHIND_SECONDS = 3_653 * _DAY
+"""Ten years behind the newest fact of its source: the same mistake on the other side."""
+_MAX_SHOWN = 80
+
+decode_fact = msgspec.json.Decoder(Fact).decode
+_decode_watermark = msgspec.json.Decoder(Watermark).decode
+
+
+class Record(Protocol):
+    """A message of the facts topic."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+class Promise(NamedTuple):
+    """A decoded watermark. until: seconds since 1970."""
+
+    source: str
+    until: int
+
+
+def series_of(record: Record) -> tuple[Fact, SeriesKey]:
+    """Decode the first fact of a series. Raises msgspec.DecodeError or RejectError."""
+    if not record.key:
+        raise RejectError(RejectReason.KEY_MISMATCH, None, "expected the series as the key, got a message without one")
+    fact = decode_fact(record.value or b"")
+    if fact.series.encode(errors="replace") != record.key:
+        raise key_mismatch(fact.series, record.key)
+    try:
+        return fact, SeriesKey.parse(fact.series)
+    except SeriesKeyError as error:
+        raise RejectError(RejectReason.BAD_SERIES, "series", str(error)) from None
+
+
+def amount_of(fact: Fact) -> int:
+    """In nano-units. Raises RejectError."""
+    try:
+        nano = to_nano(fact.value)
+    except (ValueError, OverflowError):
+        raise bad_value("value", fact.value) from None
+    if not -MAX_NANO <= nano <= MAX_NANO:
+        raise bad_value("value", fact.value)
+    return nano
+
+
+def instant_of(instants: Instants, fact: Fact) -> Instant:
+    """Raises RejectError."""
+    try:
+        return instants[fact.charge_period_start]
+    except InstantError as error:
+        raise bad_time("charge_period_start", error) from None
+
+
+def check_fold(fact: Fact) -> None:
+    """Raises RejectError for an event without an id, and for drivers that are no amounts."""
+    if fact.fold is Fold.ADD and not fact.event_id:
+        raise RejectError(
+            RejectReason.MISSING_EVENT_ID, "event_id", "a fact that is added needs an event_id: it counts once"
+        )
+    for place, driver in enumerate(fact.drivers):
+        if not -MAX_ABS_VALUE <= driver.cost <= MAX_ABS_VALUE:
+            raise bad_value(f"drivers[{place}].cost", driver.cost)
+
+
+def check_time(source: Source, seconds: int) -> None:
+    """Raises RejectError for a fact far from all that its source has said."""
+    if source.seen == NEVER:
+        return
+    newest = max(source.seen, source.word)
+    if seconds - newest > MAX_AHEAD_SECONDS:
+        raise RejectError(
+            RejectReason.FAR_FUTURE,
+            "charge_period_start",
+            f"expected at most {MAX_AHEAD_SECONDS // _DAY} days after the newest of source "
+            f"{source.name[:_MAX_SHOWN]!r}, got {(seconds - newest) // _DAY} days",
+        )
+    if source.seen - seconds > MAX_BEHIND_SECONDS:
+        raise RejectError(
+            RejectReason.FAR_PAST,
+            "charge_period_start",
+            f"expected at most {MAX_BEHIND_SECONDS // _DAY} days before the newest of source "
+            f"{source.name[:_MAX_SHOWN]!r}, got {(source.seen - seconds) // _DAY} days",
+        )
+
+
+def promise_of(record: Record) -> Promise:
+    """Decode a watermark. Raises msgspec.DecodeError or RejectError."""
+    watermark = _decode_watermark(record.value or b"")
+    key = WATERMARK_KEY_PREFIX + watermark.source.encode(errors="replace")
+    if key != record.key:
+        raise RejectError(
+            RejectReason.KEY_MISMATCH, "source", f"expected the key {_short(key)}, got {_short(record.key or b'')}"
+        )
+    try:
+        return Promise(watermark.source, parse_micros(watermark.complete_until) // 1_000_000)
+    except InstantError as error:
+        raise bad_time("complete_until", error) from None
+
+
+def bad_time(field: str, error: InstantError) -> RejectError:
+    if not isinstance(error, InstantRangeError):
+        return RejectError(RejectReason.BAD_TIME, field, str(error))
+    reason = RejectReason.FAR_PAST if error.before else RejectReason.FAR_FUTURE
+    return RejectError(reason, field, str(error))
+
+
+def bad_value(field: str, value: float) -> RejectError:
+    return RejectError(RejectReason.BAD_VALUE, field, f"expected an amount within +-{MAX_ABS_VALUE:g}, got {value!r}")
+
+
+def key_mismatch(series: str, key: bytes) -> RejectError:
+    return RejectError(
+        RejectReason.KEY_MISMATCH,
+        "series",
+        f"expected the series to be the key {_short(key)}, got {series[:_MAX_SHOWN]!r}",
+    )
+
+
+def undecodable(error: msgspec.DecodeError) -> RejectError:
+    """msgspec ends its messages with the place: "Expected `str`, got `int` - at `$.series`"."""
+    message, at, place = str(error).rpartition(" - at `$")
+    field = place.rstrip("`").lstrip(".") if at else None
+    return RejectError(RejectReason.UNDECODABLE, field or None, message if at else str(error))
+
+
+def _short(key: bytes) -> str:
+    return repr(key[:_MAX_SHOWN].decode(errors="replace"))
