@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
-from service.core.lifecycle import DETECTION, acknowledged, detected, resolved
+from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, AlertStatus, EventType, Severity
 from service.store.store import AlertNotFoundError, AlertQuery, BadCursorError, Delivery, Page, Summary
 from service.web.filters import matches
 
@@ -27,7 +26,7 @@ class FakeClock:
 
 
 class MemoryStore:
-    """AlertStore and Outbox in dictionaries, with the state machine of the real one.
+    """AlertStore and Outbox in dictionaries: a version replaces an older one, what a person did is kept while it fires.
 
     problem: raised by every method while it is set, as a database that is away would. Deliveries are put in by tests.
     """
@@ -42,11 +41,7 @@ class MemoryStore:
     async def record(self, alerts: Sequence[Alert]) -> list[AlertEvent]:
         self._check()
         now = self.clock.now()
-        return [
-            self._change(*change, at=now, actor=DETECTION, comment="")
-            for alert in alerts
-            if (change := detected(self.records.get(alert.id), alert, at=now))
-        ]
+        return [event for alert in alerts if (event := self._detected(alert, now))]
 
     async def get(self, alert_id: str) -> AlertRecord:
         self._check()
@@ -82,10 +77,18 @@ class MemoryStore:
         )
 
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.ACKNOWLEDGED, acknowledged, actor, comment, at)
+        record = await self.get(alert_id)
+        if record.state is not AlertState.FIRING:
+            return None
+        record = replace(record, state=AlertState.ACKNOWLEDGED, acknowledged_at=at, acknowledged_by=actor)
+        return self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
+        record = await self.get(alert_id)
+        if record.state not in (AlertState.FIRING, AlertState.ACKNOWLEDGED):
+            return None
+        record = replace(record, state=AlertState.RESOLVED, resolved_at=at, resolved_by=actor)
+        return self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         await self.get(alert_id)
@@ -129,20 +132,22 @@ class MemoryStore:
             states[delivery.state] = states.get(delivery.state, 0) + 1
         return counts
 
-    async def _by_hand(
-        self,
-        alert_id: str,
-        kind: EventType,
-        move: Callable[..., AlertRecord | None],
-        actor: str,
-        comment: str,
-        at: datetime,
-    ) -> AlertEvent | None:
-        moved = move(await self.get(alert_id), actor=actor, at=at)
-        return None if moved is None else self._change(kind, moved, at=at, actor=actor, comment=comment)
+    def _detected(self, alert: Alert, now: datetime) -> AlertEvent | None:
+        current = self.records.get(alert.id)
+        if current is not None and alert.version <= current.alert.version:
+            return None
+        kind = {AlertStatus.RESOLVED: EventType.RESOLVED, AlertStatus.WITHDRAWN: EventType.WITHDRAWN}.get(alert.status)
+        state = AlertState(alert.status.value)
+        if current is None:
+            record = AlertRecord(alert=alert, state=state, seq=0, created_at=now, updated_at=now)
+            return self._change(kind or EventType.OPENED, record, at=now, actor="detection", comment="")
+        if alert.status is AlertStatus.FIRING:
+            state = current.state
+        record = replace(current, alert=alert, state=state)
+        return self._change(kind or EventType.UPDATED, record, at=now, actor="detection", comment="")
 
     def _change(self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str, comment: str) -> AlertEvent:
-        record = replace(record, seq=len(self.events) + 1)
+        record = replace(record, seq=len(self.events) + 1, updated_at=at)
         self.records[record.alert.id] = record
         lean = replace(record, alert=replace(record.alert, history=()))
         event = AlertEvent(seq=record.seq, at=at, type=kind, actor=actor, comment=comment, record=lean)

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Request, Router, get, post
 from litestar.datastructures import State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.params import Body, FromPath, QueryParameter, SkipValidation
 from msgspec import Meta, Struct
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
@@ -20,7 +20,7 @@ from service.web.filters import matches, provide_filter
 from service.web.live import EventStream
 from service.web.parts import Given
 
-Filter = AlertQuery
+Filter = NamedDependency[SkipValidation[AlertQuery]]
 
 
 class Action(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,9 +120,10 @@ UNAVAILABLE = {503: _problem("A dependency is away; send the same again after `R
 async def list_alerts(
     parts: Given,
     filters: Filter,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)] = 50,
     cursor: Annotated[
-        str | None, Parameter(description="`next_cursor` of the page before, with the same filters.", max_length=200)
+        str | None,
+        QueryParameter(description="`next_cursor` of the page before, with the same filters.", max_length=200),
     ] = None,
 ) -> Page:
     """Newest activity first. `history` is left out here; ask for the single alert to get it."""
@@ -131,18 +132,18 @@ async def list_alerts(
 
 
 @get("/alerts/{alert_id:str}", summary="Get one alert", responses={**NOT_FOUND, **UNAVAILABLE})
-async def get_alert(parts: Given, alert_id: str) -> AlertRecord:
+async def get_alert(parts: Given, alert_id: FromPath[str]) -> AlertRecord:
     """With `history`, the points of its series and their expected band, and the drivers, which add up to `impact`."""
     return await parts.store.get(alert_id)
 
 
 @get("/alerts/{alert_id:str}/events", summary="Get an alert's audit trail", responses={**NOT_FOUND, **UNAVAILABLE})
-async def list_events(parts: Given, alert_id: str) -> AuditTrail:
+async def list_events(parts: Given, alert_id: FromPath[str]) -> AuditTrail:
     return AuditTrail(items=tuple(AuditEntry.of(event) for event in await parts.store.events_of(alert_id)))
 
 
 @get("/alerts/{alert_id:str}/deliveries", summary="Get an alert's messages", responses={**NOT_FOUND, **UNAVAILABLE})
-async def list_deliveries(parts: Given, alert_id: str) -> Deliveries:
+async def list_deliveries(parts: Given, alert_id: FromPath[str]) -> Deliveries:
     """What was sent to which receiver, and what became of it."""
     await parts.store.get(alert_id)
     return Deliveries(items=delivery_entries(await parts.outbox.deliveries_of(alert_id)))
@@ -158,7 +159,7 @@ def delivery_entries(deliveries: Sequence[Delivery]) -> tuple[DeliveryEntry, ...
     status_code=200,
     responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
 )
-async def acknowledge_alert(parts: Given, alert_id: str, data: Action) -> AlertRecord:
+async def acknowledge_alert(parts: Given, alert_id: FromPath[str], data: Annotated[Action, Body()]) -> AlertRecord:
     """Say that somebody looks after it. Doing it again, or after it was resolved, changes nothing."""
     await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
     return await parts.store.get(alert_id)
@@ -170,14 +171,14 @@ async def acknowledge_alert(parts: Given, alert_id: str, data: Action) -> AlertR
     status_code=200,
     responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
 )
-async def resolve_alert(parts: Given, alert_id: str, data: Action) -> AlertRecord:
+async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[Action, Body()]) -> AlertRecord:
     """Close it by hand; it stays closed for this episode. Doing it again changes nothing."""
     await parts.resolve(alert_id, actor=data.actor, comment=data.comment)
     return await parts.store.get(alert_id)
 
 
 @get("/summary", summary="Count alerts and the money at stake", responses=UNAVAILABLE)
-async def get_summary(parts: Given, tenant: Annotated[str | None, Parameter(max_length=64)] = None) -> Summary:
+async def get_summary(parts: Given, tenant: Annotated[str | None, QueryParameter(max_length=64)] = None) -> Summary:
     """`states` counts all alerts, `severities` and `impact` (unit to amount) only open ones."""
     return await parts.store.summary(tenant or None)
 
@@ -202,9 +203,9 @@ async def stream_alerts(
     request: Request[object, object, State],
     parts: Given,
     filters: Filter,
-    alert: Annotated[str | None, Parameter(description="Only events of the alert with this id.")] = None,
+    alert: Annotated[str | None, QueryParameter(description="Only events of the alert with this id.")] = None,
     last_event_id: Annotated[
-        str | None, Parameter(description="As the Last-Event-ID header, for clients that cannot set it.")
+        str | None, QueryParameter(description="As the Last-Event-ID header, for clients that cannot set it.")
     ] = None,
 ) -> EventStream:
     """Every change from now on, or after `Last-Event-ID` without a gap or a repetition; 0 replays everything.

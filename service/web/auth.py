@@ -22,11 +22,12 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie, State
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.response import Redirect
+from litestar.response.redirect import ASGIRedirectResponse
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from service.settings import Api
 from service.web.errors import ProblemError
+from service.web.pages import is_page
 
 PUBLIC = "public"
 """Key in a route's `opt` that takes it out of these checks."""
@@ -114,10 +115,8 @@ class AccessMiddleware(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         if self._access.needs_token and not self._access.has_session(connection):
-            if _is_page(connection):
-                target = quote(connection.url.path, safe="/")
-                page = Redirect(f"/login?next={target}", status_code=HTTPStatus.SEE_OTHER.value)
-                await page.to_asgi_response(None, connection)(scope, receive, send)  # type: ignore[arg-type]  # reads only what both have
+            if _method(connection) == "GET" and is_page(connection):
+                await _to_login(connection)(scope, receive, send)
                 return
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
@@ -146,18 +145,14 @@ def check_same_origin(connection: Connection) -> None:
         )
 
 
+def _to_login(connection: Connection) -> ASGIApp:
+    url = connection.url
+    target = quote(f"{url.path}?{url.query}" if url.query else url.path, safe="/")
+    return ASGIRedirectResponse(path=f"/login?next={target}", status_code=HTTPStatus.SEE_OTHER.value)
+
+
 def _method(connection: Connection) -> str:
     return cast(HTTPScope, connection.scope)["method"]
-
-
-def _is_page(connection: Connection) -> bool:
-    """A person's navigation, to be sent to the login page, rather than a program's request."""
-    return (
-        _method(connection) == "GET"
-        and not connection.url.path.startswith("/api/")
-        and "hx-request" not in connection.headers
-        and "text/html" in connection.headers.get("accept", "")
-    )
 
 
 def safe_target(next_path: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import CacheControlHeader, Cookie, State
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath, FromQuery
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from msgspec import Meta, Struct
@@ -70,7 +70,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
 
 
 @get("/alerts/{alert_id:str}", include_in_schema=False)
-async def show_alert(request: Asked, parts: Given, alert_id: str) -> Response[str]:
+async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> Response[str]:
     seq = await position(parts.hub, parts.store)
     record = await parts.store.get(alert_id)
     events = await parts.store.events_of(alert_id)
@@ -93,18 +93,18 @@ async def show_alert(request: Asked, parts: Given, alert_id: str) -> Response[st
 
 
 @post("/alerts/{alert_id:str}/acknowledge", include_in_schema=False)
-async def acknowledge(parts: Given, alert_id: str, data: Form) -> Redirect:
+async def acknowledge(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
     await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
     return _acted(alert_id, data)
 
 
 @post("/alerts/{alert_id:str}/resolve", include_in_schema=False)
-async def resolve(parts: Given, alert_id: str, data: Form) -> Redirect:
+async def resolve(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
     await parts.resolve(alert_id, actor=data.actor, comment=data.comment)
     return _acted(alert_id, data)
 
 
-def _acted(alert_id: str, form: ActionForm) -> Redirect:
+def _acted(alert_id: FromPath[str], form: ActionForm) -> Redirect:
     answer = _see(f"/alerts/{alert_id}")
     # A cookie takes no line breaks or separators; a name that has them is simply not offered again.
     if form.actor.isascii() and form.actor.replace(" ", "").replace(".", "").replace("-", "").isalnum():
@@ -115,7 +115,7 @@ def _acted(alert_id: str, form: ActionForm) -> Redirect:
 
 
 @get("/login", opt={PUBLIC: True}, include_in_schema=False)
-async def ask_token(parts: Given, next: str = "/") -> Response[str]:  # noqa: A002  # the name in the address
+async def ask_token(parts: Given, next: FromQuery[str] = "/") -> Response[str]:  # noqa: A002  # the name in the address
     if not parts.access.needs_token:
         return _see("/")
     return page("login.html", next=safe_target(next), mistake="")

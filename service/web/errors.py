@@ -1,6 +1,7 @@
 """Errors as the API answers them: problem details (RFC 9457), saying what is wrong and where."""
 
 from collections.abc import Callable
+from enum import Enum, StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -10,12 +11,15 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 
+from service.core.alerts import AlertState, Severity
 from service.errors import UnavailableError
 from service.store.store import AlertNotFoundError, BadCursorError
+from service.web.pages import is_page, page
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 _URN = "urn:spendwatch:problem:"
+_CHOICES: dict[str, type[StrEnum]] = {"state": AlertState, "severity": Severity}
 _log = structlog.get_logger(__name__)
 
 WebRequest = Request[Any, Any, State]
@@ -71,7 +75,8 @@ def unavailable(what: str) -> ProblemError:
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", what, headers=headers)
 
 
-def problem_response(request: WebRequest, error: ProblemError) -> Response[Problem]:
+def problem_response(request: WebRequest, error: ProblemError) -> Response[Any]:
+    """Problem details; for a person's browser the same as a page."""
     body = Problem(
         type=_URN + error.name,
         title=error.status.phrase,
@@ -80,28 +85,34 @@ def problem_response(request: WebRequest, error: ProblemError) -> Response[Probl
         instance=request.url.path,
         errors=error.errors,
     )
+    if is_page(request):
+        answer = page("problem.html", status=error.status, problem=body)
+        answer.headers.update(error.headers)
+        return answer
     return Response(body, status_code=error.status.value, media_type=PROBLEM_TYPE, headers=error.headers)
 
 
-def _from_alert_not_found(request: WebRequest, error: AlertNotFoundError) -> Response[Problem]:
+def _from_alert_not_found(request: WebRequest, error: AlertNotFoundError) -> Response[Any]:
     return problem_response(request, ProblemError(HTTPStatus.NOT_FOUND, "alert-not-found", str(error)))
 
 
-def _from_bad_cursor(request: WebRequest, error: BadCursorError) -> Response[Problem]:
+def _from_bad_cursor(request: WebRequest, error: BadCursorError) -> Response[Any]:
     return problem_response(request, bad_request("query cursor", str(error)))
 
 
-def _from_unavailable(request: WebRequest, error: UnavailableError) -> Response[Problem]:
+def _from_unavailable(request: WebRequest, error: UnavailableError) -> Response[Any]:
     _log.warning("dependency away", path=request.url.path, error=str(error))
     return problem_response(request, unavailable(str(error)))
 
 
-def _from_http_exception(request: WebRequest, error: HTTPException) -> Response[Problem]:
+def _from_http_exception(request: WebRequest, error: HTTPException) -> Response[Any]:
     """What the framework refuses: unknown paths and methods, parameters and bodies of the wrong shape."""
     status = HTTPStatus(error.status_code)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _from_anything(request, error)
     mistakes = tuple(_mistakes(error.extra))
+    if not mistakes and status is HTTPStatus.BAD_REQUEST:
+        mistakes = (Mistake(where="body", what=error.detail),)
     names = {400: "invalid-request", 404: "no-such-path", 405: "method-not-allowed", 413: "too-large"}
     detail = "; ".join(f"{mistake.where}: {mistake.what}" for mistake in mistakes) or error.detail
     problem = ProblemError(
@@ -111,19 +122,22 @@ def _from_http_exception(request: WebRequest, error: HTTPException) -> Response[
 
 
 def _mistakes(extra: object) -> list[Mistake]:
-    if not isinstance(extra, list):
-        return []
-    entries = [entry for entry in extra if isinstance(entry, dict)]
-    return [
-        Mistake(
-            where=" ".join(str(part) for part in (entry.get("source", "body"), entry.get("key", "")) if part),
-            what=str(entry.get("message", "is not valid")),
-        )
-        for entry in entries
-    ]
+    entries = [entry for entry in extra if isinstance(entry, dict)] if isinstance(extra, list) else []
+    return [_mistake(entry) for entry in entries]
 
 
-def _from_anything(request: WebRequest, error: Exception) -> Response[Problem]:
+def _mistake(entry: dict[str, object]) -> Mistake:
+    source = entry.get("source", "body")
+    source = source.value if isinstance(source, Enum) else source
+    # What the framework calls by the name of our argument, by the name that clients know.
+    key = {"data": "", "states": "state"}.get(str(entry.get("key", "")), str(entry.get("key", "")))
+    what = str(entry.get("message", "is not valid"))
+    if source == "query" and key in _CHOICES:
+        what = f"{what}; expected one of {', '.join(_CHOICES[key])}"
+    return Mistake(where=f"{source} {key}".strip(), what=what)
+
+
+def _from_anything(request: WebRequest, error: Exception) -> Response[Any]:
     """A fault of ours: the log has the traceback, the answer does not."""
     _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
     detail = "the server failed; its log says why"

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from service.core.alerts import AlertRecord, AlertState, Severity
 from service.store.store import AlertQuery
@@ -38,23 +38,27 @@ def _utc(at: datetime | None) -> datetime | None:
 
 
 def provide_filter(
-    states: Annotated[list[AlertState] | None, Parameter(query="state", description="Any of these.")] = None,
-    severities: Annotated[list[Severity] | None, Parameter(query="severity", description="Any of these.")] = None,
-    labels: Annotated[
+    # Litestar keeps the name `state` for itself; errors.py gives it back in messages.
+    states: Annotated[list[AlertState] | None, QueryParameter(name="state", description="Any of these.")] = None,
+    severity: Annotated[list[Severity] | None, QueryParameter(description="Any of these.")] = None,
+    label: Annotated[
         list[str] | None,
-        Parameter(query="label", description="`key:value`; all must be equal. Write a colon inside a key as `\\:`."),
+        QueryParameter(description="`key:value`; all must be equal. Write a colon inside a key as `\\:`."),
     ] = None,
-    tenant: Annotated[str | None, Parameter(max_length=64)] = None,
-    text: Annotated[str | None, Parameter(description="Part of the series or of the reason.", max_length=200)] = None,
+    tenant: Annotated[str | None, QueryParameter(max_length=64)] = None,
+    text: Annotated[
+        str | None, QueryParameter(description="Part of the series or of the reason.", max_length=200)
+    ] = None,
     since: Annotated[
-        datetime | None, Parameter(description="Only what changed at or after this time (RFC 3339, UTC without zone).")
+        datetime | None,
+        QueryParameter(description="Only what changed at or after this time (RFC 3339, UTC without zone)."),
     ] = None,
 ) -> AlertQuery:
     return AlertQuery(
         states=tuple(states or ()),
-        severities=tuple(severities or ()),
+        severities=tuple(severity or ()),
         tenant=tenant or None,
-        labels=parse_labels(labels or []),
+        labels=parse_labels(label or []),
         text=text or None,
         since=_utc(since),
     )

@@ -1,6 +1,8 @@
-"""Numbers, money and times as the dashboard shows them. Everything returned is plain text; templates escape it."""
+"""Numbers, money and times as the dashboard shows them: plain text, which templates escape; only `prose` is HTML."""
 
 from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
 
 _WHOLE_CURRENCIES = frozenset({"JPY", "KRW", "CLP", "VND", "ISK", "HUF"})
 _MINUS = "\N{MINUS SIGN}"
@@ -73,6 +75,14 @@ def span(length: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
+def prose(text: str) -> Markup:
+    """Text with `code` in backticks as HTML; everything else is escaped."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
+
+
 FILTERS = {
     "amount": amount,
     "bucket": bucket,
@@ -80,6 +90,7 @@ FILTERS = {
     "full_moment": full_moment,
     "moment": moment,
     "number": number,
+    "prose": prose,
     "signed": signed,
     "span": span,
 }

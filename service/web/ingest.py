@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, Operation, RequestBody, Schema
 from litestar.openapi.spec import OpenAPIMediaType as Body
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from msgspec import Struct
 
 from connectors.facts import Fact
@@ -110,13 +110,13 @@ async def send_facts(
     parts: Given,
     idempotency_key: Annotated[
         str | None,
-        Parameter(
-            header="Idempotency-Key",
+        HeaderParameter(
+            name="Idempotency-Key",
             max_length=255,
             description="The same key and body get the same answer for a day, without publishing again.",
         ),
     ] = None,
-) -> Response[bytes]:
+) -> Response[Receipt]:
     """One fact, a batch, NDJSON or CloudEvents. The answer comes after the broker's acknowledgement.
 
     Sending the same facts again changes nothing: `set` facts replace by origin and revision, others count once by
@@ -136,17 +136,13 @@ async def send_facts(
                 "this Idempotency-Key was used for another body",
                 errors=(Mistake(where="header Idempotency-Key", what="was used for another body"),),
             )
-        return _response(known.status, known.body)
+        return Response(msgspec.json.decode(known.body, type=Receipt), status_code=known.status)
     receipt = await _take(parts, body, request)
     status = HTTPStatus.MULTI_STATUS if receipt.rejected else HTTPStatus.ACCEPTED
-    answer = msgspec.json.encode(receipt)
     if idempotency_key:
-        await parts.idempotency.put(idempotency_key, Answer(digest=digest, status=status.value, body=answer))
-    return _response(status.value, answer)
-
-
-def _response(status: int, body: bytes) -> Response[bytes]:
-    return Response(body, status_code=status, media_type="application/json")
+        answer = Answer(digest=digest, status=status.value, body=msgspec.json.encode(receipt))
+        await parts.idempotency.put(idempotency_key, answer)
+    return Response(receipt, status_code=status.value)
 
 
 async def _take(parts: Parts, body: bytes, request: Request[object, object, State]) -> Receipt:

@@ -65,8 +65,12 @@ class Frames:
 
     @staticmethod
     def event(event: AlertEvent) -> bytes:
-        # JSON has no raw line breaks, so one data line is always enough.
-        return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.value.encode(), msgspec.json.encode(event))
+        # JSON has no raw line breaks, so one data line is always enough. Only CR and LF end a line of the stream, but
+        # many clients split at everything that Unicode calls a line break.
+        data = msgspec.json.encode(event)
+        for raw, escaped in ((b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"), (b"\xc2\x85", rb"\u0085")):
+            data = data.replace(raw, escaped)
+        return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.value.encode(), data)
 
     @staticmethod
     def heartbeat(seq: int) -> bytes:

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
+from litestar.connection import ASGIConnection
 from litestar.enums import MediaType
 
 from service.web.format import FILTERS
@@ -42,6 +44,15 @@ def _environment() -> Environment:
 
 
 _ENVIRONMENT = _environment()
+
+
+def is_page(request: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether a person's browser asks for a page, rather than a program, or a page for its moving part."""
+    return (
+        not request.url.path.startswith("/api/")
+        and "hx-request" not in request.headers
+        and "text/html" in request.headers.get("accept", "")
+    )
 
 
 def render(template: str, **values: object) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 from prometheus_client import CollectorRegistry
 
 from connectors.facts import Fact
@@ -52,5 +52,5 @@ class Parts:
         await self.announce([event] if event else [])
 
 
-Given = Annotated[Parts, Dependency(skip_validation=True)]
+Given = NamedDependency[SkipValidation[Parts]]
 """How a handler asks for the parts: `parts: Given`."""

@@ -5,7 +5,7 @@
   let chart = null;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+  const number = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
   function time(seconds, grain) {
@@ -15,40 +15,61 @@
 
   function draw() {
     const box = document.getElementById("chart");
-    const source = document.getElementById("points");
     if (chart) { chart.destroy(); chart = null; }
-    if (!box || !source) return;
-    const points = JSON.parse(source.textContent);
+    if (!box) return;
+    const points = JSON.parse(box.dataset.points);
     const font = "12px system-ui, sans-serif";
     const axis = {
       stroke: colour("--soft"), font, ticks: { show: false },
       grid: { stroke: colour("--line"), width: 1 },
     };
-    const value = (_, shown) => (shown == null ? "" : `${number.format(shown)} ${points.unit}`);
+    const last = points.at.length - 1;
+    const read = (index) => { document.getElementById("reading").textContent = reading(points, index ?? last); };
     const options = {
       width: box.clientWidth,
-      height: box.clientHeight - 30,
+      height: box.clientHeight,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       scales: { x: { time: true }, y: { range: (_, low, high) => range(low, high) } },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      legend: { live: true },
+      legend: { show: false },
+      hooks: { setCursor: [(plot) => read(plot.cursor.idx)] },
       axes: [
-        { ...axis, grid: { show: false } },
+        { ...axis, grid: { show: false }, size: 28, values: ticks },
         { ...axis, size: 56, values: (_, splits) => splits.map((split) => compact.format(split)) },
       ],
       series: [
-        { label: "start", value: (_, at) => (at == null ? "" : time(at, points.grain)) },
-        { label: "lower", stroke: "transparent", width: 0, points: { show: false }, value },
-        { label: "upper", stroke: "transparent", width: 0, points: { show: false }, value },
-        { label: "expected", stroke: colour("--expected"), width: 1.5, dash: [5, 4], points: { show: false }, value },
-        { label: "actual", stroke: colour("--actual"), width: 2, points: { show: false }, value },
-        { label: "abnormal", stroke: colour("--critical"), width: 0, value,
-          points: { show: true, size: 9, width: 0, fill: colour("--critical") } },
+        {},
+        { stroke: "transparent", width: 0, points: { show: false } },
+        { stroke: "transparent", width: 0, points: { show: false } },
+        { stroke: colour("--expected"), width: 1.5, dash: [5, 4], points: { show: false } },
+        { stroke: colour("--actual"), width: 2, points: { show: false } },
+        { stroke: colour("--critical"), width: 0, points: { show: true, size: 9, width: 0, fill: colour("--critical") } },
       ],
       bands: [{ series: [2, 1], fill: colour("--band") }],
     };
     const columns = [points.at, points.lower, points.upper, points.expected, points.actual, points.abnormal];
     chart = new uPlot(options, columns, box);
+    read(last);
+  }
+
+  // One line of text under the chart instead of a legend: it wraps on a phone and a person can copy it.
+  function reading(points, index) {
+    const money = (value) => `${number.format(value)} ${points.unit}`;
+    const parts = [time(points.at[index], points.grain), `actual ${money(points.actual[index])}`];
+    if (points.expected[index] != null) {
+      const range = `${number.format(points.lower[index])} to ${number.format(points.upper[index])}`;
+      parts.push(`expected ${money(points.expected[index])} (${range})`);
+    }
+    if (points.abnormal[index] != null) parts.push("abnormal");
+    return parts.join(" · ");
+  }
+
+  // The date at midnight and at the left edge, the time elsewhere.
+  function ticks(_, splits, __, ___, step) {
+    return splits.map((split, index) => {
+      const text = new Date(split * 1000).toISOString();
+      return step >= 86400 || index === 0 || split % 86400 === 0 ? text.slice(5, 10) : text.slice(11, 16);
+    });
   }
 
   function range(low, high) {
