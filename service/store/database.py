@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, select, text
@@ -99,6 +100,8 @@ def _checked(url: str) -> URL:
         raise ConfigError(f"store.url must begin with {' or '.join(_DRIVERS)}, got {parsed.drivername}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigError("store.url must name a file: the processes of the service share it, so memory will not do")
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).absolute().parent.is_dir():
+        raise ConfigError(f"store.url must name a file in a folder that exists, got {parsed.database}")
     return parsed
 
 
