@@ -15,6 +15,7 @@ from connectors.series import SeriesKey, SeriesKeyError
 from service.core.alerts import Alert
 from service.core.amounts import MAX_NANO, NANO
 from service.core.digest import digest_of_states
+from service.core.drivers import KEPT_BUCKETS
 from service.core.folding import Folding, Valid
 from service.core.instants import InstantError
 from service.core.lifecycle import Lifecycle
@@ -59,6 +60,8 @@ class Engine:
     close_limit: at most so many series are closed within one `apply`, so that a day's end does not hold up the loop;
         the others follow with the next one, or with `advance`. None: all at once. What is said is the same.
     kept_detectors: how many series keep their detector as an object; the others keep its numbers.
+    driver_buckets: of so many of a series' latest buckets with drivers these are kept. What is restated later than
+        that is judged the same, and explained as far as was said before.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Engine:
         max_new_series: int | None = None,
         close_limit: int | None = None,
         kept_detectors: int = KEPT_OBJECTS,
+        driver_buckets: int = KEPT_BUCKETS,
     ) -> None:
         self.stats = EngineStats()
         self._policies = policies
@@ -86,7 +90,13 @@ class Engine:
         self._offset = -1
         self._frozen_offset = -1
         self._decode = msgspec.json.Decoder(Fact).decode
-        self._life = Lifecycle(stats=self.stats, live=LiveDetectors(kept_detectors), emit=self._emit, touch=self._touch)
+        self._life = Lifecycle(
+            stats=self.stats,
+            live=LiveDetectors(kept_detectors),
+            emit=self._emit,
+            touch=self._touch,
+            driver_buckets=driver_buckets,
+        )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
 
     # -- records in ---------------------------------------------------------------------------------------------

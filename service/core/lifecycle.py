@@ -221,6 +221,8 @@ class Lifecycle:
         for ledger in (bucket.billed, bucket.estimated):
             if ledger is not None:
                 ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
+        if state.ring is None:
+            return  # nothing was learned yet
         ledger = bucket.effective
         if ledger.gauge is not None:
             return  # a mean may still fall: gauges are judged when the bucket closes
