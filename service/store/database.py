@@ -162,8 +162,9 @@ def _is_away(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError) or _class_of(error) in _AWAY_CLASSES
 
 
-_AWAY_CLASSES = frozenset({"08", "53", "57"})
-"""SQLSTATE classes: connection exception, insufficient resources, operator intervention (shutdown, starting up)."""
+_AWAY_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
+"""SQLSTATE classes: connection exception, login refused, no such database (both may be set up a moment after us),
+insufficient resources, operator intervention (shutdown, starting up)."""
 
 
 def _class_of(error: BaseException) -> str | None:

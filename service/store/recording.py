@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType, Severity
-from service.core.transitions import DETECTION
 from service.core.notices import Notice, Routes, notice_of, to_tell
+from service.core.transitions import DETECTION
 from service.store.database import EVENT_SEQ, last_seq
 from service.store.tables import LABEL_LENGTH, alert_labels, alerts, counters, deliveries, events, notices
 

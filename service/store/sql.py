@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
-from service.core.transitions import acknowledged, detected, resolved
 from service.core.notices import Routes
+from service.core.transitions import acknowledged, detected, resolved
 from service.store import queries
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.outbox import SqlOutbox, event_of
