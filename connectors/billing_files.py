@@ -11,7 +11,7 @@ complete_until is the start of the bucket in which the latest Usage charge ends 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -36,7 +36,7 @@ MAX_RAW_BYTES = 16_384
 BAD_ROWS_BEFORE_REFUSAL = 10_000
 """So many bad rows are told one by one; a file with more of them than good ones is refused instead."""
 
-_SUFFIXES = (".csv", ".csv.gz", ".csv.zip", ".parquet", ".snappy.parquet", ".gz", ".zip")
+_SUFFIXES = (".csv", ".gz", ".zip", ".parquet")
 _WILDCARDS = frozenset("*?[")
 
 
@@ -112,9 +112,9 @@ class BillingFiles:
         folders: set[Path] = set()
         for delivery, manifests in by_delivery.items():
             for manifest in manifests:
-                spoken_for.update(locate(manifest)[0])
+                spoken_for.update(locate(manifest, root)[0])
                 folders.update(folder for folder in territory(manifest) if folder != root)
-            found[delivery] = self._of_manifest(delivery, latest(manifests), names)
+            found[delivery] = self._of_manifest(delivery, latest(manifests), root, names)
         for file in files:
             if not is_manifest(file) and file not in spoken_for and folders.isdisjoint(file.parents):
                 found[names[file]] = _Source(name=names[file], manifest=None, files=(file,))
@@ -144,8 +144,10 @@ class BillingFiles:
             return False
         return (is_manifest(file) or file.name.casefold().endswith(_SUFFIXES)) and file.is_file()
 
-    def _of_manifest(self, delivery: str, manifest: Manifest, names: Mapping[Path, str]) -> _Source | Refused:
-        files, missing = locate(manifest)
+    def _of_manifest(
+        self, delivery: str, manifest: Manifest, root: Path, names: Mapping[Path, str]
+    ) -> _Source | Refused:
+        files, missing = locate(manifest, root)
         if missing:
             name = names.get(manifest.path, manifest.path.name)
             listed = f"all {len(manifest.keys)} files it lists"
@@ -258,6 +260,3 @@ class BillingFiles:
             ),
             raw=overflow.series.encode(),
         )
-
-
-__all__: Sequence[str] = ["BillKind", "BillingFiles"]

@@ -16,7 +16,6 @@ from msgspec import Struct
 from connectors.errors import NotABillError
 
 _PERIOD_IN_PATH = re.compile(r"BILLING_PERIOD=(\d{4}-\d{2})|(?:^|/)(\d{8}-\d{8})(?:/|$)")
-_MAX_ANCESTORS = 8
 
 
 class _BillingPeriod(Struct, frozen=True):
@@ -103,15 +102,16 @@ def latest(manifests: Sequence[Manifest]) -> Manifest:
     )
 
 
-def locate(manifest: Manifest) -> tuple[list[Path], list[str]]:
+def locate(manifest: Manifest, root: Path) -> tuple[list[Path], list[str]]:
     """The local files of a manifest, and the keys no file was found for.
 
     A key names an object in a bucket; a local copy may begin anywhere along it. So ever shorter ends of the key are
-    looked for beside the manifest, then one folder higher, and so on: the longest end that is there is the file.
+    looked for beside the manifest, then one folder higher, and so on up to *root*: the longest end that is there is
+    the file. Nothing outside *root* is ever found, whatever a manifest says.
     """
     found, missing = [], []
     for key in manifest.keys:
-        path = next((candidate for candidate in _candidates(manifest.path, key) if candidate.is_file()), None)
+        path = next((candidate for candidate in _candidates(manifest.path, key, root) if candidate.is_file()), None)
         if path is None:
             missing.append(key)
         else:
@@ -130,13 +130,12 @@ def territory(manifest: Manifest) -> tuple[Path, ...]:
     return folder, Path(*parts[:at], "data", *parts[at + 1 : at + 2])
 
 
-def _candidates(manifest: Path, key: str) -> Iterator[Path]:
+def _candidates(manifest: Path, key: str, root: Path) -> Iterator[Path]:
     address = urlsplit(key)
     parts = [part for part in PurePosixPath(address.path if address.scheme else key).parts if part != "/"]
-    # A key from outside must not lead out of the folders it is looked for in.
     if not parts or ".." in parts:
         return
-    folders = (manifest.parent, *list(manifest.parent.parents)[:_MAX_ANCESTORS])
+    folders = [folder for folder in manifest.parents if folder == root or root in folder.parents]
     for begin in range(len(parts)):
         for folder in folders:
             yield folder.joinpath(*parts[begin:])

@@ -261,10 +261,11 @@ async def test_a_manifest_of_no_known_form_is_refused(tmp_path: Path, content: s
     assert refused.expected.startswith("a manifest with reportKeys (CUR)")
 
 
-async def test_a_manifest_leads_to_no_file_outside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["../../secret.csv", "secret.csv", "/secret.csv", "s3://bucket/x/secret.csv", "", "/"])
+async def test_a_manifest_leads_to_no_file_outside(tmp_path: Path, key: str) -> None:
     cur_file(tmp_path / "secret.csv", "4")
     folder = tmp_path / "a" / "b"
-    write_manifest(folder / "x-Manifest.json", ["../../secret.csv"])
+    write_manifest(folder / "x-Manifest.json", [key])
     [refused] = await poll(folder, BillKind.CUR)
     assert isinstance(refused, Refused)
 
