@@ -14,7 +14,9 @@ _COLOURS = {
     Severity.MEDIUM: "bold yellow",
     Severity.LOW: "bold cyan",
 }
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SHOWN_DRIVERS = 3
+_FIRST_LABEL = "service_name"
 _NOT_WHO = ("metric", "grain")
 
 
@@ -24,10 +26,24 @@ def clean(text: str) -> str:
 
 
 def amount(value: float, unit: str, *, signed: bool = False) -> str:
-    """`1,234.56 USD`; usage units keep four significant digits below one."""
+    """`1,234.56 USD`; large numbers of other units are shortened: `20.1 M bytes`."""
+    return f"{number(value, unit, signed=signed)} {clean(unit)}"
+
+
+def number(value: float, unit: str, *, signed: bool = False) -> str:
+    value = value + 0.0 if value else 0.0  # no -0.00
     sign = "+" if signed and value >= 0 else ""
+    if not is_money(unit):
+        for factor, prefix in _PREFIXES:
+            if abs(value) >= factor:
+                return f"{sign}{value / factor:,.1f} {prefix}"
     digits = 2 if value == 0 or abs(value) >= 0.01 else 6
-    return f"{sign}{value:,.{digits}f} {clean(unit)}"
+    return f"{sign}{value:,.{digits}f}"
+
+
+def is_money(unit: str) -> bool:
+    """Whether a unit is an ISO 4217 code, as FOCUS's BillingCurrency is."""
+    return len(unit) == 3 and unit.isalpha() and unit.isupper()
 
 
 def moment(at: datetime, grain: str) -> str:
@@ -90,8 +106,12 @@ def _labelled(name: str, value: str) -> Text:
 
 def _drivers(alert: Alert) -> str:
     largest = sorted(alert.drivers, key=lambda driver: -abs(driver.change))[:_SHOWN_DRIVERS]
-    return ", ".join(f"{driver_name(driver)} {driver.change:+,.2f}" for driver in largest)
+    return ", ".join(f"{driver_name(driver)} {number(driver.change, alert.unit, signed=True)}" for driver in largest)
 
 
 def driver_name(driver: DriverChange) -> str:
-    return "other" if "other" in driver.labels else clean(" ".join(driver.labels.values()))
+    """`Amazon EC2 i-0abc`: the service first, then what is in it."""
+    if "other" in driver.labels:
+        return "other"
+    names = sorted(driver.labels, key=lambda label: label != _FIRST_LABEL)
+    return clean(" ".join(driver.labels[name] for name in names))

@@ -1,0 +1,111 @@
+"""Alerts as a terminal shows them."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from connectors.facts import Basis
+from service.console import amount, clean, driver_name, is_money, render
+from service.core.alerts import (
+    Alert,
+    AlertEvent,
+    AlertKind,
+    AlertRecord,
+    AlertState,
+    AlertStatus,
+    DriverChange,
+    EventType,
+    Severity,
+)
+
+DAY = datetime(2026, 9, 29, tzinfo=UTC)
+
+
+def event(event_type: EventType = EventType.OPENED, team: str = "search") -> AlertEvent:
+    alert = Alert(
+        id="a",
+        version=1,
+        status=AlertStatus.FIRING,
+        kind=AlertKind.SPIKE,
+        severity=Severity.HIGH,
+        tenant="default",
+        series=f"default/effective_cost/USD/1d/tag:team={team}",
+        labels={"team": team, "metric": "effective_cost", "grain": "1d"},
+        metric="effective_cost",
+        unit="USD",
+        grain="1d",
+        basis=Basis.BILLED,
+        detector="seasonal",
+        starts_at=DAY,
+        ends_at=None,
+        judged_at=DAY,
+        actual=412.1,
+        expected=133.2,
+        lower=110.04,
+        upper=156.9,
+        score=0.9,
+        impact=278.9,
+        buckets=1,
+        drivers=(
+            DriverChange(labels={"resource_id": "i-1", "service_name": "EC2"}, change=250.0, before=0.0, now=250.0),
+            DriverChange(labels={"other": "true"}, change=28.9, before=133.2, now=162.1),
+        ),
+        reason="",
+        action="Look at EC2 i-1",
+    )
+    record = AlertRecord(alert=alert, state=AlertState.FIRING, seq=1, created_at=DAY, updated_at=DAY)
+    return AlertEvent(seq=1, at=DAY, type=event_type, actor="detection", comment="", record=record)
+
+
+def shown(what: AlertEvent) -> str:
+    out = io.StringIO()
+    Console(width=120, file=out).print(render(what))
+    return out.getvalue()
+
+
+def test_an_alert_says_what_who_how_much_and_what_next() -> None:
+    assert shown(event()) == (
+        " ▲ high  team=search effective_cost 2026-09-29\n"
+        "   412.10 USD against 133.20 expected (110.04 to 156.90), at stake +278.90\n"
+        "   drivers EC2 i-1 +250.00, other +28.90\n"
+        "   next    Look at EC2 i-1\n"
+    )
+
+
+def test_what_ended_is_one_line() -> None:
+    assert shown(event(EventType.RESOLVED)) == " resolved team=search effective_cost since 2026-09-29\n"
+
+
+def test_a_tag_value_cannot_move_the_cursor_or_use_markup() -> None:
+    text = shown(event(team="\x1b[2J[red]x[/red]\u202e"))
+    assert "team=?[2J[red]x[/red]?" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1234.5, "USD", "1,234.50 USD"),
+        (-0.0, "USD", "0.00 USD"),
+        (0.0000321, "USD", "0.000032 USD"),
+        (20_480.0, "bytes", "20.5 k bytes"),
+        (-2_000_000.0, "bytes", "-2.0 M bytes"),
+        (2_000_000.0, "EUR", "2,000,000.00 EUR"),
+    ],
+)
+def test_amounts_read_well(value: float, unit: str, text: str) -> None:
+    assert amount(value, unit) == text
+
+
+def test_money_is_told_by_its_currency_code() -> None:
+    assert [unit for unit in ("USD", "EUR", "percent", "usd", "bytes") if is_money(unit)] == ["USD", "EUR"]
+
+
+def test_control_characters_are_replaced() -> None:
+    assert clean("a\nb\x07c") == "a?b?c"
+
+
+def test_the_service_stands_first_in_a_drivers_name() -> None:
+    labels = {"resource_id": "i-1", "service_name": "EC2", "usage_type": "Box"}
+    assert driver_name(DriverChange(labels=labels, change=1, before=0, now=1)) == "EC2 i-1 Box"
