@@ -89,7 +89,7 @@ class DeadLetterLimit:
         self._records = 0
         self._rejected = 0
 
-    def count(self, *, first: int, last: int, records: int, rejected: list[int]) -> None:
+    def count(self, *, last: int, records: int, rejected: list[int]) -> None:
         """One batch. rejected: offsets, rising. Raises DeadLetterLimitError."""
         if len(rejected) == records:
             self._consecutive += records

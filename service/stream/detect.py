@@ -42,7 +42,6 @@ class Detect:
         rejects = engine.take_rejects()
         limit = self._counts.get(batch.tp) or self._counts.setdefault(batch.tp, DeadLetterLimit(batch.tp, self._limits))
         limit.count(
-            first=batch.first,
             last=batch.last,
             records=len(batch.records),
             rejected=sorted({reject.offset for reject in rejects}),

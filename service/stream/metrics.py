@@ -10,7 +10,7 @@ from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.rejects import RejectReason
 from service.core.stats import EngineStats
 from service.stream.batch import Batch, TopicPartition
-from service.stream.transport import Progress
+from service.stream.owner import Progress
 
 _BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1000, 2000, 5000)
 _SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -14,8 +14,8 @@ import structlog
 from service.core.alerts import Alert
 from service.core.stats import EngineStats
 from service.stream.batch import Record, TopicPartition
+from service.stream.owner import Position
 from service.stream.snapshots import Snapshot, SnapshotLoader
-from service.stream.transport import Position
 
 _log = structlog.get_logger(__name__)
 

@@ -17,11 +17,12 @@ from service.stream.dead_letters import Limits
 from service.stream.detect import Detect
 from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
+from service.stream.owner import Position
 from service.stream.partitions import Engine, EngineFactory, Partitions
 from service.stream.record import Announce, Record, Recorder
 from service.stream.snapshots import SnapshotLoader, SnapshotWriter
 from service.stream.topics import Topics
-from service.stream.transport import BatchApp, Position
+from service.stream.transport import BatchApp
 from service.stream.watchdog import Patience, Watchdog
 
 _QUEUED_BATCHES = 4

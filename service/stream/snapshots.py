@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from service.errors import ConfigError, SpendwatchError
 from service.stream.batch import TopicPartition
+from service.stream.owner import Position
 from service.stream.topics import Topics
-from service.stream.transport import Position
 
 MARKER_KEY = b"~checkpoint"
 _RECORDS_A_TURN = 2_000

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from service.errors import UnavailableError
 from service.stream.batch import TopicPartition
-from service.stream.transport import Progress
+from service.stream.owner import Progress
 
 EXIT_CODE = 75
 

@@ -60,7 +60,10 @@ class StreamWorker:
             settings=settings,
             servers=settings.kafka.bootstrap_servers,
             topics=Topics.of(settings.kafka),
-            patience=Patience(memory_bytes=None if memory_mb is None else memory_mb * 1024 * 1024),
+            patience=Patience(
+                commit=max(60.0, 3 * settings.worker.checkpoint_seconds),
+                memory_bytes=None if memory_mb is None else memory_mb * 1024 * 1024,
+            ),
             engines=engines,
             store=store,
             announce=announce,

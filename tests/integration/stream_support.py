@@ -25,7 +25,7 @@ from service.settings import Settings
 from service.stream.batch import TopicPartition as Partition
 from service.stream.snapshots import SnapshotLoader
 from service.stream.topics import Topics, ensure_topics
-from service.stream.transport import Position
+from service.stream.owner import Position
 from tests.integration.stream_process import Order, read_store
 from tests.service.stream.fakes import ALARMING, SummingEngine
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from connectors.facts import Basis, decode_fact
+from connectors.facts import Basis, Fact, decode_fact, encode, key_of
 from service.core.alerts import Alert, AlertKind, AlertStatus, Severity
 from service.core.rejects import Rejected, RejectReason
 from service.core.stats import EngineStats
@@ -27,12 +27,22 @@ class Sum(msgspec.Struct, array_like=True):
     total: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FakeRecord:
     offset: int
     key: bytes | None = b"k"
     value: bytes | None = b"v"
     timestamp: int = 0
+
+
+def fact_record(offset: int, value: float, team: str = "search") -> FakeRecord:
+    fact = Fact(
+        series=f"default/effective_cost/USD/1d/tag:team={team}",
+        charge_period_start="2024-09-18T00:00:00Z",
+        value=value,
+        origin="test:1",
+    )
+    return FakeRecord(offset=offset, key=key_of(fact), value=encode(fact))
 
 
 class SummingEngine:

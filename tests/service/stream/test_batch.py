@@ -1,19 +1,11 @@
 import random
-from dataclasses import dataclass
 
 import pytest
 
 from service.stream.batch import Batch, Hole, Ledger, LostBatchError, Refetch, TopicPartition, TruncatedLogError
+from tests.service.stream.fakes import FakeRecord
 
 TP = TopicPartition("spendwatch.facts", 0)
-
-
-@dataclass(frozen=True)
-class FakeRecord:
-    offset: int
-    key: bytes | None = b"k"
-    value: bytes | None = b"v"
-    timestamp: int = 0
 
 
 def run(first: int, after: int) -> list[FakeRecord]:
