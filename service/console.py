@@ -88,12 +88,13 @@ def render(event: AlertEvent) -> Group:
 
 
 def _numbers(alert: Alert) -> Text:
+    lower, expected, upper = (number(value, alert.unit) for value in (alert.lower, alert.expected, alert.upper))
     text = Text("   ")
     text.append(amount(alert.actual, alert.unit), style="bold")
     text.append(
-        f" against {amount(alert.expected, alert.unit)} expected ({alert.lower:,.2f} to {alert.upper:,.2f}), at stake "
+        f" against {expected} expected ({lower} to {upper}), {'at stake' if is_money(alert.unit) else 'in all'} "
     )
-    text.append(amount(alert.impact, alert.unit, signed=True), style="bold")
+    text.append(number(alert.impact, alert.unit, signed=True), style="bold")
     return text
 
 
