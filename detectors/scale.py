@@ -37,4 +37,5 @@ def unsquash(place: float, anchor: float) -> float:
         value = anchor * math.sinh(place)
         if -MAX_FLOAT <= value <= MAX_FLOAT:
             return value
-    return math.copysign(math.exp(min(abs(place) + math.log(anchor) - _LN2, _LOG_MAX)), place)
+    logarithm = abs(place) + math.log(anchor) - _LN2
+    return math.copysign(math.exp(logarithm) if logarithm < _LOG_MAX else MAX_FLOAT, place)

@@ -194,7 +194,13 @@ class Seasonal:
 
     def _band(self, lower: float, expected: float, upper: float) -> Band:
         anchor = self._numbers[ANCHOR]
-        return Band(expected=unsquash(expected, anchor), lower=unsquash(lower, anchor), upper=unsquash(upper, anchor))
+        amount = unsquash(expected, anchor)
+        # Near the largest float, rounding may put a bound on the wrong side of what is expected.
+        return Band(
+            expected=amount,
+            lower=min(unsquash(lower, anchor), amount),
+            upper=max(unsquash(upper, anchor), amount),
+        )
 
     def _predict(self, at: int, slots: tuple[int, ...]) -> tuple[float, float, float, float]:
         """Of an active bucket: expectation, noise variance, variance of the level, and all of the variance."""
