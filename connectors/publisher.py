@@ -11,18 +11,24 @@ as batches, one builder per partition.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
     UnknownError,
+    UnknownProducerId,
     UnsupportedVersionError,
 )
 from aiokafka.partitioner import DefaultPartitioner
@@ -37,9 +43,21 @@ _BATCH_BYTES = 256 * 1024
 _MAX_CACHED_PARTITIONS = 200_000
 _SAY_EVERY_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 5.0
+_LONGEST_STOP_SECONDS = 3.0
 
 # Errors of the message, not of the producer: another try with the same message ends the same way.
 _FINAL = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, TopicAuthorizationFailedError)
+# Errors after which a producer never sends again. Not "everything that is not retriable": aiokafka counts its own
+# KafkaTimeoutError among those, and a producer that waits for its broker must stay, or each outage makes a second one.
+_BROKEN = (
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
+_SENDER_LOG = logging.getLogger("aiokafka.producer.sender")
 
 _log = structlog.get_logger(__name__)
 
@@ -232,8 +250,8 @@ class Publisher:
             final = isinstance(error, _FINAL)
             if not final:
                 self._problem = f"broker {self._bootstrap_servers}: {_why(error)}"
-            if isinstance(error, KafkaError) and not final and not error.retriable:
-                # Fenced, or out of sequence: everything this producer sends from now on would be refused.
+            # A bare KafkaError is what is left of a sender task that died of a bug.
+            if isinstance(error, _BROKEN) or type(error) is KafkaError:
                 await self._discard(producer)
             raise PublishError(retryable=not final, topic=topic, reason=_why(error)) from error
         else:
@@ -259,7 +277,7 @@ class Publisher:
         if self._idempotent is not None:
             return await self._started(self._idempotent)
         try:
-            with _quiet("aiokafka.producer.sender"):
+            with _quiet(_SENDER_LOG):
                 producer = await self._started(True)
             self._idempotent = True
         except (UnknownError, UnsupportedVersionError):
@@ -283,9 +301,12 @@ class Publisher:
         return producer
 
     async def _close(self, producer: Any) -> None:
-        # Closing flushes first, which never ends while the broker is away.
-        with suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.stop(), timeout=min(5.0, self._timeout))
+        try:
+            await asyncio.wait_for(producer.stop(), timeout=min(_LONGEST_STOP_SECONDS, self._timeout))
+        except (TimeoutError, KafkaError):
+            # It flushes first, which never ends while the broker is away, and its sender would try on for ever.
+            await producer._sender.close()
+            await producer.client.close()
 
 
 async def _each(
@@ -306,11 +327,29 @@ def _why(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def _quiet(logger: logging.Logger) -> Iterator[None]:
     """Keep a library from reporting an error that is an expected answer."""
-    target = logging.getLogger(logger)
-    before, target.disabled = target.disabled, True
+    before, logger.disabled = logger.disabled, True
     try:
         yield
     finally:
-        target.disabled = before
+        logger.disabled = before
+
+
+class _NowAndThen(logging.Filter):
+    """Lets a message through once in a while: a client without a broker reports each of its ten tries a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        last = self._last.get(record.msg)
+        if last is not None and record.created - last < _SAY_EVERY_SECONDS:
+            return False
+        self._last[record.msg] = record.created
+        return True
+
+
+for _logger in (_SENDER_LOG, logging.getLogger("aiokafka")):
+    _logger.addFilter(_NowAndThen())

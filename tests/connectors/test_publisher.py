@@ -1,6 +1,7 @@
 """The publisher with a producer of ours. With real brokers: tests/integration/test_publisher.py."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import (
     KafkaConnectionError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     RequestTimedOutError,
@@ -41,6 +43,7 @@ class FakeCluster:
     starts: list[Exception | None] = field(default_factory=list)
     sends: list[Exception | None] = field(default_factory=list)
     silent: bool = False
+    hangs: bool = False
     there: set[str] = field(default_factory=lambda: {"spendwatch.facts", "spendwatch.dead-letters"})
     records: list[tuple[str, int | None, bytes, bytes]] = field(default_factory=list)
     headers: list[tuple[str, bytes]] = field(default_factory=list)
@@ -57,6 +60,7 @@ class FakeProducer:
     options: dict[str, Any]
     running: bool = False
     batches: int = 0
+    closed: list[str] = field(default_factory=list)
 
     async def start(self) -> None:
         if self.cluster.starts and (error := self.cluster.starts.pop(0)) is not None:
@@ -64,17 +68,17 @@ class FakeProducer:
         self.running = True
 
     async def stop(self) -> None:
+        if self.cluster.hangs:
+            await asyncio.Event().wait()
         self.running = False
 
     @property
-    def client(self) -> "FakeProducer":
-        return self
+    def client(self) -> "FakeClient":
+        return FakeClient(self, "client")
 
-    async def fetch_all_metadata(self) -> "FakeProducer":
-        return self
-
-    def topics(self) -> set[str]:
-        return self.cluster.there
+    @property
+    def _sender(self) -> "FakeClient":
+        return FakeClient(self, "sender")
 
     async def partitions_for(self, topic: str) -> set[int]:
         return self.cluster.partitions
@@ -102,6 +106,23 @@ class FakeProducer:
         self.cluster.records.extend(records)
         future.set_result(None)
         return future
+
+
+@dataclass
+class FakeClient:
+    """A part of a producer: what it sends with, and what it knows of the cluster."""
+
+    producer: FakeProducer
+    name: str
+
+    async def close(self) -> None:
+        self.producer.closed.append(self.name)
+
+    async def fetch_all_metadata(self) -> "FakeClient":
+        return self
+
+    def topics(self) -> set[str]:
+        return self.producer.cluster.there
 
 
 def facts(count: int, tags: int = 50) -> list[Fact]:
@@ -280,6 +301,36 @@ async def test_a_producer_that_is_out_of_sequence_is_replaced() -> None:
         await publisher.publish(facts(1))
     assert len(cluster.made) == 2
     assert not cluster.made[0].running
+
+
+async def test_a_producer_that_waits_for_its_broker_is_kept() -> None:
+    cluster = FakeCluster(sends=[KafkaTimeoutError(), KafkaConnectionError("refused")])
+    async with make_publisher(cluster) as publisher:
+        for _ in range(2):
+            with pytest.raises(PublishError) as caught:
+                await publisher.publish(facts(1))
+            assert caught.value.retryable
+        await publisher.publish(facts(1))
+    assert len(cluster.made) == 1
+
+
+async def test_stopping_does_not_wait_for_a_broker_that_is_away() -> None:
+    cluster = FakeCluster(hangs=True)
+    publisher = make_publisher(cluster, timeout_seconds=0.01)
+    await publisher.start()
+    await publisher.stop()
+    assert cluster.made[0].closed == ["sender", "client"]
+
+
+def test_an_outage_does_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("aiokafka.producer.sender")
+    for attempt in range(50):
+        log.warning("Got error produce response: %s", attempt)
+        log.warning("something else in test_publisher")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Got error produce response: 0",
+        "something else in test_publisher",
+    ]
 
 
 async def test_a_broker_that_never_acknowledges_is_given_up_after_the_timeout() -> None:
