@@ -1,6 +1,7 @@
 """One checkpoint: what the offsets stand for becomes durable, in the order that loses nothing.
 
-1. Freeze what changed, one partition per turn of the loop, so that a partition's snapshots are of one moment. The
+1. Freeze what changed, some thousand series per turn of the loop; what changes meanwhile is frozen again, and the last
+   part together with the state of the partition itself in one turn, so that together they are of one moment. The
    offsets were computed before, so snapshots are never behind them; to be ahead is harmless.
 2. Alerts and dead letters are acknowledged by the broker. 3. Snapshots are. 4. The caller commits.
 Any failure raises: nothing is committed, the process ends, and its successor reads the facts again.
@@ -14,8 +15,12 @@ from enum import StrEnum
 from service.stream.batch import TopicPartition
 from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
-from service.stream.partitions import Partitions
+from service.stream.partitions import Engine, Partitions
 from service.stream.snapshots import Snapshot, SnapshotWriter
+
+_SERIES_A_TURN = 5_000
+_TURNS = 100
+"""Then all that is left is frozen at once: facts may change series faster than they are frozen."""
 
 
 class Step(StrEnum):
@@ -53,7 +58,7 @@ class Checkpoint:
         for tp in facts:
             # None only when nothing of it was applied: finished batches have an engine.
             if (engine := self._partitions.get(tp)) is not None:
-                frozen[tp.partition] = list(engine.freeze())
+                frozen[tp.partition] = await freeze(engine)
             await asyncio.sleep(0)
         self._on_step(Step.FROZEN)
         await self._outgoing.flush()
@@ -64,3 +69,17 @@ class Checkpoint:
             self._metrics.checkpoint(
                 seconds=time.monotonic() - started, size=size, series=sum(len(group) for group in frozen.values())
             )
+
+
+async def freeze(engine: Engine) -> list[Snapshot]:
+    """All that has changed, by key: of several snapshots of a series the last."""
+    frozen: dict[bytes, bytes] = {}
+    for _ in range(_TURNS):
+        part = engine.freeze(_SERIES_A_TURN)
+        frozen.update(part)
+        if len(part) < _SERIES_A_TURN:
+            break
+        await asyncio.sleep(0)
+    else:
+        frozen.update(engine.freeze())
+    return list(frozen.items())

@@ -1,5 +1,6 @@
 """The agent on the facts topic: batch -> engine -> alerts and dead letters."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from service.stream.batch import Batch, TopicPartition
@@ -7,6 +8,8 @@ from service.stream.dead_letters import DeadLetter, DeadLetterLimit, Limits
 from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
 from service.stream.partitions import Engine, Partitions
+
+_CLOSED_A_TURN = 500
 
 
 class Detect:
@@ -26,17 +29,28 @@ class Detect:
     async def run(self, batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
             engine = await self._partitions.wait_for(batch.tp)
-            if engine is not None:  # else the partition was taken away: the batch stays unfinished
-                self.apply(engine, batch)
+            if engine is None:
+                continue  # the partition was taken away: the batch stays unfinished
+            self.apply(engine, batch)
+            # The end of a day closes every series: done in parts, so that the loop is never held up.
+            while engine.advance(_CLOSED_A_TURN) and self._partitions.get(batch.tp) is engine:
+                self._take_alerts(engine)
+                await asyncio.sleep(0)
+            self._take_alerts(engine)
+            batch.finish()
 
     def apply(self, engine: Engine, batch: Batch) -> None:
         """One turn of the loop: a checkpoint sees all of a batch or nothing. Raises DeadLetterLimitError."""
         engine.apply(batch.records)
-        self._outgoing.add_alerts(alerts := engine.take_alerts())
-        letters = self._dead_letters(engine, batch)
-        self._outgoing.add_dead_letters(letters)
-        batch.finish()
-        self._metrics.batch(batch, alerts)
+        self._metrics.batch(batch)
+        self._take_alerts(engine)
+        self._outgoing.add_dead_letters(self._dead_letters(engine, batch))
+
+    def _take_alerts(self, engine: Engine) -> None:
+        """In the same turn of the loop as what made them: see Outgoing."""
+        alerts = engine.take_alerts()
+        self._outgoing.add_alerts(alerts)
+        self._metrics.emitted(alerts)
 
     def _dead_letters(self, engine: Engine, batch: Batch) -> list[DeadLetter]:
         rejects = engine.take_rejects()

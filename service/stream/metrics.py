@@ -75,10 +75,12 @@ class StreamMetrics:
         self._last_checkpoint = self._gauge("last_checkpoint_timestamp_seconds", "Unix time of the last checkpoint.")
         self._batch = self._histogram("batch_facts", "Facts handed over at once.", _BATCH_BUCKETS)
 
-    def batch(self, batch: Batch, alerts: Sequence[Alert]) -> None:
+    def batch(self, batch: Batch) -> None:
         self._consumed.inc(len(batch.records))
         self._batch.observe(len(batch.records))
         self._last_fact.set(batch.records[-1].timestamp / 1000.0)
+
+    def emitted(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
             self._alerts.labels(kind=alert.kind.value, status=alert.status.value).inc()
 

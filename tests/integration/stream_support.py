@@ -23,9 +23,9 @@ from connectors.facts import Fact, encode, key_of
 from service.core.alerts import Alert
 from service.settings import Settings
 from service.stream.batch import TopicPartition as Partition
+from service.stream.owner import Position
 from service.stream.snapshots import SnapshotLoader
 from service.stream.topics import Topics, ensure_topics
-from service.stream.owner import Position
 from tests.integration.stream_process import Order, read_store
 from tests.service.stream.fakes import ALARMING, SummingEngine
 

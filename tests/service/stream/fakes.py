@@ -116,10 +116,16 @@ class SummingEngine:
         taken, self._rejects = self._rejects, []
         return taken
 
-    def freeze(self) -> list[tuple[bytes, bytes]]:
-        dirty, self._dirty = self._dirty, set()
-        frozen = [(key, msgspec.msgpack.encode(self.series[key])) for key in sorted(dirty)]
-        return [(_PARTITION_KEY, msgspec.msgpack.encode((self.offset, self.records))), *frozen]
+    def advance(self, limit: int) -> int:
+        return 0
+
+    def freeze(self, limit: int | None = None) -> list[tuple[bytes, bytes]]:
+        chosen = sorted(self._dirty)[:limit]
+        self._dirty -= set(chosen)
+        frozen = [(key, msgspec.msgpack.encode(self.series[key])) for key in chosen]
+        if not self._dirty:
+            frozen.append((_PARTITION_KEY, msgspec.msgpack.encode((self.offset, self.records))))
+        return frozen
 
 
 def make_alert(alert_id: str, *, count: int = 1, value: float = 2000.0, version: int = 1) -> Alert:

@@ -1,7 +1,7 @@
 """What leaves in which order, and what happens when something does not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from service.settings import Kafka
 from service.stream.batch import Batch, TopicPartition
-from service.stream.checkpoint import Checkpoint, Step
+from service.stream.checkpoint import Checkpoint, Step, freeze
 from service.stream.dead_letters import Limits
 from service.stream.detect import Detect
 from service.stream.metrics import StreamMetrics
@@ -115,19 +115,17 @@ class World:
             on_step=self.steps.append,
         )
 
-    async def apply(self, *values: float) -> Batch:
+    async def apply(self, *values: float) -> None:
         self.partitions.begin({TP: Position(None, 0)})
         engine = await self.partitions.wait_for(TP)
         assert engine is not None
         batch = Batch(TP, [fact_record(offset, value) for offset, value in enumerate(values)], 1)
         self.detect.apply(engine, batch)
-        return batch
 
 
 async def test_alerts_and_dead_letters_leave_before_snapshots_and_the_partition_last() -> None:
     world = World(producer := FakeProducer())
-    engine_input = await world.apply(1.0, 5_000.0)
-    assert engine_input.finished
+    await world.apply(1.0, 5_000.0)
     await world.checkpoint({TP: 2})
     assert producer.topics == [TOPICS.alerts, TOPICS.state, TOPICS.state, TOPICS.state]
     assert [key for _, key in producer.sent[-2:]] == [b"~partition", MARKER_KEY]
@@ -165,8 +163,7 @@ async def test_snapshots_wait_for_alerts_that_were_sent_before_the_checkpoint() 
 @pytest.mark.parametrize("topic", [TOPICS.alerts, TOPICS.dead_letters, TOPICS.state])
 async def test_checkpoint_fails_when_anything_is_not_acknowledged(topic: str) -> None:
     world = World(FakeProducer(failing=topic))
-    batch = await world.apply(5_000.0)
-    assert batch.finished
+    await world.apply(5_000.0)
     engine = await world.partitions.wait_for(TP)
     assert engine is not None
     world.detect.apply(engine, Batch(TP, [FakeRecord(1, value=b"poison")], 1))
@@ -216,3 +213,54 @@ async def test_revocation_drops_state_also_of_partitions_that_come_back() -> Non
     engine = await world.partitions.wait_for(TP)
     assert isinstance(engine, SummingEngine)
     assert len(engine) == 0
+
+
+class SlowToClose(SummingEngine):
+    """Has series left to close after a batch."""
+
+    left = 3
+
+    def advance(self, limit: int) -> int:
+        self.left = max(0, self.left - 1)
+        self._alerts.append(make_alert(f"closed-{self.left}"))
+        return self.left
+
+
+async def test_batch_is_finished_when_the_last_series_is_closed() -> None:
+    world = World(producer := FakeProducer())
+    world.partitions = Partitions(
+        lambda _partition: SlowToClose(),
+        world.state,  # type: ignore[arg-type]  # all that Partitions calls
+        on_loaded=lambda _count, _seconds: None,
+        on_dropped=lambda _engines: None,
+        on_failure=world.failures.append,
+    )
+    world.partitions.begin({TP: Position(None, 0)})
+    batch = Batch(TP, [fact_record(0, 1.0)], 1)
+
+    async def one() -> AsyncIterator[Batch]:
+        yield batch
+
+    metrics = StreamMetrics(CollectorRegistry(), detectors=())
+    await Detect(world.partitions, world.outgoing, metrics, Limits()).run(one())
+    assert batch.finished
+    await world.outgoing.flush()
+    assert [key for _, key in producer.sent] == [b"closed-2", b"closed-1", b"closed-0"]
+
+
+async def test_series_that_change_while_others_are_frozen_are_frozen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of the partition is never newer than that of a series that it would close."""
+    monkeypatch.setattr("service.stream.checkpoint._SERIES_A_TURN", 2)
+    engine = SummingEngine()
+    engine.apply([fact_record(number, 1.0, team=f"{number}") for number in range(4)])
+
+    async def go_on() -> None:
+        await asyncio.sleep(0)
+        engine.apply([fact_record(4, 7.0, team="0")])
+
+    _, frozen = await asyncio.gather(go_on(), freeze(engine))
+    loaded = SummingEngine()
+    for key, snapshot in frozen:
+        loaded.restore(key, snapshot)
+    assert loaded.series == engine.series
+    assert (loaded.offset, loaded.records) == (4, 5)
