@@ -114,6 +114,7 @@ def _problem(description: str) -> ResponseSpec:
 BAD_REQUEST = {400: _problem("A parameter or the body is not valid; `errors` says which.")}
 NOT_FOUND = {404: _problem("No alert has this id.")}
 UNAVAILABLE = {503: _problem("A dependency is away; send the same again after `Retry-After` seconds.")}
+_OF_ALERT = {**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE}
 
 
 @get("/alerts", summary="List alerts", responses={**BAD_REQUEST, **UNAVAILABLE})
@@ -131,18 +132,18 @@ async def list_alerts(
     return msgspec.structs.replace(page, items=tuple(_without_history(record) for record in page.items))
 
 
-@get("/alerts/{alert_id:str}", summary="Get one alert", responses={**NOT_FOUND, **UNAVAILABLE})
+@get("/alerts/{alert_id:str}", summary="Get one alert", responses=_OF_ALERT)
 async def get_alert(parts: Given, alert_id: FromPath[str]) -> AlertRecord:
     """With `history`, the points of its series and their expected band, and the drivers, which add up to `impact`."""
     return await parts.store.get(alert_id)
 
 
-@get("/alerts/{alert_id:str}/events", summary="Get an alert's audit trail", responses={**NOT_FOUND, **UNAVAILABLE})
+@get("/alerts/{alert_id:str}/events", summary="Get an alert's audit trail", responses=_OF_ALERT)
 async def list_events(parts: Given, alert_id: FromPath[str]) -> AuditTrail:
     return AuditTrail(items=tuple(AuditEntry.of(event) for event in await parts.store.events_of(alert_id)))
 
 
-@get("/alerts/{alert_id:str}/deliveries", summary="Get an alert's messages", responses={**NOT_FOUND, **UNAVAILABLE})
+@get("/alerts/{alert_id:str}/deliveries", summary="Get an alert's messages", responses=_OF_ALERT)
 async def list_deliveries(parts: Given, alert_id: FromPath[str]) -> Deliveries:
     """What was sent to which receiver, and what became of it."""
     await parts.store.get(alert_id)
@@ -157,7 +158,7 @@ def delivery_entries(deliveries: Sequence[Delivery]) -> tuple[DeliveryEntry, ...
     "/alerts/{alert_id:str}/acknowledge",
     summary="Acknowledge an alert",
     status_code=200,
-    responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
+    responses=_OF_ALERT,
 )
 async def acknowledge_alert(parts: Given, alert_id: FromPath[str], data: Annotated[Action, Body()]) -> AlertRecord:
     """Say that somebody looks after it. Doing it again, or after it was resolved, changes nothing."""
@@ -169,7 +170,7 @@ async def acknowledge_alert(parts: Given, alert_id: FromPath[str], data: Annotat
     "/alerts/{alert_id:str}/resolve",
     summary="Resolve an alert",
     status_code=200,
-    responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
+    responses=_OF_ALERT,
 )
 async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[Action, Body()]) -> AlertRecord:
     """Close it by hand; it stays closed for this episode. Doing it again changes nothing."""
@@ -177,7 +178,7 @@ async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[A
     return await parts.store.get(alert_id)
 
 
-@get("/summary", summary="Count alerts and the money at stake", responses=UNAVAILABLE)
+@get("/summary", summary="Count alerts and the money at stake", responses={**BAD_REQUEST, **UNAVAILABLE})
 async def get_summary(parts: Given, tenant: Annotated[str | None, QueryParameter(max_length=64)] = None) -> Summary:
     """`states` counts all alerts, `severities` and `impact` (unit to amount) only open ones."""
     return await parts.store.summary(tenant or None)

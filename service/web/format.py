@@ -1,5 +1,6 @@
 """Numbers, money and times as the dashboard shows them: plain text, which templates escape; only `prose` is HTML."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
@@ -16,9 +17,9 @@ def is_currency(unit: str) -> bool:
 def number(value: float, *, digits: int = 2) -> str:
     """1,234.56, with a real minus sign; amounts that two digits would show as zero keep two significant ones."""
     size = abs(value)
+    if 1e-9 <= size < 0.01 and digits:
+        digits = 1 - math.floor(math.log10(size))
     text = f"{size:,.{digits}f}"
-    if 0 < size < 0.01 and digits:
-        text = f"{size:.2g}" if size < 1e-4 else f"{size:.4f}"
     return f"{_MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
 
 
@@ -44,6 +45,8 @@ def change(actual: float, expected: float) -> str:
         return f"{ratio:,.0f}\N{MULTIPLICATION SIGN}"
     percent = (actual - expected) / abs(expected) * 100
     text = f"{abs(percent):,.0f} %"
+    if text == "0 %":
+        return text
     return f"+{text}" if percent > 0 else f"{_MINUS}{text}"
 
 
