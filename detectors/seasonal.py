@@ -18,7 +18,7 @@ from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
 from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configure
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
-from detectors.seasonal_idle import ALWAYS, SOMETIMES, idleness, learn_idleness
+from detectors.seasonal_idle import ALWAYS, SOMETIMES, forget_rest, idleness, learn_idleness
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -62,7 +62,7 @@ class Seasonal:
     ...     detector.learn_one(week[day % 7] * (1.01 if day % 2 else 0.99), day * 86400)
     >>> band = detector.band_at(21 * 86400)
     >>> round(band.lower), round(band.expected), round(band.upper)
-    (90, 100, 112)
+    (89, 100, 112)
     >>> detector.score_one(100.0, 21 * 86400).status, detector.score_one(100.0, 22 * 86400).status
     (<Status.NORMAL: 'normal'>, <Status.HIGH: 'high'>)
     """
@@ -136,6 +136,8 @@ class Seasonal:
             numbers[IDLE_SHARE] = 1.0
             return
         numbers[IDLE_SHARE] = min(numbers[IDLE_SHARE], 1.0 - len(active) / len(recent))
+        for _, at in active:
+            forget_rest(self._slots, self._config.layout, self._config.layout.of(at))
         if bool(numbers[FACTORS]) is not anchor.multiplicative:
             # What was learned as factors means nothing as sums: begin from these buckets alone, with a wide band.
             learned = numbers[LEARNED]

@@ -19,12 +19,17 @@ CLIP = 3.0
 IDLE_PART = 0.2
 """Up to this part of the anchor, 1 % of the usual level, a bucket counts as idle."""
 _ANCHOR_PART = 0.05
+_USUAL_RANGE = 6.0
+"""Up to so many usual sizes the scale of sums is about linear: four spreads, if these are normal around zero."""
 _HAS_IDLED = 0.001
 _BY_CHANCE = 0.6
 _FEW_ACTIVE = 8
 _UNKNOWN_NOISE = 0.3
 """Of fewer active buckets than the one number, the spread is taken to be up to the other, in logarithms."""
 _PASSES = 4
+_ROUNDS = 20
+_MAD_TO_SD = 1.4826
+_FIRST_CLIP = 2.5
 _SQRT2 = math.sqrt(2.0)
 _NEIGHBOURS_ALIKE = 1.7
 """Neighbouring hours deviate alike (an autocorrelation of about 0.4), so their differences show less than the noise."""
@@ -66,7 +71,7 @@ def choose_anchor(values: Sequence[float], *, absolute_floor: float) -> Anchor:
     >>> choose_anchor([90.0, 100.0, 0.0, 110.0], absolute_floor=1e-6)
     Anchor(at=5.0, multiplicative=True)
     >>> choose_anchor([-90.0, 100.0, 80.0, -120.0], absolute_floor=1e-6)
-    Anchor(at=180.0, multiplicative=False)
+    Anchor(at=540.0, multiplicative=False)
     """
     active = [value for value in values if abs(value) > absolute_floor]
     if not active:
@@ -75,7 +80,7 @@ def choose_anchor(values: Sequence[float], *, absolute_floor: float) -> Anchor:
     fewer = min(positive, len(active) - positive)
     size = median_low(map(abs, active))  # the other median overflows between two of the largest floats
     if fewer >= 2 and fewer > 0.1 * len(active):
-        return Anchor(at=max(2.0 * size, absolute_floor) if size < 1e300 else size, multiplicative=False)
+        return Anchor(at=max(_USUAL_RANGE * size, absolute_floor) if size < 1e300 else size, multiplicative=False)
     return Anchor(at=max(_ANCHOR_PART * size, absolute_floor), multiplicative=True)
 
 
@@ -89,7 +94,7 @@ def fit(
     idle = [anchor.multiplicative and abs(value) <= IDLE_PART * anchor.at for value in values]
     idle_counts = [0.0] * layout.rhythm_size
     for rhythm, is_idle in zip(rhythms, idle, strict=True):
-        if is_idle and rhythm >= 0:
+        if is_idle and rhythm >= 0 and not all(idle):
             idle_counts[rhythm] += 1.0
     places = [squash(value, anchor.at) for value, is_idle in zip(values, idle, strict=True) if not is_idle]
     active_slots = [of for of, is_idle in zip(slots, idle, strict=True) if not is_idle]
@@ -127,39 +132,46 @@ def _backfit(
     effects, counts = [0.0] * layout.size, [0.0] * layout.size
     if not places:
         return 0.0, floor + _UNKNOWN_NOISE**2, effects, counts
-    for of in slots:
-        for slot in of:
-            counts[slot] += 1.0
     # Rhythm slots seen hardly more than once would explain every deviation and leave no noise. They wait, and so do
     # the turns of the month, which would take for themselves what belongs to a weekday.
     parts = range(max(map(len, slots)))
     rhythm = len(parts) if layout.rhythm_place is None else layout.rhythm_place
-    seen_once = 2 * sum(map(bool, counts[layout.rhythm_start :][: layout.rhythm_size])) > len(places)
+    seen_once = rhythm < len(parts) and 2 * len({of[rhythm] for of in slots}) > len(places)
     early, late = (parts[:rhythm], parts[rhythm:]) if seen_once else (parts, parts[:0])
     level = median(places)
-    variance = max(_variance([place - level for place in places], 1), floor)
+    # Begun with the spread that outliers had widened, the fit would take them for effects of their weekdays.
+    rough = max(_rough_variance(places, slots, None if seen_once else layout.rhythm_place), floor)
     for _ in range(_PASSES):
         for part in early:
-            _fit_part(part, places, slots, layout, level, variance, effects)
+            _fit_part(part, places, slots, layout, level, rough, effects, counts)
         without = [place - sum(effects[slot] for slot in of) for place, of in zip(places, slots, strict=True)]
-        level = _huber_mean(without, level, variance)
-        if seen_once:
-            # Weekends shift all their hours alike, so neighbours tell the noise better than distances from the level.
-            steps = [(after - before) / _SQRT2 for before, after in pairwise(without)]
-            variance = max(_NEIGHBOURS_ALIKE * _variance(steps, 0) if steps else variance, floor)
-        else:
-            # A fitted effect takes a part of the deviations with it, which belongs to the noise.
-            taken = sum(
-                counts[slot] / (counts[slot] + variance / layout.prior_variance[slot])
-                for slot in range(layout.size)
-                if counts[slot]
-            )
-            freedom = 1.0 + min(taken, 0.5 * len(places))
-            variance = max(_variance([place - level for place in without], freedom), floor)
+        level = _huber_mean(without, level, rough)
+    if seen_once and len(without) > 1:
+        # Weekends shift all their hours alike, so neighbours tell the noise better than distances from the level.
+        steps = [(after - before) / _SQRT2 for before, after in pairwise(without)]
+        variance = max(_NEIGHBOURS_ALIKE * _variance(steps, 0.0), floor)
+    else:
+        # A fitted effect takes a part of the deviations with it, which belongs to the noise.
+        prior = layout.prior_variance
+        taken = sum(count / (count + rough / prior[slot]) for slot, count in enumerate(counts) if count)
+        freedom = 1.0 + min(taken, 0.5 * len(places))
+        variance = max(_variance([place - level for place in without], freedom), floor)
     for part in (*late, *late):  # twice, since the first time all that is far off counts little
-        _fit_part(part, places, slots, layout, level, variance, effects)
+        _fit_part(part, places, slots, layout, level, variance, effects, counts)
     missing = max(_FEW_ACTIVE - len(places), 0) / _FEW_ACTIVE
     return level, variance + (_UNKNOWN_NOISE * missing) ** 2, effects, counts
+
+
+def _rough_variance(places: list[float], slots: list[tuple[int, ...]], rhythm_place: int | None) -> float:
+    """Noise variance by the median difference of one bucket to the next of its slot, or to the next at all."""
+    latest: dict[int, float] = {}
+    differences = []
+    for place, of in zip(places, slots, strict=True):
+        slot = 0 if rhythm_place is None else of[rhythm_place]
+        if slot in latest:
+            differences.append(abs(place - latest[slot]))
+        latest[slot] = place
+    return (_MAD_TO_SD * median(differences) / _SQRT2) ** 2 if differences else 0.0
 
 
 def _fit_part(
@@ -170,8 +182,13 @@ def _fit_part(
     level: float,
     variance: float,
     effects: list[float],
+    counts: list[float],
 ) -> None:
-    """Fit the slots that stand at position *part* of the buckets' slots, the other parts being as they are."""
+    """Fit the slots that stand at position *part* of the buckets' slots, the other parts being as they are.
+
+    A slot counts what its buckets weigh together: two that contradict each other leave it nearly unknown.
+    """
+    prior = layout.prior_variance
     sums: dict[int, float] = {}
     weights: dict[int, float] = {}
     reach = CLIP * math.sqrt(variance)
@@ -182,10 +199,18 @@ def _fit_part(
         rest = place - level - sum(effects[other] for other in of if other != slot)
         off = abs(rest - effects[slot])
         weight = 1.0 if off <= reach else reach / off
+        if layout.rhythm_place is not None and len(of) > layout.rhythm_place + 1:
+            # The turn of a month says little about a weekday, and as little about itself as the weekday is known.
+            rhythm, turn = of[layout.rhythm_place], of[layout.rhythm_place + 1]
+            if slot == rhythm:
+                weight /= 1.0 + prior[turn] / variance
+            elif slot == turn:
+                weight /= 1.0 + 1.0 / (counts[rhythm] + variance / prior[rhythm])
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        effects[slot] = sums[slot] / (weight + variance / layout.prior_variance[slot])
+        effects[slot] = sums[slot] / (weight + variance / prior[slot])
+        counts[slot] = weight
 
 
 def _huber_mean(places: list[float], start: float, variance: float) -> float:
@@ -195,17 +220,16 @@ def _huber_mean(places: list[float], start: float, variance: float) -> float:
 
 
 def _variance(deviations: list[float], freedom: float) -> float:
-    """Variance in which no deviation counts as more than CLIP spreads: the largest one that agrees with itself.
+    """Variance in which no deviation counts as more than 2.5 spreads: the largest one that agrees with itself.
 
-    What happens more often than once in nine times widens it, what is rarer does not.
+    What happens more often than once in six times widens it, what is rarer does not.
     """
     squares = [deviation * deviation for deviation in deviations]
-    divisor = max(len(squares) - freedom, 1.0)
-    variance = sum(squares) / divisor
-    for _ in range(20):
-        most = CLIP * CLIP * variance
-        clipped = sum([min(square, most) for square in squares]) / divisor
+    variance = sum(squares) / len(squares)
+    for _ in range(_ROUNDS):
+        most = _FIRST_CLIP * _FIRST_CLIP * variance
+        clipped = sum([min(square, most) for square in squares]) / len(squares)
         if clipped >= 0.999 * variance:
             break
         variance = clipped
-    return variance
+    return variance * len(squares) / max(len(squares) - freedom, 1.0)

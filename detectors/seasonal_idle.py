@@ -54,6 +54,14 @@ def idleness(numbers: "array[float]", table: "array[float]", layout: Layout, slo
     return SOMETIMES if idle > _RARE * seen else at_random
 
 
+def forget_rest(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:
+    """An active bucket of these *slots* was declared normal: resting in its slot is a rhythm no longer."""
+    if layout.rhythm_place is not None:
+        slot = slots[layout.rhythm_place]
+        rest = 2 * layout.size + slot - layout.rhythm_start
+        table[rest] = min(table[rest], table[layout.size + slot])
+
+
 def learn_idleness(
     numbers: "array[float]",
     table: "array[float]",
@@ -74,7 +82,7 @@ def learn_idleness(
         return
     slot = slots[place]
     active, rest = layout.size + slot, 2 * layout.size + slot - layout.rhythm_start
-    if idle:
+    if idle and not numbers[DORMANT]:
         table[rest] += 1.0
     if table[rest] and table[active] + table[rest] > layout.most_counted[slot]:
         fade = layout.most_counted[slot] / (table[active] + table[rest])
