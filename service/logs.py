@@ -34,7 +34,8 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def _masked(key: str, value: object) -> object:
-    if _SECRET_NAME.search(key) and value is not None:
+    # Numbers are no secrets: usage of AI models is counted in tokens.
+    if _SECRET_NAME.search(key) and value is not None and not isinstance(value, int | float):
         return MASK
     if isinstance(value, str) and "://" in value:
         return _URL_QUERY.sub(rf"\1?{MASK}", _USER_INFO.sub(f"{MASK}@", value))

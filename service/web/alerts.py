@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.store.store import MAX_PAGE, AlertQuery, Delivery, Page, Summary
-from service.web.errors import PROBLEM_TYPE, Problem, bad_request, unavailable
+from service.web.errors import bad_request, problem_spec, unavailable
 from service.web.filters import matches, provide_filter
 from service.web.live import EventStream
 from service.web.parts import Given
@@ -105,15 +105,9 @@ class Deliveries(Struct, frozen=True, kw_only=True):
     items: tuple[DeliveryEntry, ...]
 
 
-def _problem(description: str) -> ResponseSpec:
-    return ResponseSpec(
-        data_container=Problem, description=description, media_type=PROBLEM_TYPE, generate_examples=False
-    )
-
-
-BAD_REQUEST = {400: _problem("A parameter or the body is not valid; `errors` says which.")}
-NOT_FOUND = {404: _problem("No alert has this id.")}
-UNAVAILABLE = {503: _problem("A dependency is away; send the same again after `Retry-After` seconds.")}
+BAD_REQUEST = {400: problem_spec("A parameter or the body is not valid; `errors` says which.")}
+NOT_FOUND = {404: problem_spec("No alert has this id.")}
+UNAVAILABLE = {503: problem_spec("A dependency is away; send the same again after `Retry-After` seconds.")}
 _OF_ALERT = {**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE}
 
 

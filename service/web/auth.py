@@ -47,6 +47,7 @@ class Access:
         self._cookie = hmac.new(self._token, _PURPOSE, hashlib.sha256).hexdigest() if self._token else ""
         public = urlsplit(api.public_url or "")
         self._secure = public.scheme == "https"
+        self._public_host = public.netloc
         self._hosts = {name for name in (public.hostname, api.host, "localhost") if name}
 
     def __repr__(self) -> str:
@@ -87,17 +88,20 @@ class Access:
         except ValueError:
             return False
 
+    def check_same_origin(self, connection: Connection) -> None:
+        """Raises ProblemError for a request that a page of another site sent; what is no browser sends neither header.
 
-def same_origin(connection: Connection) -> bool:
-    """Whether a browser says that one of our own pages sent this; true for what is no browser.
-
-    Only the host is compared: behind a proxy that ends TLS we see http where the page says https.
-    """
-    site = connection.headers.get("sec-fetch-site")
-    if site is not None and site not in ("same-origin", "none"):
-        return False
-    origin = connection.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == connection.headers.get("host", "")
+        Only the host is compared: behind a proxy that ends TLS we see http where the page says https.
+        """
+        site = connection.headers.get("sec-fetch-site", "none")
+        origin = connection.headers.get("origin")
+        ours = {connection.headers.get("host", ""), self._public_host}
+        if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in ours - {""}):
+            raise ProblemError(
+                HTTPStatus.FORBIDDEN,
+                "cross-site",
+                "requests that change something must come from the dashboard's own pages",
+            )
 
 
 class AccessMiddleware(ASGIMiddleware):
@@ -131,18 +135,8 @@ class AccessMiddleware(ASGIMiddleware):
                 "without an API token only this machine's own names are answered; set api.token or api.public_url",
             )
         if _method(connection) not in _SAFE_METHODS:
-            check_same_origin(connection)
+            self._access.check_same_origin(connection)
         await next_app(scope, receive, send)
-
-
-def check_same_origin(connection: Connection) -> None:
-    """Raises ProblemError for a request that a page of another site sent."""
-    if not same_origin(connection):
-        raise ProblemError(
-            HTTPStatus.FORBIDDEN,
-            "cross-site",
-            "requests that change something must come from the dashboard's own pages",
-        )
 
 
 def _to_login(connection: Connection) -> ASGIApp:

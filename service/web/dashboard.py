@@ -16,7 +16,7 @@ from service.core.alerts import Severity
 from service.store.store import BadCursorError
 from service.web import docs
 from service.web.alerts import AuditEntry, delivery_entries
-from service.web.auth import COOKIE, PUBLIC, check_same_origin, safe_target
+from service.web.auth import COOKIE, PUBLIC, safe_target
 from service.web.live import position
 from service.web.pages import STATIC, page
 from service.web.parts import Given
@@ -125,7 +125,7 @@ async def ask_token(parts: Given, next: FromQuery[str] = "/") -> Response[str]: 
 async def sign_in(
     request: Asked, parts: Given, data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)]
 ) -> Response[str]:
-    check_same_origin(request)
+    parts.access.check_same_origin(request)
     if not parts.access.is_token(data.token.strip()):
         return page(
             "login.html",
@@ -139,8 +139,8 @@ async def sign_in(
 
 
 @post("/logout", opt={PUBLIC: True}, include_in_schema=False)
-async def sign_out(request: Asked) -> Redirect:
-    check_same_origin(request)
+async def sign_out(request: Asked, parts: Given) -> Redirect:
+    parts.access.check_same_origin(request)
     answer = _see("/login")
     answer.delete_cookie(COOKIE)
     return answer

@@ -9,6 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from service.core.alerts import AlertState, Severity
@@ -61,6 +62,13 @@ class ProblemError(Exception):
         self.detail = detail
         self.errors = errors
         self.headers = headers or {}
+
+
+def problem_spec(description: str) -> ResponseSpec:
+    """How the API's description tells of a problem."""
+    return ResponseSpec(
+        data_container=Problem, description=description, media_type=PROBLEM_TYPE, generate_examples=False
+    )
 
 
 def bad_request(where: str, what: str) -> ProblemError:

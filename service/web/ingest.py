@@ -19,7 +19,7 @@ from msgspec import Struct
 from connectors.facts import Fact
 from connectors.ingest import parse
 from connectors.publisher import PublishError
-from service.web.errors import PROBLEM_TYPE, Mistake, Problem, ProblemError, bad_request, unavailable
+from service.web.errors import Mistake, ProblemError, bad_request, problem_spec, unavailable
 from service.web.idempotency import Answer
 from service.web.parts import Given, Parts
 
@@ -82,12 +82,6 @@ class _FactsOperation(Operation):
         )
 
 
-def _problem(description: str) -> ResponseSpec:
-    return ResponseSpec(
-        data_container=Problem, description=description, media_type=PROBLEM_TYPE, generate_examples=False
-    )
-
-
 @post(
     "/facts",
     summary="Send facts",
@@ -99,10 +93,10 @@ def _problem(description: str) -> ResponseSpec:
         207: ResponseSpec(
             data_container=Receipt, description="Some were rejected; `errors` says why.", generate_examples=False
         ),
-        400: _problem("None of them could be read; nothing was published."),
-        413: _problem("Too many facts or bytes; nothing was published."),
-        422: _problem("The Idempotency-Key was used for another body."),
-        503: _problem("The broker is away; send the same again after `Retry-After` seconds."),
+        400: problem_spec("None of them could be read; nothing was published."),
+        413: problem_spec("Too many facts or bytes; nothing was published."),
+        422: problem_spec("The Idempotency-Key was used for another body."),
+        503: problem_spec("The broker is away; send the same again after `Retry-After` seconds."),
     },
 )
 async def send_facts(

@@ -70,7 +70,7 @@ def test_level_is_taken_in_any_case_and_checked() -> None:
     [
         ({"api_token": "abc"}, {"api_token": MASK}),
         ({"Authorization": "Bearer abc"}, {"Authorization": MASK}),
-        ({"secret": None}, {"secret": None}),
+        ({"secret": None, "tokens": 512}, {"secret": None, "tokens": 512}),
         ({"url": "redis://user:pw@host:6379/0"}, {"url": f"redis://{MASK}@host:6379/0"}),
         ({"url": "https://hooks.example/x?key=abc"}, {"url": f"https://hooks.example/x?{MASK}"}),
         ({"url": "https://hooks.example/x"}, {"url": "https://hooks.example/x"}),

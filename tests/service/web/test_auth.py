@@ -201,3 +201,14 @@ async def test_cookie_is_secure_behind_https() -> None:
 
 def test_token_is_not_shown() -> None:
     assert repr(Access(Api(token=SecretStr(TOKEN)))) == "Access(token=set)"
+
+
+async def test_own_pages_may_act_behind_a_proxy_that_renames_the_host() -> None:
+    world = World(token=TOKEN, public_url="https://spend.example/")
+    await world.store.record([make_alert()])
+    async with AsyncTestClient(world.app, base_url=BASE_URL) as client:
+        own = {"Origin": "https://spend.example", "Sec-Fetch-Site": "same-origin"}
+        cookie = (await client.post("/login", data={"token": TOKEN}, headers=own, follow_redirects=False)).cookies
+        client.cookies.set(COOKIE, cookie[COOKIE])
+        answer = await client.post("/alerts/a1/resolve", data={"actor": "dana"}, headers=own, follow_redirects=False)
+    assert answer.status_code == 303
