@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS connectors (
 CREATE TABLE IF NOT EXISTS origins (
     target TEXT NOT NULL, connector TEXT NOT NULL, origin TEXT NOT NULL,
     intent_fingerprint TEXT NOT NULL, intent_revision INTEGER NOT NULL,
-    fingerprint TEXT, complete_until TEXT,
+    confirmed_revision INTEGER, complete_until TEXT,
     PRIMARY KEY (target, connector, origin)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS buckets (
@@ -109,12 +109,12 @@ class Checkpoint:
     def known(self, connector: str) -> Mapping[str, str]:
         """origin -> fingerprint of what the broker acknowledged.
 
-        An origin whose latest intent was not confirmed is not among them, even if an earlier one was: some of the
-        later one may have been published, so that going back to the earlier content is a change as well.
+        An origin whose latest intent was not confirmed is not among them, even if an earlier one was, and even if that
+        had the same content: something else may have been published in between.
         """
         query = (
-            "SELECT origin, fingerprint FROM origins"
-            " WHERE target = ? AND connector = ? AND fingerprint = intent_fingerprint"
+            "SELECT origin, intent_fingerprint FROM origins"
+            " WHERE target = ? AND connector = ? AND confirmed_revision = intent_revision"
         )
         with self._lock:
             return dict(self._db.execute(query, (self._target, connector)).fetchall())
@@ -161,16 +161,16 @@ class Checkpoint:
                 (self._target, origin, intent.revision),
             )
             db.execute(
-                "UPDATE origins SET fingerprint = intent_fingerprint, complete_until = ?"
+                "UPDATE origins SET confirmed_revision = ?, complete_until = ?"
                 " WHERE target = ? AND connector = ? AND origin = ?",
-                (complete_until, self._target, connector, origin),
+                (intent.revision, complete_until, self._target, connector, origin),
             )
 
     def complete_until(self, connector: str) -> tuple[str, ...]:
         """What the acknowledged deliveries of a connector promise, in no order."""
         query = (
             "SELECT complete_until FROM origins WHERE target = ? AND connector = ?"
-            " AND fingerprint IS NOT NULL AND complete_until IS NOT NULL"
+            " AND confirmed_revision IS NOT NULL AND complete_until IS NOT NULL"
         )
         with self._lock:
             return tuple(text for (text,) in self._db.execute(query, (self._target, connector)))

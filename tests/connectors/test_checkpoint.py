@@ -47,6 +47,17 @@ def test_only_what_was_confirmed_is_known(tmp_path: Path) -> None:
         assert checkpoint.known("bills") == {}
 
 
+def test_going_back_to_confirmed_content_is_a_change_until_it_is_confirmed_again(tmp_path: Path) -> None:
+    with Checkpoint(tmp_path / "c.db") as checkpoint:
+        checkpoint.confirm("bills", "bills:a", intend(checkpoint, "one", 1), complete_until=None)
+        intend(checkpoint, "two", 1, A)  # published in part, then killed
+        back = intend(checkpoint, "one", 1)
+        assert checkpoint.known("bills") == {}
+        assert back == Intent(revision=3, retract=(A,))
+        checkpoint.confirm("bills", "bills:a", back, complete_until=None)
+        assert checkpoint.known("bills") == {"bills:a": "one"}
+
+
 def test_a_retraction_stays_due_until_it_is_confirmed(tmp_path: Path) -> None:
     with Checkpoint(tmp_path / "c.db") as checkpoint:
         checkpoint.confirm("bills", "bills:a", intend(checkpoint, "one", 1, A, B), complete_until=None)
