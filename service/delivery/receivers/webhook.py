@@ -176,6 +176,8 @@ class Webhook:
 
 async def _beginning(response: httpx.Response) -> bytes:
     """Up to MAX_ERROR_BYTES of the body. A longer one costs the connection, which is then not used again."""
+    if response.is_stream_consumed:
+        return response.content[:MAX_ERROR_BYTES]  # a transport that had it all in memory
     data = b""
     async for chunk in response.aiter_raw():
         data += chunk
