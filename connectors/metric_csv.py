@@ -29,6 +29,12 @@ _ROWS_AT_ONCE = 2000
 _TICK_SECONDS = 0.1
 """A replay sends what is due this often, rather than sample by sample."""
 
+_LONGEST_GAP_SECONDS = 86_400
+"""What comes after a longer gap is sent after the watermark that leads up to it: a jump of more than a year without
+one is refused downstream as a mistake."""
+_FARTHEST_SECONDS = 400 * 86_400
+"""A stamp this far after all lines before it is a mistake: believed, it would put every later line behind it."""
+
 _cursor_decoder = msgspec.json.Decoder(dict[str, int])
 
 
@@ -106,7 +112,8 @@ class MetricCsvConnector:
         # The rows hold still while we yield: each file's generator is advanced by the merge alone.
         for row in heapq.merge(*files, key=lambda row: (row.latest, row.file, row.line)):
             due = row.latest == 0 or pace.wait_seconds(row.latest) <= _TICK_SECONDS
-            if pending and (len(pending) >= _ROWS_AT_ONCE or not due):
+            gap = last is not None and row.latest - last.latest > _LONGEST_GAP_SECONDS
+            if pending and (len(pending) >= _ROWS_AT_ONCE or gap or not due):
                 yield self._batch(pending, taken, row.latest)
                 pending = []
             if not pending and row.latest > 0:
@@ -167,12 +174,12 @@ class MetricCsvConnector:
                 row = text.rstrip("\n")
                 if not row.strip():
                     continue
-                sample, at = self._sample(series, label, line, row)
+                sample, at = self._sample(series, label, line, row, latest)
                 latest = max(latest, at)
                 if line > after:
                     yield _Row(latest, label, line, sample)
 
-    def _sample(self, series: str, label: str, line: int, row: str) -> tuple[Fact | BadRecord, float]:
+    def _sample(self, series: str, label: str, line: int, row: str, latest: float) -> tuple[Fact | BadRecord, float]:
         """The fact of a line with its time, or what is wrong with it (and no time)."""
         field: str | None = None
         try:
@@ -181,6 +188,8 @@ class MetricCsvConnector:
                 raise cells.CellError(BadReason.MALFORMED, f"{len(_HEADER)} columns", row)
             field = "timestamp"
             at = cells.instant(parts[0])
+            if latest and at.timestamp() - latest > _FARTHEST_SECONDS:
+                raise cells.CellError(BadReason.OUT_OF_RANGE, "a date within 400 days of the lines before", parts[0])
             field = "value"
             value = float(cells.amount(parts[1]))
         except cells.CellError as error:

@@ -31,6 +31,7 @@ from connectors.connector import (
 from connectors.errors import ConnectorError
 from connectors.facts import Fact, Watermark
 from connectors.metrics import ConnectorMetrics
+from connectors.promises import announcement, latest_promise
 from connectors.publisher import PublishError
 from connectors.restatement import buckets_of, instant_of, retraction, with_revision
 
@@ -82,7 +83,7 @@ class Summary:
 
 
 class Runner:
-    """now: seconds since 1970, for metrics only. draw: a number in [0, 1) for jitter.
+    """now: seconds since 1970, for metrics and to know a promise about the future. draw: in [0, 1), for jitter.
 
     on_progress: told the running summary after every delivery and batch; must not block.
     """
@@ -106,6 +107,7 @@ class Runner:
         self._draw = draw
         self._on_progress = on_progress
         self._newest: dict[str, float] = {}
+        self._before: dict[str, set[str]] = {}
 
     async def run(self, schedules: Sequence[Schedule]) -> None:
         """Run connectors beside each other until all are done or the task is cancelled.
@@ -131,7 +133,7 @@ class Runner:
         return summary
 
     async def _keep_running(self, schedule: Schedule) -> None:
-        connector, failures = schedule.connector, 0
+        connector, failures, told = schedule.connector, 0, ""
         log = _log.bind(connector=connector.name)
         while True:
             try:
@@ -141,10 +143,11 @@ class Runner:
                 failures += 1
                 self._metrics.poll_failures.labels(connector.name, _failure(error)).inc()
                 delay = min(_FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), _LONGEST_BACKOFF_SECONDS)
-                fault = _failure(error) == "fault"
-                log.error("poll failed", error=str(error), retry_in_seconds=delay, exc_info=fault)
+                trace = _failure(error) == "fault" and repr(error) != told  # once, not with every retry
+                log.error("poll failed", error=str(error), retry_in_seconds=delay, exc_info=trace)
+                told = repr(error)
             else:
-                failures = 0
+                failures, told = 0, ""
                 log.info("polled", **_told(summary))
                 if schedule.poll_seconds is None:
                     return
@@ -180,6 +183,7 @@ class Runner:
         )
         facts = with_revision(delivery.facts, intent.revision)
         retractions = [retraction(delivery.origin, bucket, intent.revision) for bucket in intent.retract]
+        await self._announce(connector, facts)
         await self._publish(connector, [*facts, *retractions])
         await self._put_aside(connector, delivery.bad)
         await asyncio.to_thread(
@@ -190,6 +194,18 @@ class Runner:
         summary.retracted += len(retractions)
         self._metrics.facts_retracted.labels(connector).inc(len(retractions))
 
+    async def _announce(self, connector: str, facts: Sequence[Fact]) -> None:
+        """Lead up to facts that are far ahead of what the source said before (see connectors/promises.py)."""
+        before = self._before.get(connector)
+        if before is None:
+            before = set(await asyncio.to_thread(self._checkpoint.complete_until, connector))
+        starts = {fact.charge_period_start for fact in facts}
+        leading = announcement(starts, before, self._now())
+        if leading is not None:
+            await self._send_watermark(connector, leading)
+        reached = latest_promise(before | starts, self._now())
+        self._before[connector] = before if reached is None else {reached}
+
     async def _promise(self, connector: str) -> None:
         """Send the watermark of all confirmed deliveries, once: after a poll, not between its files.
 
@@ -197,7 +213,7 @@ class Runner:
         """
         promised = await asyncio.to_thread(self._checkpoint.complete_until, connector)
         sent = await asyncio.to_thread(self._checkpoint.watermark, connector)
-        latest = max(promised, key=instant_of, default=None)
+        latest = latest_promise(promised, self._now())
         if latest is None or (sent is not None and instant_of(latest) <= instant_of(sent)):
             return
         await self._send_watermark(connector, latest)

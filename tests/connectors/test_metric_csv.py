@@ -88,6 +88,23 @@ async def test_no_sample_comes_behind_the_watermark_before_it(tmp_path: Path) ->
     assert promised == "2014-04-28T23:15:00Z"
 
 
+async def test_a_jump_of_years_is_led_up_to_by_a_watermark(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", "2012-04-01 00:00:00,1")
+    write(tmp_path, "b.csv", "2014-04-01 00:00:00,2")
+    batches = await read(MetricCsvConnector("nab", tmp_path, SERIES))
+    assert [len(batch.facts) for batch in batches] == [1, 1]
+    assert batches[0].watermark == "2014-04-01T00:00:00Z"
+
+
+async def test_a_stamp_years_after_the_lines_before_it_is_a_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "2014-04-01 00:00:00,1", "2041-04-01 00:05:00,2", "2014-04-01 00:10:00,3")
+    batches = await read(MetricCsvConnector("nab", path, SERIES))
+    assert [fact.value for fact in facts_of(batches)] == [1, 3]
+    assert [bad.message for batch in batches for bad in batch.bad] == [
+        "timestamp: expected a date within 400 days of the lines before, got '2041-04-01 00:05:00' at a.csv:3"
+    ]
+
+
 async def test_the_last_bucket_is_complete_at_the_end(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "2014-04-01 00:07:00,1")
     series = MetricSeries(metric="m", unit="u", grain=Grain.HOUR)

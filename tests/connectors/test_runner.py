@@ -56,7 +56,7 @@ def make_runner(
     draw: Callable[[], float] = lambda: 0.5,
 ) -> Runner:
     metrics = ConnectorMetrics(registry or CollectorRegistry())
-    return Runner(sink, checkpoint, metrics, sleep=sleep or SleepLog(), now=lambda: 1_700_000_000.0, draw=draw)
+    return Runner(sink, checkpoint, metrics, sleep=sleep or SleepLog(), now=lambda: 1_760_000_000.0, draw=draw)
 
 
 async def deliver(path: Path, sink: RecordingSink, *items: object, wire: Tripwire | None = None) -> Summary:
@@ -228,6 +228,34 @@ async def test_the_watermark_comes_after_all_deliveries_of_a_poll(tmp_path: Path
     assert sink.sent[-1] not in sink.facts
 
 
+async def test_a_promise_about_the_future_is_not_passed_on(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    wrong = delivery(FIRST, origin="bills:b.csv", complete_until="2099-01-01T00:00:00Z")
+    await deliver(tmp_path / "c.db", sink, wrong, delivery(SECOND, complete_until=BUCKETS[3]))
+    assert sink.watermarks == [BUCKETS[3]]
+
+
+async def test_a_delivery_years_after_the_one_before_is_announced(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    old = delivery(
+        {("ads", "2022-01-01T00:00:00Z"): 1.0}, origin="bills:2022.csv", complete_until="2022-02-01T00:00:00Z"
+    )
+    new = delivery(
+        {("ads", "2024-06-01T00:00:00Z"): 2.0}, origin="bills:2024.csv", complete_until="2024-07-01T00:00:00Z"
+    )
+    await deliver(tmp_path / "c.db", sink, old, new)
+    assert [type(message).__name__ for message in sink.sent] == ["Fact", "Watermark", "Fact", "Watermark"]
+    assert sink.watermarks == ["2023-08-06T00:00:00Z", "2024-07-01T00:00:00Z"]
+
+
+async def test_it_is_announced_after_a_restart_too(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    old = delivery({("ads", "2022-01-01T00:00:00Z"): 1.0}, complete_until="2022-02-01T00:00:00Z")
+    await deliver(tmp_path / "c.db", sink, old)
+    await deliver(tmp_path / "c.db", sink, delivery({("ads", "2024-06-01T00:00:00Z"): 2.0}, origin="bills:2024.csv"))
+    assert sink.watermarks == ["2022-02-01T00:00:00Z", "2023-08-06T00:00:00Z"]
+
+
 async def test_the_same_watermark_is_sent_once(tmp_path: Path) -> None:
     sink = RecordingSink()
     for _ in range(2):
@@ -372,7 +400,7 @@ async def test_metrics_start_at_zero_and_tell_what_was_done(tmp_path: Path) -> N
         "facts_published_total": 3.0,
         "rows_read_total": 3.0,
         "publish_failures_total": 0.0,
-        "connector_last_poll_success_timestamp_seconds": 1_700_000_000.0,
+        "connector_last_poll_success_timestamp_seconds": 1_760_000_000.0,
         "last_fact_timestamp_seconds": 1_725_235_200.0,
     }
 
