@@ -113,7 +113,7 @@ class Heartbeat:
     def _watch(self) -> None:
         while not self._ended.wait(min(1.0, self._seconds / 4)):
             if time.monotonic() - self._beat > self._seconds:
-                print(f"the event loop stood still for {self._seconds:g} s", file=sys.stderr)  # noqa: T201 - last words
+                _last_words(f"the event loop stood still for {self._seconds:g} s")
                 faulthandler.dump_traceback(all_threads=True)
                 self._hard_exit(EXIT_CODE)
                 return
@@ -123,7 +123,9 @@ class Deadline:
     """Ends the process when a shutdown takes longer than promised, whatever the event loop is doing then."""
 
     def __init__(self, seconds: float, *, hard_exit: Callable[[int], object] = os._exit) -> None:
-        self._timer = threading.Timer(seconds, hard_exit, args=(EXIT_CODE,))
+        self._seconds = seconds
+        self._hard_exit = hard_exit
+        self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
 
     def start(self) -> None:
@@ -131,6 +133,16 @@ class Deadline:
 
     def cancel(self) -> None:
         self._timer.cancel()
+
+    def _end(self) -> None:
+        _last_words(f"the worker did not end within {self._seconds:g} s; what it had not committed is read again")
+        self._hard_exit(EXIT_CODE)
+
+
+def _last_words(text: str) -> None:
+    """Past logging: the loop or a lock may hold it up."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def resident_bytes() -> int:

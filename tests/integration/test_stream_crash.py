@@ -1,6 +1,7 @@
 """Workers that die at the worst moments: state, alerts and dead letters are as if nothing had happened."""
 
 import asyncio
+import os
 import random
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -68,6 +69,31 @@ async def test_second_worker_takes_over_half_and_then_all(deployment: Deployment
     await deployment.all_is_committed()
     second.terminate()
     assert await second.exit_code() == 0
+    await deployment.check()
+
+
+@pytest.mark.skipif("SPENDWATCH_CHAOS_ROUNDS" not in os.environ, reason="SPENDWATCH_CHAOS_ROUNDS is not set")
+async def test_worker_that_was_stopped_and_wakes_up_spoils_nothing(deployment: Deployment) -> None:
+    """A zombie: others have its partitions, and it writes what it still holds."""
+    sending = asyncio.create_task(trickle(deployment, batches=40))
+    zombie = deployment.start_worker(apply_seconds=0.02)
+    await deployment.ready(zombie)
+    heir = deployment.start_worker(apply_seconds=0.02)
+    await deployment.ready(heir)
+    for _ in range(CHAOS_ROUNDS):
+        if zombie.ended:
+            zombie = deployment.start_worker(apply_seconds=0.02)
+            await deployment.ready(zombie)
+        zombie.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(2.0 * deployment.settings.worker.session_timeout_seconds)
+        zombie.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(1.0)
+        heir, zombie = zombie, heir
+    await sending
+    await deployment.all_is_committed()
+    for worker in (zombie, heir):
+        worker.terminate()
+        await worker.exit_code()
     await deployment.check()
 
 
