@@ -86,7 +86,7 @@ class Ledger:
             return True
         if self.origin is None:
             self.origin, self.revision, self.amount = origin, revision, nano
-            self.total += nano
+            self.total = self.total + nano if self.total else nano  # one object for both, where they are equal
             return True
         if self.others is None:
             self.others = {}
@@ -151,6 +151,14 @@ class Bucket:
         self.basis: Basis | None = None
         self.ledger: Ledger | None = None
         self.fired = False
+
+    def close(self) -> None:
+        """Forget what only an open bucket needs."""
+        self.origin = self.basis = self.ledger = None
+        self.fired = False
+        for ledger in (self.billed, self.estimated):
+            if ledger is not None:
+                ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
 
     def ledger_of(self, basis: Basis) -> Ledger:
         if basis is Basis.BILLED:

@@ -7,7 +7,6 @@ import msgspec
 
 from service.core.buckets import Bucket, Ledger
 from service.core.live import head_of
-from service.core.ring import ABNORMAL, ACCEPTED
 from service.core.sources import Source
 from service.core.state import SeriesState
 
@@ -29,24 +28,19 @@ def _state(state: SeriesState) -> tuple[object, ...]:
     ring = state.ring
     closed = []
     if ring is not None:
-        closed = [
-            (_bucket(ring.get(index)), ring.marks[index - ring.start] & (ABNORMAL | ACCEPTED))
-            for index in ring.present()
-        ]
-    head = head_of(state)
+        closed = [(_bucket(ring.get(index)), ring.judgement(index)) for index in ring.present()]
     return (
         state.text,
         [_bucket(bucket) for bucket in state.open],
         closed,
-        [] if state.anchor is None else state.anchor.tolist(),
-        [] if head is None else head.tolist(),
+        (state.anchor or b"").hex(),
+        (head_of(state) or b"").hex(),
         sorted((source.name, basis.value) for source, basis in state.sources),
         [
             None if run is None else (run.kind.value, run.first, list(map(str, run.held)))
-            for run in (state.anchor_run, state.run)
+            for run in (state.rare.anchor_run, state.run)
         ],
-        state.month,
-        str(state.month_base),
+        str(state.rare.left),
     )
 
 

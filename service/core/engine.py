@@ -126,7 +126,7 @@ class Engine:
                 continue
             try:
                 fact = decode(record.value or b"")
-                if fact.series != state.text:
+                if fact.series.encode() != state.key:
                     raise key_mismatch(fact.series, state.key)
                 instant = state.judge.instants[fact.charge_period_start]
                 nano = round(fact.value * NANO)
@@ -204,7 +204,7 @@ class Engine:
         if instant.seconds > origin.source.seen:
             self._see(origin.source, instant.seconds)
         if self._newcomers.admit(series, self.stats.last_start):
-            state = self._states[fact.series.encode()] = SeriesState(fact.series.encode(), fact.series, judge)
+            state = self._states[fact.series.encode()] = SeriesState(fact.series.encode(), judge)
         else:
             self.stats.capped += 1
             state, fact = self._other(series, fact)
@@ -226,7 +226,7 @@ class Engine:
         key = text.encode()
         state = self._states.get(key)
         if state is None:
-            state = self._states[key] = SeriesState(key, text, self._policies.judge_of(other))
+            state = self._states[key] = SeriesState(key, self._policies.judge_of(other))
             event_id = f"{fact.series}\n{fact.event_id or fact.revision}\n{fact.charge_period_start}"
         fold = Fold.GAUGE if fact.fold is Fold.GAUGE else Fold.ADD
         return state, msgspec.structs.replace(fact, series=text, fold=fold, event_id=event_id)
@@ -351,11 +351,8 @@ class Engine:
         if known is not None and offset_of(key, snapshot) <= known.last_offset:
             return
         try:
-            text = key.decode()
-            judge = self._policies.judge_of(SeriesKey.parse(text))
-            state = decode_series(
-                key, snapshot, judge, text=text, origin_of=self._registers.origin, intern=self._registers.labels
-            )
+            judge = self._policies.judge_of(SeriesKey.parse(key.decode()))
+            state = decode_series(key, snapshot, judge, origin_of=self._registers.origin, intern=self._registers.labels)
         except (UnicodeDecodeError, SeriesKeyError, RejectError) as error:
             raise SnapshotError(key, str(error)) from None
         state.sources = self._registers.sources_of(state.sources)

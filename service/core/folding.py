@@ -6,9 +6,8 @@ from connectors.facts import Basis, Fact, Fold
 from service.core.buckets import Bucket, Ledger
 from service.core.event_ids import ID_BYTES, KEPT_IDS, digest_of, forget_older_half
 from service.core.instants import Instant
-from service.core.lifecycle import Lifecycle, month_of
+from service.core.lifecycle import Lifecycle, add_to_month
 from service.core.registers import Registers
-from service.core.ring import ABNORMAL, ACCEPTED
 from service.core.sources import FOREVER, Origin, Source
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
@@ -81,9 +80,10 @@ class Folding:
     def is_new_event(self, state: SeriesState, fact: Fact) -> bool:
         """Remember the event's id; False when it was counted before."""
         digest = digest_of(fact.origin, fact.event_id)
-        seen, log = state.seen_ids, state.id_log
+        seen, log = state.rare.seen_ids, state.rare.id_log
         if seen is None or log is None:
-            state.seen_ids, state.id_log = {digest}, bytearray(digest)
+            rare = state.own_rare()
+            rare.seen_ids, rare.id_log = {digest}, bytearray(digest)
             return True
         if digest in seen:
             return False
@@ -134,8 +134,7 @@ class Folding:
             self._stats.repeated += 1
             return
         self.join(state, bucket, valid.origin, valid.fact.basis)
-        state.open.append(bucket)
-        state.open.sort(key=_index_of)
+        state.add_open(bucket)
         state.bucket, state.index = bucket, index
         life = self._life
         life.prepare(state, bucket)
@@ -163,10 +162,9 @@ class Folding:
         self._stats.restated += 1
         if index < ring.start:
             ring.extend_to(index)
-        marks = ring.marks[index - ring.start] & (ABNORMAL | ACCEPTED)
-        ring.put(bucket)
-        if before == (bucket.value, bucket.effective_basis) and not (valid.fact.drivers and state.reported):
-            ring.judge(index, marks)
+        same = before == (bucket.value, bucket.effective_basis) and not (valid.fact.drivers and state.rare.reported)
+        ring.put(bucket, ring.judgement(index))
+        if same:
             return
         state.unsettled = index if state.unsettled == NO_BUCKET else min(index, state.unsettled)
         self._catch_up_late(state, valid.origin.source, offset)
@@ -181,11 +179,7 @@ class Folding:
         more, so a `set` is counted only."""
         self._stats.too_late += 1
         if valid.fact.fold is Fold.ADD and self.is_new_event(state, valid.fact):
-            month = month_of(index * state.judge.grain_seconds)
-            if month > state.month:
-                state.month, state.month_base = month, 0
-            if month == state.month:
-                state.month_base += valid.nano
+            add_to_month(state, index, valid.nano)
 
     def _catch_up_late(self, state: SeriesState, source: Source, offset: int) -> None:
         """A closed bucket was restated, or one came that should have closed already.
@@ -202,7 +196,3 @@ class Folding:
             if offset - self.waiting[longest] < MAX_UNSETTLED_RECORDS:
                 break
             self.settle_waiting(longest)
-
-
-def _index_of(bucket: Bucket) -> int:
-    return bucket.index

@@ -14,7 +14,7 @@ from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
 from service.core.episodes import Episode, Judged, begin
 from service.core.policies import Judge
-from service.core.ring import ABNORMAL, ACCEPTED, PRESENT, Ring
+from service.core.ring import ABNORMAL, ACCEPTED, NORMAL, Ring
 
 
 class Traced(NamedTuple):
@@ -49,7 +49,7 @@ class Fold:
         self._end()
 
     def bucket(self, index: int, nano: int, basis: Basis) -> int:
-        """Judge and learn one bucket; returns its marks."""
+        """Judge and learn one bucket; returns its judgement, as the ring keeps it."""
         judge = self.judge
         value = to_units(nano)
         at = index * judge.grain_seconds
@@ -61,7 +61,7 @@ class Fold:
         if kind is None or verdict.band is None:
             self._end()
             self.detector.learn_one(value, at)
-            return 0
+            return NORMAL
         judged = Judged(index=index, actual=nano, basis=basis, band=verdict.band, score=verdict.score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
@@ -73,7 +73,7 @@ class Fold:
         self.detector.accept_level(held_pairs(judge, self.run))
         self.ended.append(self.run.ended(accepted=True))
         self.run = None
-        return ABNORMAL | ACCEPTED
+        return ACCEPTED
 
     def _end(self) -> None:
         if self.run is not None:
@@ -105,15 +105,19 @@ def highest_quiet(judge: Judge, band: Band | None) -> int | None:
     return max(bound(band.upper), bound(band.expected) + judge.floor - 1)
 
 
-def fold_ring(fold: Fold, ring: Ring, *, remark: bool) -> None:
-    """Fold the whole ring; *remark* writes the judgements into it."""
-    for index in range(ring.start, ring.end):
-        if ring.marks[index - ring.start] & PRESENT:
-            marks = fold.bucket(index, ring.value(index), ring.basis(index))
-            if remark:
-                ring.judge(index, marks)
-        else:
+def fold_ring(fold: Fold, ring: Ring, *, rejudge: bool) -> None:
+    """Fold the whole ring; *rejudge* writes the judgements into it."""
+    judgements = [NORMAL] * len(ring)
+    following = ring.start
+    for index in ring.present():
+        if index > following:
             fold.missing()
+        judgements[index - ring.start] = fold.bucket(index, ring.value(index), ring.basis(index))
+        following = index + 1
+    if ring.end > following:
+        fold.missing()
+    if rejudge:
+        ring.judge(judgements)
 
 
 def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int) -> Episode | None:
@@ -123,13 +127,12 @@ def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Rin
     """
     fold = Fold(judge, detector, run)
     for index in range(ring.start, min(until, ring.end)):
-        marks = ring.marks[index - ring.start]
-        if not marks & PRESENT:
+        if not ring.is_present(index):
             fold.missing()
-        elif marks & ABNORMAL:
-            fold.bucket(index, ring.value(index), ring.basis(index))
-        else:
+        elif ring.judgement(index) == NORMAL:
             fold.missing()
             detector.learn_one(to_units(ring.value(index)), index * judge.grain_seconds)
+        else:
+            fold.bucket(index, ring.value(index), ring.basis(index))
     ring.drop_until(until)
     return fold.run

@@ -3,7 +3,6 @@
 Everything here happens at a record, never at the edge of a batch, so that a replay in other batches says the same.
 """
 
-from array import array
 from collections.abc import Callable
 
 from connectors.facts import Basis
@@ -15,9 +14,9 @@ from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
 from service.core.instants import to_datetime
 from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
-from service.core.live import LiveDetectors, restored
+from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.reporting import say, withdraw
-from service.core.ring import ABNORMAL, ACCEPTED, Ring
+from service.core.ring import Ring
 from service.core.sources import FOREVER, HOLD, NEVER
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
@@ -102,7 +101,9 @@ class Lifecycle:
         judge = state.judge
         closed = False
         while state.open and judge.close_at(state.open[0].index) <= ready:
-            self._close(state, state.open.pop(0))
+            bucket, *others = state.open
+            state.open = tuple(others)
+            self._close(state, bucket)
             closed = True
         if closed:
             self._prepare_open(state)
@@ -129,8 +130,8 @@ class Lifecycle:
         if index - ring.end >= judge.ring_buckets:
             self._leave_behind(state, ring, index)
         ring.extend_to(index)
-        ring.put(bucket)
-        ring.judge(index, fold.bucket(index, bucket.value, bucket.effective_basis))
+        bucket.close()
+        ring.put(bucket, fold.bucket(index, bucket.value, bucket.effective_basis))
         state.run = fold.run
         self._count(state, fold)
         self._stats.closed += 1
@@ -151,20 +152,13 @@ class Lifecycle:
     def _move_anchor(self, state: SeriesState, ring: Ring, start: int) -> None:
         _keep_month(state, ring, start)
         detector = self._anchor_detector(state)
-        state.anchor_run = learn_again(state.judge, detector, state.anchor_run, ring, start)
-        state.anchor = array("d", detector.export())
+        run = learn_again(state.judge, detector, state.rare.anchor_run, ring, start)
+        if run is not state.rare.anchor_run:
+            state.own_rare().anchor_run = run
+        state.anchor = numbers_of(detector)
         if state.trace is not None:
             state.trace = [traced for traced in state.trace if traced.bucket >= start]
-        if state.reported:
-            gone = [
-                key
-                for key, known in state.reported.items()
-                if known.last < start and known.status is not AlertStatus.FIRING
-            ]
-            for key in gone:
-                del state.reported[key]
-            if not state.reported:
-                state.reported = None
+        _forget_reported(state, start)
 
     # -- restating ----------------------------------------------------------------------------------------------
 
@@ -176,8 +170,8 @@ class Lifecycle:
         state.unsettled = NO_BUCKET
         detector = self._anchor_detector(state)
         trace: list[Traced] = []
-        fold = Fold(state.judge, detector, state.anchor_run, trace=trace)
-        fold_ring(fold, ring, remark=True)
+        fold = Fold(state.judge, detector, state.rare.anchor_run, trace=trace)
+        fold_ring(fold, ring, rejudge=True)
         self._live.put(state, detector)
         state.run = fold.run
         state.trace = trace
@@ -198,7 +192,8 @@ class Lifecycle:
         """The snapshot's numbers belong to another detector or policy: what the ring holds is learned anew."""
         self._stats.cold_starts += 1
         state.anchor = None
-        state.anchor_run = None
+        if state.rare.anchor_run is not None:
+            state.rare.anchor_run = None
         return state.judge.make()
 
     def _detector(self, state: SeriesState) -> Detector:
@@ -209,7 +204,7 @@ class Lifecycle:
             detector = self._begin_anew(state)
             if state.ring is not None:
                 fold = Fold(state.judge, detector, None)
-                fold_ring(fold, state.ring, remark=True)
+                fold_ring(fold, state.ring, rejudge=True)
                 state.run = fold.run
             self._live.put(state, detector)
             return detector
@@ -290,8 +285,8 @@ class Lifecycle:
         complete: *ended* holds all episodes of the ring, not only those that ended just now.
         """
         going_on = self._going_on(state)
-        firing = any(known.status is AlertStatus.FIRING for known in (state.reported or {}).values())
-        if not (ended or going_on or firing or (complete and state.reported)):
+        firing = any(known.status is AlertStatus.FIRING for known in (state.rare.reported or {}).values())
+        if not (ended or going_on or firing or (complete and state.rare.reported)):
             state.trace = None
             return
         trace = self._trace(state)
@@ -311,7 +306,7 @@ class Lifecycle:
     ) -> None:
         """Withdraw what was said and does not hold any more; what has left the ring stays as it is."""
         start = NO_BUCKET if state.ring is None else state.ring.start
-        for key, known in list((state.reported or {}).items()):
+        for key, known in list((state.rare.reported or {}).items()):
             if key in told or known.status is AlertStatus.WITHDRAWN:
                 continue
             if known.status is AlertStatus.FIRING or (complete and known.last >= start):
@@ -354,8 +349,8 @@ class Lifecycle:
         if trace is None:
             trace = []
             if state.ring is not None:
-                fold = Fold(state.judge, self._anchor_detector(state), state.anchor_run, trace=trace)
-                fold_ring(fold, state.ring, remark=False)
+                fold = Fold(state.judge, self._anchor_detector(state), state.rare.anchor_run, trace=trace)
+                fold_ring(fold, state.ring, rejudge=False)
             state.trace = trace
         open_now = []
         for bucket in state.open:
@@ -372,10 +367,11 @@ class Lifecycle:
         known += [(bucket.index, bucket.value) for bucket in state.open]
         grain_seconds = state.judge.grain_seconds
         by_month = [(month_of(index * grain_seconds), nano) for index, nano in known]
-        newest = max((month for month, _ in by_month), default=state.month)
+        newest = max(month for month, _ in by_month)
         total = sum(nano for month, nano in by_month if month == newest)
-        if newest == state.month:
-            total += state.month_base
+        left = state.rare.left
+        if left is not None and left[0] == newest:
+            total += left[1]
         return month_text(newest), to_units(total)
 
     def _tell(self, alert: Alert) -> None:
@@ -401,20 +397,37 @@ def _trim_parts(ring: Ring, kept_buckets: int) -> None:
         kept += 1
         if kept > kept_buckets:
             bucket.forget_parts()
-            marks = ring.marks[index - ring.start]
-            ring.put(bucket)
-            ring.judge(index, marks & (ABNORMAL | ACCEPTED))
+            ring.put(bucket, ring.judgement(index))
+
+
+def _forget_reported(state: SeriesState, start: int) -> None:
+    """What was said of episodes before the ring is final; only what still fires is remembered."""
+    rare = state.rare
+    if rare.reported:
+        rare.reported = {
+            key: known
+            for key, known in rare.reported.items()
+            if known.last >= start or known.status is AlertStatus.FIRING
+        } or None
 
 
 def _keep_month(state: SeriesState, ring: Ring, until: int) -> None:
-    """Add what leaves the ring to the month it belongs to; an older month is forgotten for a newer one."""
-    for index in range(ring.start, min(until, ring.end)):
-        if ring.is_present(index):
-            month = month_of(index * state.judge.grain_seconds)
-            if month > state.month:
-                state.month, state.month_base = month, 0
-            if month == state.month:
-                state.month_base += ring.value(index)
+    """Of what leaves the ring, add up what belongs to the newest month."""
+    grain_seconds = state.judge.grain_seconds
+    last = min(until, ring.end) - 1
+    if month_of(last * grain_seconds) == month_of((ring.end - 1) * grain_seconds):
+        for index in range(ring.start, last + 1):
+            if ring.is_present(index):
+                add_to_month(state, index, ring.value(index))
+
+
+def add_to_month(state: SeriesState, index: int, nano: int) -> None:
+    """Count a bucket that is not in the ring; months before the newest are forgotten."""
+    month = month_of(index * state.judge.grain_seconds)
+    if month == month_of(state.head_index * state.judge.grain_seconds):
+        left = state.rare.left
+        before = left[1] if left is not None and left[0] == month else 0
+        state.own_rare().left = (month, before + nano)
 
 
 def month_of(seconds: int) -> int:

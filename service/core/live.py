@@ -6,10 +6,11 @@ objects: each judges once per bucket. Restoring what was exported continues iden
 
 from array import array
 
-from detectors.detector import Detector
+from detectors.detector import Detector, StateError
 from service.core.state import SeriesState
 
 KEPT_OBJECTS = 4096
+DOUBLE_BYTES = 8
 
 
 class LiveDetectors:
@@ -18,19 +19,19 @@ class LiveDetectors:
     __slots__ = ("_kept", "_limit")
 
     def __init__(self, limit: int = KEPT_OBJECTS) -> None:
-        self._limit = limit
+        self._limit = max(limit, 1)  # the one handed out last is still being taught
         self._kept: dict[SeriesState, None] = {}
 
     def of(self, state: SeriesState) -> Detector:
         """Raises StateError when the numbers that a snapshot brought are not this detector's."""
-        detector = state.detector
+        detector = state.rare.detector
         if detector is None:
             detector = restored(state, state.head)
             self.put(state, detector)
         return detector
 
     def put(self, state: SeriesState, detector: Detector) -> None:
-        state.detector = detector
+        state.own_rare().detector = detector
         state.head = None
         kept = self._kept
         if state not in kept:
@@ -39,25 +40,27 @@ class LiveDetectors:
                 oldest = next(iter(kept))
                 del kept[oldest]
                 oldest.head = head_of(oldest)
-                oldest.detector = None
-
-    def drop(self, state: SeriesState) -> None:
-        state.detector = None
-        self._kept.pop(state, None)
+                oldest.rare.detector = None
+                oldest.give_back()
 
 
-def restored(state: SeriesState, numbers: "array[float] | None") -> Detector:
+def restored(state: SeriesState, numbers: bytes | None) -> Detector:
     """A detector of the series' policy: cold, or as exported. Raises StateError."""
     detector = state.judge.make()
     if numbers is not None:
-        detector.restore(numbers)
+        if len(numbers) % DOUBLE_BYTES:
+            raise StateError(f"expected numbers of {DOUBLE_BYTES} bytes, got {len(numbers)} bytes")
+        detector.restore(array("d", numbers))
     return detector
 
 
-def head_of(state: SeriesState) -> "array[float] | None":
+def numbers_of(detector: Detector) -> bytes:
+    """In the byte order of this machine; snapshots see to it that it is read right elsewhere."""
+    return array("d", detector.export()).tobytes()
+
+
+def head_of(state: SeriesState) -> bytes | None:
     """The numbers of the detector as of the ring's end; None for a cold one that never learned."""
-    if state.detector is None:
+    if state.rare.detector is None:
         return state.head
-    if state.ring is None:
-        return None
-    return array("d", state.detector.export())
+    return None if state.ring is None else numbers_of(state.rare.detector)

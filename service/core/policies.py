@@ -20,6 +20,9 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
     return factory(name, grain_seconds=grain_seconds, params=params)
 
 
+_MAX_REMEMBERED = 4096
+
+
 class Judge:
     """A policy made ready for the series of one grain; shared by all of them.
 
@@ -27,6 +30,7 @@ class Judge:
     """
 
     __slots__ = (
+        "_close_at",
         "accept_after",
         "detector",
         "drops",
@@ -50,10 +54,16 @@ class Judge:
         self.accept_after = policy.accept_after
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
+        self._close_at: dict[int, int] = {}
 
     def close_at(self, index: int) -> int:
-        """When bucket *index* counts as complete, in seconds since 1970."""
-        return (index + 1) * self.grain_seconds + self.lateness_seconds
+        """When bucket *index* counts as complete, in seconds since 1970; one object for all that wait for it."""
+        close_at = self._close_at.get(index)
+        if close_at is None:
+            if len(self._close_at) >= _MAX_REMEMBERED:
+                self._close_at.clear()
+            close_at = self._close_at[index] = (index + 1) * self.grain_seconds + self.lateness_seconds
+        return close_at
 
     def reports(self, kind: AlertKind) -> bool:
         return kind is AlertKind.SPIKE or self.drops

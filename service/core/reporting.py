@@ -21,7 +21,7 @@ from service.core.episodes import Episode, alert_id
 from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
 from service.core.instants import to_datetime
 from service.core.judging import Traced
-from service.core.ring import ABNORMAL, PRESENT
+from service.core.ring import NORMAL
 from service.core.state import Reported, SeriesState
 
 HISTORY_POINTS = 64
@@ -42,9 +42,7 @@ def say(
     trace: the buckets of the ring and the running ones, oldest first. running: the last bucket is still filling up.
     judged_at: kept as it was when the episode is known already.
     """
-    if state.reported is None:
-        state.reported = {}
-    known = state.reported.get((episode.first, episode.kind))
+    known = (state.rare.reported or {}).get((episode.first, episode.kind))
     if known is None:
         known = Reported(episode.kind, episode.first, judged_at)
     changes = _changes(state, episode, known)
@@ -107,8 +105,10 @@ def _if_changed(
     known.digest = digest
     known.status = alert.status
     known.version += 1
-    assert state.reported is not None
-    state.reported[known.first, known.kind] = known
+    rare = state.own_rare()
+    if rare.reported is None:
+        rare.reported = {}
+    rare.reported[known.first, known.kind] = known
     return msgspec.structs.replace(alert, version=known.version)
 
 
@@ -207,8 +207,7 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
     baseline = []
     if ring is not None and ring.whole is not None:
         for index in sorted(ring.whole, reverse=True):
-            marks = ring.marks[index - ring.start]
-            if index < worst.index and marks & PRESENT and not marks & ABNORMAL:
+            if index < worst.index and ring.judgement(index) == NORMAL:
                 before = ring.whole[index].parts
                 if before is not None:
                     baseline.append(before)

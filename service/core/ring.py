@@ -1,141 +1,180 @@
 """The closed buckets of a series that may still be restated, as compactly as a million series need it.
 
-Buckets lie side by side from `start` on. Nearly all have one basis and one origin, or events only: for these an
-amount, a byte of marks and the number of a stamp (basis, origin, revision) that the series' buckets share are
-enough. The others, and the latest ones with drivers, are kept whole in `whole`.
+Buckets lie side by side from `start` on, in cells of one byte and an amount of `width` bytes. Nearly all buckets have
+one basis and one origin, or events only: for these the amount and the number of a stamp (basis, origin, revision),
+which the series' buckets share, say everything. The others, and the latest ones with drivers, are kept whole.
+
+The byte holds the judgement in its lower two bits, and above them MISSING, WHOLE or 1 + the number of the stamp.
 """
 
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from connectors.facts import Basis
-from service.core.amounts import INT64_MAX
-from service.core.buckets import Bucket, Ledger
+from service.core.buckets import Bucket
 from service.core.sources import Origin
 
-PRESENT: Final = 1
-BILLED: Final = 2
-ABNORMAL: Final = 4
+NORMAL: Final = 0
+ABNORMAL: Final = 1
 """Judged high or low beyond the floor: not learned."""
-ACCEPTED: Final = 8
-"""The last bucket of an abnormal run that was taken for the new normal."""
-WHOLE: Final = 16
+ACCEPTED: Final = 2
+"""Abnormal as well: the last of a run that was taken for the new normal."""
+
+_JUDGEMENT: Final = 0b11
+_MISSING: Final = 0
+_WHOLE: Final = 63
+_MAX_STAMPS: Final = 62
+_TIDY_FROM: Final = 8
+"""Full deliveries give all their buckets a new revision each time: what they replaced is taken out in time."""
+_MAX_WIDTH: Final = 8
 
 Stamp = tuple[bool, Origin | None, int]
 """billed, origin, revision; without an origin the amount is a sum of events, and the revision 0."""
+Stamps = tuple[Stamp, ...]
 
-_MAX_STAMPS = 255
-_TIDY_FROM = 8
-"""Full deliveries give all their buckets a new revision each time: what they replaced is taken out in time."""
+_MAX_SHARED: Final = 4096
 
 
 class Ring:
-    """start: number of the first bucket. amounts, marks, stamped: one entry per bucket."""
+    """start: number of the first bucket. Reading is cheap; each change writes the cells anew."""
 
-    __slots__ = ("amounts", "marks", "stamped", "stamps", "start", "whole")
+    __slots__ = ("cells", "stamps", "start", "whole", "width")
 
     def __init__(self, start: int) -> None:
         self.start = start
-        self.amounts = array("q")
-        self.marks = bytearray()
-        self.stamped = bytearray()
-        self.stamps: list[Stamp] = []
+        self.width = 4
+        self.cells = b""
+        self.stamps: Stamps = ()
         self.whole: dict[int, Bucket] | None = None
 
     def __len__(self) -> int:
-        return len(self.marks)
+        return len(self.cells) // (self.width + 1)
 
     @property
     def end(self) -> int:
         """Number of the bucket after the last."""
-        return self.start + len(self.marks)
-
-    def holds(self, index: int) -> bool:
-        return self.start <= index < self.start + len(self.marks)
+        return self.start + len(self.cells) // (self.width + 1)
 
     def is_present(self, index: int) -> bool:
-        return self.holds(index) and bool(self.marks[index - self.start] & PRESENT)
+        return self.start <= index < self.end and self._tag(index) >> 2 != _MISSING
+
+    def judgement(self, index: int) -> int:
+        """NORMAL, ABNORMAL or ACCEPTED."""
+        return self._tag(index) & _JUDGEMENT
 
     def value(self, index: int) -> int:
         """Nano-units of a present bucket."""
-        position = index - self.start
-        if self.marks[position] & WHOLE:
+        if self._tag(index) >> 2 == _WHOLE:
             assert self.whole is not None
             return self.whole[index].value
-        return self.amounts[position]
+        return self._amount(index)
 
     def basis(self, index: int) -> Basis:
-        return Basis.BILLED if self.marks[index - self.start] & BILLED else Basis.ESTIMATED
-
-    def extend_to(self, index: int) -> None:
-        """Make room for *index*, with missing buckets in between, on either side."""
-        if index >= self.end:
-            count = index - self.end + 1
-            self.amounts.frombytes(bytes(8 * count))
-            self.marks += bytes(count)
-            self.stamped += bytes(count)
-        elif index < self.start:
-            count = self.start - index
-            self.amounts = array("q", bytes(8 * count)) + self.amounts
-            self.marks[0:0] = bytes(count)
-            self.stamped[0:0] = bytes(count)
-            self.start = index
-
-    def put(self, bucket: Bucket) -> None:
-        """Write a bucket, in room that is there; its judgement is cleared."""
-        index = bucket.index
-        position = index - self.start
-        marks = PRESENT | (BILLED if bucket.billed is not None else 0)
-        stamp = _stamp(bucket)
-        number = None if stamp is None else self._number(stamp)
-        if number is None:
-            if self.whole is None:
-                self.whole = {}
-            self.whole[index] = bucket
-            marks |= WHOLE
-        else:
-            self._drop_whole(index)
-            self.amounts[position] = bucket.value
-            self.stamped[position] = number
-        self.marks[position] = marks
+        """What counts in a present bucket."""
+        code = self._tag(index) >> 2
+        if code == _WHOLE:
+            assert self.whole is not None
+            return self.whole[index].effective_basis
+        return Basis.BILLED if self.stamps[code - 1][0] else Basis.ESTIMATED
 
     def get(self, index: int) -> Bucket:
         """A present bucket with its contributions; a change has to be `put` back."""
-        position = index - self.start
-        if self.marks[position] & WHOLE:
+        code = self._tag(index) >> 2
+        if code == _WHOLE:
             assert self.whole is not None
             return self.whole[index]
-        billed, origin, revision = self.stamps[self.stamped[position]]
+        billed, origin, revision = self.stamps[code - 1]
         bucket = Bucket(index)
         ledger = bucket.ledger_of(Basis.BILLED if billed else Basis.ESTIMATED)
         if origin is None:
-            ledger.total = self.amounts[position]
+            ledger.total = self._amount(index)
         else:
-            ledger.put(origin, revision, self.amounts[position])
+            ledger.put(origin, revision, self._amount(index))
         return bucket
-
-    def judge(self, index: int, marks: int) -> None:
-        """Replace what was judged of a bucket: *marks* of ABNORMAL and ACCEPTED."""
-        position = index - self.start
-        self.marks[position] = self.marks[position] & ~(ABNORMAL | ACCEPTED) | marks
-
-    def drop_until(self, index: int) -> None:
-        """Forget the buckets before *index*."""
-        count = min(index - self.start, len(self.marks))
-        if count <= 0:
-            return
-        for gone in range(self.start, self.start + count):
-            self._drop_whole(gone)
-        del self.amounts[:count]
-        del self.marks[:count]
-        del self.stamped[:count]
-        self.start += count
 
     def present(self) -> Iterator[int]:
         """Numbers of the buckets that have facts, oldest first."""
+        tags = self.cells[:: self.width + 1]
         start = self.start
-        return (start + position for position, marks in enumerate(self.marks) if marks & PRESENT)
+        return (start + place for place, tag in enumerate(tags) if tag >> 2 != _MISSING)
+
+    def extend_to(self, index: int) -> None:
+        """Make room for *index*, with missing buckets in between, on either side."""
+        size = self.width + 1
+        if index >= self.end:
+            self.cells += bytes(size * (index - self.end + 1))
+        elif index < self.start:
+            self.cells = bytes(size * (self.start - index)) + self.cells
+            self.start = index
+
+    def put(self, bucket: Bucket, judgement: int = NORMAL) -> None:
+        """Write a bucket, in room that is there."""
+        index = bucket.index
+        stamp = _stamp(bucket)
+        code = _WHOLE if stamp is None else self._code(stamp)
+        if code == _WHOLE:
+            if self.whole is None:
+                self.whole = {}
+            self.whole[index] = bucket
+            amount = 0
+        else:
+            self._drop_whole(index)
+            amount = bucket.value
+            width = _width(amount)
+            if width > self.width:
+                self._widen(width)
+        size = self.width + 1
+        place = (index - self.start) * size
+        cell = bytes((code << 2 | judgement,)) + amount.to_bytes(self.width, "little", signed=True)
+        self.cells = self.cells[:place] + cell + self.cells[place + size :]
+
+    def judge(self, judgements: Sequence[int]) -> None:
+        """Write the judgement of every bucket, oldest first."""
+        cells = bytearray(self.cells)
+        size = self.width + 1
+        cells[::size] = bytes(
+            tag & ~_JUDGEMENT | judgement for tag, judgement in zip(cells[::size], judgements, strict=True)
+        )
+        self.cells = bytes(cells)
+
+    def drop_until(self, index: int) -> None:
+        """Forget the buckets before *index*."""
+        count = min(index - self.start, len(self))
+        if count > 0:
+            for gone in range(self.start, self.start + count):
+                self._drop_whole(gone)
+            self.cells = self.cells[count * (self.width + 1) :]
+            self.start += count
+
+    def check(self) -> None:
+        """Raises ValueError for a ring, read from outside, that does not hold together."""
+        if not 1 <= self.width <= _MAX_WIDTH or len(self.cells) % (self.width + 1):
+            raise ValueError(f"a ring of {len(self.cells)} bytes cannot have amounts of {self.width} bytes")
+        if len(self.stamps) > _MAX_STAMPS:
+            raise ValueError(f"a ring has at most {_MAX_STAMPS} stamps, got {len(self.stamps)}")
+        whole = self.whole or {}
+        for index in self.present():
+            code = self._tag(index) >> 2
+            if code == _WHOLE and index not in whole:
+                raise ValueError(f"bucket {index} is missing from the ring")
+            if code != _WHOLE and code > len(self.stamps):
+                raise ValueError(f"bucket {index} names a stamp that is missing")
+
+    def _tag(self, index: int) -> int:
+        return self.cells[(index - self.start) * (self.width + 1)]
+
+    def _amount(self, index: int) -> int:
+        place = (index - self.start) * (self.width + 1) + 1
+        return int.from_bytes(self.cells[place : place + self.width], "little", signed=True)
+
+    def _widen(self, width: int) -> None:
+        cells = bytearray()
+        old = self.width + 1
+        for place in range(0, len(self.cells), old):
+            amount = int.from_bytes(self.cells[place + 1 : place + old], "little", signed=True)
+            cells.append(self.cells[place])
+            cells += amount.to_bytes(width, "little", signed=True)
+        self.width, self.cells = width, bytes(cells)
 
     def _drop_whole(self, index: int) -> None:
         if self.whole is not None:
@@ -143,37 +182,56 @@ class Ring:
             if not self.whole:
                 self.whole = None
 
-    def _number(self, stamp: Stamp) -> int | None:
-        """The stamp's number in the table of this series; None when even after a tidying the table is full."""
+    def _code(self, stamp: Stamp) -> int:
+        """1 + the number of the stamp; _WHOLE when even after a tidying there is no room for it."""
         try:
-            return self.stamps.index(stamp)
+            return self.stamps.index(stamp) + 1
         except ValueError:
             pass
         size = len(self.stamps)
-        if size >= _MAX_STAMPS or (size >= _TIDY_FROM and size & (size - 1) == 0):
+        if size == _MAX_STAMPS or (size >= _TIDY_FROM and size & (size - 1) == 0):
             self._tidy()
-            if len(self.stamps) >= _MAX_STAMPS:
-                return None
-        self.stamps.append(stamp)
-        return len(self.stamps) - 1
+            if len(self.stamps) == _MAX_STAMPS:
+                return _WHOLE
+        self.stamps = share_stamps((*self.stamps, stamp))
+        return len(self.stamps)
 
     def _tidy(self) -> None:
+        """Take out the stamps that no bucket bears any more."""
         used: dict[int, int] = {}
-        for position, marks in enumerate(self.marks):
-            if marks & PRESENT and not marks & WHOLE:
-                number = self.stamped[position]
-                self.stamped[position] = used.setdefault(number, len(used))
-        self.stamps = [self.stamps[number] for number in used]
+        cells = bytearray(self.cells)
+        for place in range(0, len(cells), self.width + 1):
+            code = cells[place] >> 2
+            if code not in (_MISSING, _WHOLE):
+                cells[place] = used.setdefault(code, len(used) + 1) << 2 | cells[place] & _JUDGEMENT
+        self.cells = bytes(cells)
+        self.stamps = tuple(self.stamps[code - 1] for code in used)
+
+
+def share_stamps(stamps: Stamps) -> Stamps:
+    """One object for all series that have seen the same deliveries of a source."""
+    for _, origin, _ in stamps:
+        if origin is not None:
+            shared = origin.source.shared_stamps
+            if len(shared) >= _MAX_SHARED:
+                shared.clear()
+            return shared.setdefault(stamps, stamps)
+    return stamps
+
+
+def _width(amount: int) -> int:
+    """Bytes that hold it with its sign; at least the 4 that a ring begins with."""
+    return max((amount.bit_length() + 8) // 8, 4)
 
 
 def _stamp(bucket: Bucket) -> Stamp | None:
     """The stamp of a bucket that an amount and a stamp say everything about."""
     if bucket.billed is not None and bucket.estimated is not None:
         return None
-    ledger: Ledger = bucket.effective
+    ledger = bucket.effective
     if ledger.gauge is not None or ledger.parts is not None or ledger.others:
         return None
-    if not -INT64_MAX <= ledger.total <= INT64_MAX:
+    if _width(ledger.total) > _MAX_WIDTH:
         return None
     if ledger.origin is None:
         return (bucket.billed is not None, None, 0)

@@ -19,11 +19,11 @@ from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Parts
 from service.core.drivers import Change
 from service.core.episodes import Episode, Judged
 from service.core.event_ids import ID_BYTES, restore_ids
-from service.core.live import head_of
+from service.core.live import DOUBLE_BYTES, head_of
 from service.core.policies import Judge
-from service.core.ring import WHOLE, Ring
+from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
-from service.core.state import Reported, SeriesState
+from service.core.state import NO_BUCKET, Rare, Reported, SeriesState
 
 VERSION = 1
 PARTITION_KEY = b"~engine"
@@ -89,9 +89,8 @@ class _Reported(Struct, array_like=True, frozen=True):
 
 class _Ring(Struct, array_like=True, frozen=True):
     start: int
-    amounts: bytes
-    marks: bytes
-    stamped: bytes
+    width: int
+    cells: bytes
     stamps: list[tuple[bool, str | None, int]]
     whole: list[_Bucket]
 
@@ -102,15 +101,14 @@ class _Series(Struct, array_like=True, frozen=True):
     open: list[_Bucket]
     sources: list[tuple[str, Basis]]
     ring: _Ring | None
-    anchor: bytes
+    anchor: bytes | None
     anchor_run: _Episode | None
-    head: bytes
+    head: bytes | None
     run: _Episode | None
     unsettled: int | None
     reported: list[_Reported]
     ids: bytes
-    month: int
-    month_base: Number
+    left: tuple[int, Number] | None
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -124,10 +122,17 @@ class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
     last_start: int
 
 
+class _Header(Struct, array_like=True, frozen=True):
+    """What every snapshot begins with."""
+
+    version: int
+    offset: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 _series_decoder = msgspec.msgpack.Decoder(_Series)
 _partition_decoder = msgspec.msgpack.Decoder(PartitionSnapshot)
-_version_decoder = msgspec.msgpack.Decoder(tuple[int, int, *tuple[msgspec.Raw, ...]])
+_header_decoder = msgspec.msgpack.Decoder(_Header)
 
 
 def encode_partition(snapshot: PartitionSnapshot) -> bytes:
@@ -146,16 +151,16 @@ def decode_partition(key: bytes, data: bytes) -> PartitionSnapshot:
 def offset_of(key: bytes, data: bytes) -> int:
     """The last applied offset inside a snapshot. Raises SnapshotError for another version."""
     try:
-        version, offset, *_ = _version_decoder.decode(data)
+        header = _header_decoder.decode(data)
     except msgspec.DecodeError as error:
         raise SnapshotError(key, str(error)) from None
-    if version != VERSION:
-        raise SnapshotError(key, f"expected version {VERSION}, got {version}")
-    return offset
+    if header.version != VERSION:
+        raise SnapshotError(key, f"expected version {VERSION}, got {header.version}")
+    return header.offset
 
 
 def encode_series(state: SeriesState) -> bytes:
-    ring = state.ring
+    ring, rare = state.ring, state.rare
     return _encoder.encode(
         _Series(
             VERSION,
@@ -163,15 +168,14 @@ def encode_series(state: SeriesState) -> bytes:
             [_pack_bucket(bucket) for bucket in state.open],
             [(source.name, basis) for source, basis in state.sources],
             None if ring is None else _pack_ring(ring),
-            _bytes_of(state.anchor),
-            _pack_episode(state.anchor_run),
-            _bytes_of(head_of(state)),
-            _pack_episode(state.run),
-            state.unsettled,
-            [_pack_reported(known) for known in (state.reported or {}).values()],
-            bytes(state.id_log or b""),
-            state.month,
-            _wide(state.month_base),
+            _portable(state.anchor),
+            _pack_episode(rare.anchor_run),
+            _portable(head_of(state)),
+            _pack_episode(rare.run),
+            None if state.unsettled == NO_BUCKET else state.unsettled,
+            [_pack_reported(known) for known in (rare.reported or {}).values()],
+            bytes(rare.id_log or b""),
+            None if rare.left is None else (rare.left[0], _wide(rare.left[1])),
         )
     )
 
@@ -181,7 +185,6 @@ def decode_series(
     data: bytes,
     judge: Judge,
     *,
-    text: str,
     origin_of: Callable[[str], Origin],
     intern: Callable[[Labels], Labels],
 ) -> SeriesState:
@@ -189,53 +192,50 @@ def decode_series(
 
     origin_of: the engine's one object for an origin's name. intern: the same for a driver's labels.
     """
+    offset_of(key, data)
     try:
         packed = _series_decoder.decode(data)
-        state = SeriesState(key, text, judge)
+        state = SeriesState(key, judge)
         state.last_offset = packed.offset
-        state.open = [_unpack_bucket(bucket, origin_of, intern) for bucket in packed.open]
+        state.open = tuple(_unpack_bucket(bucket, origin_of, intern) for bucket in packed.open)
         state.sources = tuple((origin_of(f"{name}:").source, basis) for name, basis in packed.sources)
         if packed.ring is not None:
             state.ring = _unpack_ring(packed.ring, origin_of, intern)
-        state.anchor = _array_of(packed.anchor)
-        state.anchor_run = _unpack_episode(packed.anchor_run)
-        state.head = _array_of(packed.head)
-        state.run = _unpack_episode(packed.run)
-        state.unsettled = state.unsettled if packed.unsettled is None else packed.unsettled
-        if packed.reported:
-            state.reported = {(known.first, known.kind): _unpack_reported(known, intern) for known in packed.reported}
-        if packed.ids:
-            if len(packed.ids) % ID_BYTES:
-                raise ValueError(f"event ids must be a multiple of {ID_BYTES} bytes, got {len(packed.ids)}")
-            state.id_log = bytearray(packed.ids)
-            state.seen_ids = restore_ids(packed.ids)
-        state.month, state.month_base = packed.month, int(packed.month_base)
-    except (msgspec.DecodeError, ValueError, IndexError) as error:
+        state.anchor = _portable(packed.anchor)
+        state.head = _portable(packed.head)
+        state.unsettled = NO_BUCKET if packed.unsettled is None else packed.unsettled
+        if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
+            _unpack_rare(packed, state.own_rare(), intern)
+    except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotError(key, str(error)) from None
     return state
+
+
+def _unpack_rare(packed: _Series, rare: Rare, intern: Callable[[Labels], Labels]) -> None:
+    rare.anchor_run = _unpack_episode(packed.anchor_run)
+    rare.run = _unpack_episode(packed.run)
+    if packed.reported:
+        rare.reported = {(known.first, known.kind): _unpack_reported(known, intern) for known in packed.reported}
+    if packed.ids:
+        if len(packed.ids) % ID_BYTES:
+            raise ValueError(f"event ids must be a multiple of {ID_BYTES} bytes, got {len(packed.ids)}")
+        rare.id_log = bytearray(packed.ids)
+        rare.seen_ids = restore_ids(packed.ids)
+    if packed.left is not None:
+        rare.left = (packed.left[0], int(packed.left[1]))
 
 
 def _wide(nano: int) -> Number:
     return nano if -INT64_MAX <= nano <= INT64_MAX else str(nano)
 
 
-def _bytes_of(numbers: "array[float] | None") -> bytes:
-    """Little-endian, whatever the machine."""
-    if numbers is None:
-        return b""
-    if sys.byteorder == "big":
-        numbers = array("d", numbers)
-        numbers.byteswap()
-    return numbers.tobytes()
-
-
-def _array_of(data: bytes) -> "array[float] | None":
-    if not data:
-        return None
-    numbers = array("d", data)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+def _portable(numbers: bytes | None) -> bytes | None:
+    """To little-endian from the order of this machine, or back."""
+    if numbers is None or sys.byteorder == "little" or len(numbers) % DOUBLE_BYTES:
+        return numbers
+    swapped = array("d", numbers)
+    swapped.byteswap()
+    return swapped.tobytes()
 
 
 def _pack_ledger(ledger: Ledger | None) -> _Ledger | None:
@@ -305,15 +305,10 @@ def _unpack_bucket(packed: _Bucket, origin_of: Callable[[str], Origin], intern: 
 
 
 def _pack_ring(ring: Ring) -> _Ring:
-    amounts = ring.amounts
-    if sys.byteorder == "big":
-        amounts = array("q", amounts)
-        amounts.byteswap()
     return _Ring(
         ring.start,
-        amounts.tobytes(),
-        bytes(ring.marks),
-        bytes(ring.stamped),
+        ring.width,
+        ring.cells,
         [(billed, None if origin is None else origin.name, revision) for billed, origin, revision in ring.stamps],
         [_pack_bucket(bucket) for bucket in (ring.whole or {}).values()],
     )
@@ -321,28 +316,16 @@ def _pack_ring(ring: Ring) -> _Ring:
 
 def _unpack_ring(packed: _Ring, origin_of: Callable[[str], Origin], intern: Callable[[Labels], Labels]) -> Ring:
     ring = Ring(packed.start)
-    ring.amounts = array("q", packed.amounts)
-    if sys.byteorder == "big":
-        ring.amounts.byteswap()
-    ring.marks = bytearray(packed.marks)
-    ring.stamped = bytearray(packed.stamped)
-    if not len(ring.amounts) == len(ring.marks) == len(ring.stamped):
-        raise ValueError(
-            f"a ring needs as many amounts as marks and stamps, "
-            f"got {len(ring.amounts)}, {len(ring.marks)} and {len(ring.stamped)}"
+    ring.width, ring.cells = packed.width, packed.cells
+    ring.stamps = share_stamps(
+        tuple(
+            (billed, None, 0) if name is None else origin_of(name).stamp(revision, billed=billed)
+            for billed, name, revision in packed.stamps
         )
-    ring.stamps = [
-        (billed, None, 0) if name is None else origin_of(name).stamp(revision, billed=billed)
-        for billed, name, revision in packed.stamps
-    ]
+    )
     if packed.whole:
         ring.whole = {bucket.index: _unpack_bucket(bucket, origin_of, intern) for bucket in packed.whole}
-    for index in ring.present():
-        if ring.marks[index - ring.start] & WHOLE:
-            if ring.whole is None or index not in ring.whole:
-                raise ValueError(f"bucket {index} is missing from the ring")
-        elif ring.stamped[index - ring.start] >= len(ring.stamps):
-            raise ValueError(f"bucket {index} names a stamp that is missing")
+    ring.check()
     return ring
 
 

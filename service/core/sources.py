@@ -13,6 +13,7 @@ import heapq
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from service.core.ring import Stamps
     from service.core.state import SeriesState
 
 NEVER = -(2**62)
@@ -52,7 +53,7 @@ class Source:
 
     wake: the `seen` at which a bucket closes."""
 
-    __slots__ = ("lanes", "name", "oldest", "seen", "unsettled", "wake", "word")
+    __slots__ = ("lanes", "name", "oldest", "seen", "shared_stamps", "unsettled", "wake", "word")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -60,6 +61,8 @@ class Source:
         self.oldest = NEVER
         self.word = NEVER
         self.wake = FOREVER
+        self.shared_stamps: dict[Stamps, Stamps] = {}
+        """Of the rings of its series; see there."""
         self.lanes: dict[int, Lane] = {}
         self.unsettled: dict[SeriesState, None] = {}
         """Series with restated buckets that are folded again at this source's next watermark, in order of arrival."""

@@ -1,7 +1,5 @@
 """All that is kept of one series between two facts."""
 
-from array import array
-
 from connectors.facts import Basis
 from detectors.detector import Detector
 from service.core.alerts import AlertKind, AlertStatus
@@ -53,85 +51,132 @@ class Reported:
         self.baseline = 0
 
 
-class SeriesState:
-    """One series of one partition.
+class Rare:
+    """What only some series have: those that are or were abnormal, count events, or are being judged just now."""
 
-    last_offset: of the last fact that was folded; those at or below it are skipped.
+    __slots__ = ("anchor_run", "detector", "id_log", "left", "reported", "run", "seen_ids", "trace")
+
+    def __init__(self) -> None:
+        self.anchor_run: Episode | None = None
+        self.detector: Detector | None = None
+        self.id_log: bytearray | None = None
+        self.left: tuple[int, int] | None = None
+        self.reported: dict[tuple[int, AlertKind], Reported] | None = None
+        self.run: Episode | None = None
+        self.seen_ids: set[bytes] | None = None
+        self.trace: list[Traced] | None = None
+
+
+NOTHING = Rare()
+"""Read in place of what a series does not have; never written to."""
+
+
+class SeriesState:
+    """One series of one partition. There may be a million: what only some have stands in `rare`.
+
+    key: its text as bytes. last_offset: of the last fact that was folded; those at or below it are skipped.
     index, bucket: the open bucket of the latest fact; index is NO_BUCKET whenever the next fact has to take the
         careful way.
     open: the buckets that have not closed, oldest first.
     ring: the closed ones that may be restated; None before the first has closed.
-    anchor, anchor_run: detector and episode as of the ring's start. None stands for a cold detector.
-    head, run: the same as of the ring's end; head is None while `detector` holds it, or when it is cold.
+    anchor: numbers of the detector as of the ring's start; None stands for a cold one.
+    head: the same as of the ring's end; None while rare.detector is ahead of it, or for a cold one.
     sources: who contributes, by basis; what makes a bucket complete.
     unsettled: number of the first restated bucket that is not folded yet, or NO_BUCKET.
-    reported: by the first bucket and kind of the episode, oldest first.
-    seen_ids, id_log: event ids counted already; see event_ids.
-    month, month_base: a month as year * 12 + month - 1, and what left the ring of it, in nano-units.
     watched_at: when its sources wake it next, FOREVER when they do not.
-    trace: the ring as a chart draws it, kept while an episode goes on; may be made again at any time.
+
+    In `rare`: run, anchor_run: the episode of the ring's end, and of its start. reported: by the first bucket and kind
+    of the episode, oldest first. seen_ids, id_log: event ids counted already; see event_ids. left: a month as
+    year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the ring as a chart draws it,
+    kept while an episode goes on; may be made again at any time.
     """
 
     __slots__ = (
         "anchor",
-        "anchor_run",
         "bucket",
-        "detector",
         "dirty",
         "due",
         "head",
-        "id_log",
         "index",
         "judge",
         "key",
         "last_offset",
-        "month",
-        "month_base",
         "open",
-        "reported",
+        "rare",
         "ring",
-        "run",
-        "seen_ids",
         "sources",
-        "text",
-        "trace",
         "unsettled",
         "watched_at",
     )
 
-    def __init__(self, key: bytes, text: str, judge: Judge) -> None:
+    def __init__(self, key: bytes, judge: Judge) -> None:
         self.key = key
-        self.text = text
         self.judge = judge
         self.last_offset = -1
         self.index = NO_BUCKET
         self.bucket: Bucket | None = None
-        self.open: list[Bucket] = []
+        self.open: tuple[Bucket, ...] = ()
         self.ring: Ring | None = None
-        self.anchor: array[float] | None = None
-        self.anchor_run: Episode | None = None
-        self.head: array[float] | None = None
-        self.detector: Detector | None = None
-        self.run: Episode | None = None
+        self.anchor: bytes | None = None
+        self.head: bytes | None = None
+        self.rare = NOTHING
         self.sources: tuple[tuple[Source, Basis], ...] = ()
         self.unsettled = NO_BUCKET
-        self.reported: dict[tuple[int, AlertKind], Reported] | None = None
-        self.seen_ids: set[bytes] | None = None
-        self.id_log: bytearray | None = None
-        self.month = 0
-        self.month_base = 0
-        self.trace: list[Traced] | None = None
         self.watched_at = FOREVER
         self.dirty = False
         self.due = False
+
+    @property
+    def text(self) -> str:
+        return self.key.decode()
 
     @property
     def head_index(self) -> int:
         """Number of the latest closed bucket that has facts, or NO_BUCKET."""
         return NO_BUCKET if self.ring is None else self.ring.end - 1
 
+    @property
+    def run(self) -> Episode | None:
+        return self.rare.run
+
+    @run.setter
+    def run(self, run: Episode | None) -> None:
+        if run is not self.rare.run:
+            self.own_rare().run = run
+
+    @property
+    def trace(self) -> list[Traced] | None:
+        return self.rare.trace
+
+    @trace.setter
+    def trace(self, trace: list[Traced] | None) -> None:
+        if trace is not self.rare.trace:
+            self.own_rare().trace = trace
+
+    def own_rare(self) -> Rare:
+        """To be written to."""
+        if self.rare is NOTHING:
+            self.rare = Rare()
+        return self.rare
+
+    def give_back(self) -> None:
+        """Let go of `rare` when nothing is in it any more."""
+        rare = self.rare
+        if rare is not NOTHING and all(getattr(rare, name) is None for name in Rare.__slots__):
+            self.rare = NOTHING
+
     def open_bucket(self, index: int) -> Bucket | None:
         for bucket in self.open:
             if bucket.index == index:
                 return bucket
         return None
+
+    def add_open(self, bucket: Bucket) -> None:
+        if self.open and self.open[-1].index > bucket.index:
+            self.open = tuple(sorted((*self.open, bucket), key=_index_of))
+        else:
+            self.open = (*self.open, bucket)
+
+
+def _index_of(bucket: Bucket) -> int:
+    return bucket.index
