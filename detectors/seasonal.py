@@ -206,7 +206,7 @@ class Seasonal:
 
     def _predict(self, at: int, slots: tuple[int, ...]) -> tuple[float, float, float, float]:
         """Of an active bucket: expectation, noise variance, variance of the level, and all of the variance."""
-        config, numbers, effects = self._config, self._numbers, self._slots
+        config, numbers, table = self._config, self._numbers, self._slots
         rates, layout = config.rates, config.layout
         steps = self._steps_to(at)
         noise = max(numbers[NOISE], config.relative_floor**2)
@@ -214,8 +214,8 @@ class Seasonal:
         place = numbers[LEVEL] + self._trend_over(steps)
         variance = noise + level_variance
         for slot in slots:
-            place += effects[slot]
-            variance += noise / (effects[layout.size + slot] + noise / layout.prior_variance[slot])
+            place += table[slot]
+            variance += noise / (table[layout.size + slot] + noise / layout.prior_variance[slot])
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
@@ -257,12 +257,12 @@ class Seasonal:
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
-        config, numbers, effects = self._config, self._numbers, self._slots
+        config, numbers, table = self._config, self._numbers, self._slots
         rates, layout = config.rates, config.layout
         slots = layout.of(at)
         idle = numbers[FACTORS] and abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[FACTORS]:
-            learn_idleness(numbers, effects, layout, slots, idle=bool(idle), gain=rates.idle_gain)
+            learn_idleness(numbers, table, layout, slots, idle=bool(idle), gain=rates.idle_gain)
         numbers[LEARNED] += 1.0
         if idle:
             numbers[LAST] = max(numbers[LAST], bounded(at))
@@ -284,9 +284,9 @@ class Seasonal:
         numbers[DOUBT] = level_variance / noise * (1.0 - gain)
         numbers[LAST] = max(numbers[LAST], bounded(at))
         for slot in slots:
-            count = effects[layout.size + slot]
-            effects[slot] += clipped / (count + noise / layout.prior_variance[slot]) * noise / variance
-            effects[layout.size + slot] = min(count + 1.0, layout.most_counted[slot])
+            count = table[layout.size + slot]
+            table[slot] += clipped / (count + noise / layout.prior_variance[slot]) * noise / variance
+            table[layout.size + slot] = min(count + 1.0, layout.most_counted[slot])
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         weight = max(rates.noise_gain, 1.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (clipped * clipped / variance - 1.0)), config.relative_floor**2)

@@ -26,10 +26,10 @@ _BY_CHANCE = 0.6
 _FEW_ACTIVE = 8
 _UNKNOWN_NOISE = 0.3
 """Of fewer active buckets than the one number, the spread is taken to be up to the other, in logarithms."""
-_PASSES = 4
+_PASSES = 4  # more change nothing that can be measured
 _ROUNDS = 20
 _MAD_TO_SD = 1.4826
-_FIRST_CLIP = 2.5
+_FIRST_CLIP = 2.5  # below CLIP: among fourteen days even two outliers must not widen the band
 _SQRT2 = math.sqrt(2.0)
 _NEIGHBOURS_ALIKE = 1.7
 """Neighbouring hours deviate alike (an autocorrelation of about 0.4), so their differences show less than the noise."""
