@@ -17,6 +17,8 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from service.core.alerts import Alert, AlertEvent
+from service.core.engine import Engine as RealEngine
+from service.core.policies import PolicyBook
 from service.logs import configure
 from service.settings import Settings
 from service.signals import stop_on_signals
@@ -31,6 +33,7 @@ class Order(msgspec.Struct):
     store: str
     kill_at: tuple[Step, int] | None = None
     apply_seconds: float = 0.0
+    real_engine: bool = False
 
 
 class FileStore:
@@ -49,6 +52,11 @@ def read_store(path: Path) -> list[Alert]:
     return [msgspec.json.decode(line, type=Alert) for line in lines]
 
 
+def real_engine(settings: Settings, partition: int) -> RealEngine:
+    """As the composition root makes it, with so few closed at once that the rest is always put off."""
+    return RealEngine(policies=PolicyBook(settings.policies), partition=partition, close_limit=3)
+
+
 async def nobody_listens(_events: Sequence[AlertEvent]) -> None:
     return None
 
@@ -63,11 +71,13 @@ async def main(order: Order) -> int:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    def make_engine(_partition: int) -> Engine:
-        return SummingEngine(apply_seconds=order.apply_seconds)
+    settings = Settings.model_validate(order.settings)
+
+    def make_engine(partition: int) -> Engine:
+        return real_engine(settings, partition) if order.real_engine else SummingEngine(order.apply_seconds)
 
     worker = StreamWorker(
-        Settings.model_validate(order.settings),
+        settings,
         engines=make_engine,
         detectors=("rolling",),
         store=FileStore(order.store),

@@ -11,22 +11,24 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from connectors.facts import Fact, encode, key_of
+from connectors.facts import Fact, encode, format_instant, key_of
 from service.core.alerts import Alert
 from service.settings import Settings
 from service.stream.batch import TopicPartition as Partition
 from service.stream.owner import Position
+from service.stream.partitions import Engine
 from service.stream.snapshots import SnapshotLoader
 from service.stream.topics import Topics, ensure_topics
-from tests.integration.stream_process import Order, read_store
+from tests.integration.stream_process import read_store, real_engine
 from tests.service.stream.fakes import ALARMING, SummingEngine
 
 KAFKA = os.environ.get("SPENDWATCH_TEST_KAFKA")
@@ -40,6 +42,7 @@ BROKERS = [
 CHAOS_ROUNDS = int(os.environ.get("SPENDWATCH_CHAOS_ROUNDS", "2"))
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_SECONDS = 40.0
+E = TypeVar("E", bound=Engine)
 
 
 @contextlib.contextmanager
@@ -57,6 +60,33 @@ def running_broker(kind: str) -> Iterator[str]:
         yield broker.bootstrap_servers
     finally:
         broker.stop()
+
+
+def days_of_spend(days: int, *, tags: int = 15) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Bills, a day at a time: each day fills up in three revisions, and some are corrected a week later."""
+    chance = random.Random(3)
+    begin = datetime(2024, 7, 1, tzinfo=UTC)
+
+    def message(day: int, tag: int, value: float, revision: int) -> tuple[bytes, bytes]:
+        fact = Fact(
+            series=f"default/effective_cost/USD/1d/tag:team=team-{tag}",
+            charge_period_start=format_instant(begin + timedelta(days=day)),
+            value=round(value, 2),
+            origin="bill:2024",
+            revision=revision,
+        )
+        return key_of(fact), encode(fact)
+
+    for day in range(days):
+        messages = []
+        for tag in range(tags):
+            large = day > days // 2 and chance.random() < 0.03
+            whole = (100.0 + 10 * tag) * chance.uniform(0.95, 1.05) * (8.0 if large else 1.0)
+            messages += [message(day, tag, whole * part / 3, part) for part in (1, 2, 3)]
+            if day > 7 and chance.random() < 0.05:
+                messages.append(message(day - 7, tag, 100.0 + 10 * tag, 9))
+        chance.shuffle(messages)
+        yield messages
 
 
 def some_facts(count: int, *, seed: int = 1, series: int = 40) -> list[tuple[bytes, bytes]]:
@@ -133,13 +163,16 @@ class Deployment:
     def store(self) -> Path:
         return self.folder / "alerts.jsonl"
 
-    def start_worker(self, *, kill_at: tuple[str, int] | None = None, apply_seconds: float = 0.0) -> WorkerProcess:
+    def start_worker(
+        self, *, kill_at: tuple[str, int] | None = None, apply_seconds: float = 0.0, real_engine: bool = False
+    ) -> WorkerProcess:
         log = self.folder / f"worker-{len(self.workers)}.log"
         order = {
             "settings": self.raw_settings,
             "store": str(self.store),
             "kill_at": kill_at,
             "apply_seconds": apply_seconds,
+            "real_engine": real_engine,
         }
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -237,8 +270,11 @@ class Deployment:
                 await asyncio.sleep(0.2)
 
     async def state(self) -> dict[int, SummingEngine]:
-        """As a worker would load it now."""
-        engines = {number: SummingEngine() for number in range(self.partitions)}
+        return await self.loaded(lambda _partition: SummingEngine())
+
+    async def loaded(self, make_engine: Callable[[int], E]) -> dict[int, E]:
+        """The engines as a worker would load them now."""
+        engines = {number: make_engine(number) for number in range(self.partitions)}
         positions = {
             Partition(self.topics.facts, number): Position(offset or None, 0)
             for number, offset in (await self.committed(self.topics.facts)).items()
@@ -269,6 +305,28 @@ class Deployment:
         letters = await self.read(self.topics.dead_letters)
         assert {letter.key: letter.value for letter in letters} == rejects
 
+    async def check_real_engine(self) -> int:
+        """As `check`, with the real engine: same state, the same versions of the same alerts. Returns their number."""
+        engines = {number: real_engine(self.settings, number) for number in range(self.partitions)}
+        expected: dict[tuple[str, int], Alert] = {}
+        for record in sorted(await self.read(self.topics.facts), key=lambda one: one.offset):
+            engine = engines[record.partition]
+            engine.apply([record])
+            while engine.advance(1):
+                pass
+            expected |= {(alert.id, alert.version): alert for alert in engine.take_alerts()}
+        loaded = await self.loaded(lambda partition: real_engine(self.settings, partition))
+        for number, engine in engines.items():
+            assert loaded[number].digest() == engine.digest()
+        for found in (
+            [msgspec.json.decode(one.value, type=Alert) for one in await self.read(self.topics.alerts)],
+            read_store(self.store),
+        ):
+            assert {(alert.id, alert.version) for alert in found} == set(expected)
+            for alert in found:
+                assert alert == expected[alert.id, alert.version]
+        return len(expected)
+
     async def end(self) -> None:
         for worker in self.workers:
             if not worker.ended:
@@ -291,6 +349,3 @@ async def deployed(servers: str, kind: str, folder: Path, **settings: Any) -> As
         yield deployment
     finally:
         await deployment.end()
-
-
-__all__ = ["BROKERS", "CHAOS_ROUNDS", "Deployment", "Order", "deployed", "running_broker", "some_facts"]

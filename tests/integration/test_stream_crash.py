@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from service.stream.checkpoint import Step
-from tests.integration.stream_support import BROKERS, CHAOS_ROUNDS, Deployment, deployed, running_broker, some_facts
+from tests.integration.stream_support import (
+    BROKERS,
+    CHAOS_ROUNDS,
+    Deployment,
+    days_of_spend,
+    deployed,
+    running_broker,
+    some_facts,
+)
 
 
 @pytest.fixture(params=BROKERS, scope="module")
@@ -55,6 +63,24 @@ async def test_worker_killed_at_random_moments_leaves_nothing_lost_or_doubled(de
         worker.kill()
     await sending
     await finish_and_check(deployment)
+
+
+async def test_real_engine_tells_the_same_alerts_however_often_it_is_killed(deployment: Deployment) -> None:
+    chance = random.Random(11)
+    days = list(days_of_spend(60))
+    for part in range(CHAOS_ROUNDS):
+        worker = deployment.start_worker(real_engine=True)
+        await deployment.ready(worker)
+        for messages in days[part * len(days) // CHAOS_ROUNDS : (part + 1) * len(days) // CHAOS_ROUNDS]:
+            await deployment.send(messages)
+        await asyncio.sleep(chance.uniform(0.0, 0.5))
+        worker.kill()
+    last = deployment.start_worker(real_engine=True)
+    await deployment.ready(last)
+    await deployment.all_is_committed()
+    last.terminate()
+    assert await last.exit_code() == 0
+    assert await deployment.check_real_engine() > 5
 
 
 async def test_second_worker_takes_over_half_and_then_all(deployment: Deployment) -> None:

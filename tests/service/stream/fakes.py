@@ -48,7 +48,7 @@ def fact_record(offset: int, value: float, team: str = "search") -> FakeRecord:
 class SummingEngine:
     """Adds up the values of each series, in order. An alert carries the count so far: wrong state makes a wrong one."""
 
-    def __init__(self, *, apply_seconds: float = 0.0) -> None:
+    def __init__(self, apply_seconds: float = 0.0) -> None:
         """apply_seconds: how long each batch keeps the loop busy, so that work does not end too soon to be killed."""
         self._apply_seconds = apply_seconds
         self.series: dict[bytes, Sum] = {}
