@@ -26,13 +26,14 @@ _BY_CHANCE = 0.6
 _FEW_ACTIVE = 8
 _UNKNOWN_NOISE = 0.3
 """Of fewer active buckets than the one number, the spread is taken to be up to the other, in logarithms."""
-_PASSES = 4  # more change nothing that can be measured
+_PASSES = 4
 _ROUNDS = 20
 _MAD_TO_SD = 1.4826
 _FIRST_CLIP = 2.5  # below CLIP: among fourteen days even two outliers must not widen the band
 _SQRT2 = math.sqrt(2.0)
 _NEIGHBOURS_ALIKE = 1.7
-"""Neighbouring hours deviate alike (an autocorrelation of about 0.4), so their differences show less than the noise."""
+"""Neighbouring hours deviate alike, so their differences show less than the noise: 1 / (1 - 0.4), for an assumed
+autocorrelation of 0.4."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
