@@ -181,6 +181,7 @@ async def run_api(settings: Settings) -> int:
                 outbox=store.sql,
                 hub=hub,
                 publish=publisher.publish,
+                announce=LiveBus(cache).announce,
                 registry=role.registry,
                 clock=SystemClock(),
                 ready=ready,
@@ -261,7 +262,10 @@ async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -
             return max(summary.exit_code for summary in summaries)
 
         async with contextlib.AsyncExitStack() as stack:
-            checkpoint = stack.enter_context(contextlib.closing(Checkpoint(settings.connect.checkpoint_path)))
+            # What was published to one broker says nothing about another.
+            target = f"{settings.kafka.bootstrap_servers}/{settings.kafka.topic_prefix}"
+            path = settings.connect.checkpoint_path
+            checkpoint = stack.enter_context(contextlib.closing(Checkpoint(path, target=target)))
             if not once:
                 await stack.enter_async_context(
                     serve_probe(

@@ -5,7 +5,7 @@ Imports stand inside the commands, so that `--help` and the small roles start qu
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -35,10 +35,10 @@ ConfigOption = Annotated[
 ]
 
 
-def main() -> None:
-    """The entry point: turns our errors into one message and their exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: turns our errors into one message and their exit code. arguments: None takes the process's."""
     try:
-        app()
+        app(arguments)
     except (SpendwatchError, ConnectorError) as error:
         typer.echo(f"spendwatch: {error}", err=True)
         sys.exit(error.exit_code)

@@ -45,7 +45,7 @@ def end_with_parent() -> None:
 class Child:
     """One role of the service as a process of its own.
 
-    output: where its standard output and error go; None keeps ours.
+    arguments: after `spendwatch`. output: where its standard output and error go; None keeps ours.
     on_exit: told the name and the exit code when it has ended for good.
     """
 
@@ -55,6 +55,7 @@ class Child:
     output: Path | None = None
     on_exit: Callable[[str, int], None] = lambda _name, _code: None
     restarts: int = 0
+    command: Sequence[str] = (sys.executable, "-m", "service.cli", "--supervised")
     _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
     _stopping: bool = False
@@ -86,10 +87,7 @@ class Child:
         with contextlib.ExitStack() as stack:
             output: IO[bytes] | None = stack.enter_context(self.output.open("ab")) if self.output else None
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "service.cli",
-                "--supervised",
+                *self.command,
                 *self.arguments,
                 env={**os.environ, **self.environ},
                 stdin=asyncio.subprocess.PIPE,

@@ -184,7 +184,8 @@ class Route(Section):
 class FileConnector(Section):
     """Billing files. path: a file, a folder or a glob, read again whenever a file has changed.
 
-    source: names the origin of its facts; two files with the same source and billing period restate each other.
+    Each file is a delivery of its own that restates itself when it changes; exports that write every update under a
+    new name need their manifest beside them, or the updates are added up.
     """
 
     type: Literal["focus", "cur"]

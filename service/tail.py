@@ -12,25 +12,30 @@ from service.core.alerts import AlertEvent
 from service.errors import UnavailableError
 
 _STREAM = "/api/v1/alerts/stream"
-_RETRY_SECONDS = 1.0
 
 
 async def follow(
-    base_url: str, *, token: str | None = None, after: int | None = None, retry: bool = True
+    base_url: str,
+    *,
+    token: str | None = None,
+    after: int | None = None,
+    retry: bool = True,
+    pause_seconds: float = 1.0,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[AlertEvent]:
     """Events as they happen, each once and in order, across breaks of the connection.
 
-    after: the number of the last event already seen; None begins with what comes next.
-    Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
+    after: the number of the last event already seen; None begins with what comes next. pause_seconds: before it
+    connects again. Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
     """
     headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
     timeout = httpx.Timeout(10.0, read=60.0)
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout) as client:
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, transport=transport) as client:
         while True:
             resume = {} if after is None else {"Last-Event-ID": str(after)}
             try:
                 async with client.stream("GET", _STREAM, headers=resume) as response:
-                    if 400 <= response.status_code < 500:
+                    if response.is_client_error:
                         raise UnavailableError(f"{base_url} answered {response.status_code} to the live stream")
                     response.raise_for_status()
                     async for event in _events(response.aiter_lines()):
@@ -39,7 +44,7 @@ async def follow(
             except httpx.HTTPError as error:
                 if not retry:
                     raise UnavailableError(f"{base_url} does not answer: {type(error).__name__}") from None
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(pause_seconds)
 
 
 async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AlertEvent]:

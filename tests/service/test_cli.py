@@ -1,0 +1,102 @@
+"""The command line: what a person types, what it answers, what it ends with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from service.cli import main
+
+COMMANDS = ("demo", "up", "worker", "api", "deliver", "connect", "tail", "check-config", "schema")
+
+
+class Answer(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """What the console script does, without the second that a new process takes to import everything."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str, **environ: str) -> Answer:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = ended.value.code
+        return Answer(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+def test_help_names_every_command(run: Run) -> None:
+    answer = run("--help")
+    assert answer.returncode == 0
+    assert [command for command in COMMANDS if command not in answer.stdout] == []
+
+
+def test_version_is_the_packages(run: Run) -> None:
+    assert run("--version").stdout.startswith("spendwatch 0.")
+
+
+@pytest.mark.parametrize("role", ["worker", "api", "connect"])
+def test_a_role_without_kafka_says_which_setting_it_needs(run: Run, role: str, tmp_path: Path) -> None:
+    config = tmp_path / "spendwatch.yaml"
+    config.write_text("connectors: [{type: focus, name: bill, path: bill.csv}]\n")
+    answer = run(role, "--config", str(config))
+    assert answer.returncode == 2
+    assert "kafka.bootstrap_servers" in answer.stderr
+
+
+def test_mistakes_in_the_configuration_end_with_2_and_their_places(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "spendwatch.yaml"
+    config.write_text("policies:\n  - {detector: oracle}\n  - {params: {sigma: -1, sigmma: 2}}\n")
+    answer = run("check-config", "--config", str(config))
+    assert answer.returncode == 2
+    assert f"{config}:2: policies[0].detector: detector must be one of seasonal, rolling, got 'oracle'" in answer.stderr
+    assert f"{config}:3: policies[1].params: sigma must be" in answer.stderr
+    assert "sigmma" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_sound_configuration_is_explained(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "spendwatch.yaml"
+    config.write_text("split: {tags: [squad]}\n")
+    answer = run("check-config", SPENDWATCH_CONFIG=str(config))
+    assert answer.returncode == 0
+    assert "tag squad" in answer.stdout
+
+
+def test_detectors_are_listed_with_their_parameters(run: Run) -> None:
+    answer = run("check-config", "--detectors")
+    assert answer.returncode == 0
+    assert "seasonal:" in answer.stdout
+    assert "  sigma = " in answer.stdout
+
+
+@pytest.mark.parametrize("name", ["fact", "watermark", "alert", "asyncapi", "config"])
+def test_schemas_are_printed_as_json(run: Run, name: str) -> None:
+    answer = run("schema", name)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("{")
+
+
+def test_an_unknown_schema_is_said(run: Run) -> None:
+    answer = run("schema", "bill")
+    assert answer.returncode == 2
+    assert "schema must be one of fact" in answer.stderr
+
+
+def test_an_unknown_connector_is_said(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "spendwatch.yaml"
+    config.write_text("connectors: [{type: focus, name: bill, path: bill.csv}]\n")
+    answer = run("connect", "bil", "--config", str(config), SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert answer.returncode == 2
+    assert "no connector is named bil; configured: bill" in answer.stderr

@@ -1,0 +1,69 @@
+"""The live stream in a terminal: each event once, across breaks of the connection."""
+
+import contextlib
+
+import httpx
+import msgspec
+import pytest
+
+from service import tail
+from service.core.alerts import AlertEvent
+from service.errors import UnavailableError
+from tests.service.test_console import event
+
+
+def frame(seq: int) -> bytes:
+    one = msgspec.structs.replace(event(), seq=seq)
+    return b"id: %d\nevent: opened\ndata: %s\n\n" % (seq, msgspec.json.encode(one))
+
+
+class Api:
+    """Answers each connection with the next of *answers* and notes what it was asked to resume after."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self._answers = list(answers)
+        self.asked: list[str | None] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.headers.get("Last-Event-ID"))
+        if not self._answers:
+            raise httpx.ConnectError("gone")
+        return self._answers.pop(0)
+
+
+async def read(api: Api, *, after: int | None = None) -> list[AlertEvent]:
+    """Everything up to the moment when the API is gone."""
+    events: list[AlertEvent] = []
+    stream = tail.follow("http://api", after=after, retry=False, pause_seconds=0, transport=httpx.MockTransport(api))
+    with contextlib.suppress(UnavailableError):
+        while True:
+            events.append(await anext(stream))
+    return events
+
+
+async def test_events_come_in_order_and_comments_are_passed_over() -> None:
+    api = Api(httpx.Response(200, content=b": heartbeat\nid: 1\n\n" + frame(1) + frame(2)))
+    assert [one.seq for one in await read(api)] == [1, 2]
+
+
+async def test_after_a_break_it_goes_on_behind_the_last_event() -> None:
+    api = Api(httpx.Response(200, content=frame(1)), httpx.Response(200, content=frame(2)))
+    assert [one.seq for one in await read(api)] == [1, 2]
+    assert api.asked == [None, "1", "2"]
+
+
+async def test_it_begins_where_it_is_told_to() -> None:
+    api = Api(httpx.Response(200, content=frame(8)))
+    await read(api, after=7)
+    assert api.asked[0] == "7"
+
+
+async def test_a_frame_cut_in_the_middle_is_read_again() -> None:
+    api = Api(httpx.Response(200, content=frame(1) + frame(2)[:-3]), httpx.Response(200, content=frame(2)))
+    assert [one.seq for one in await read(api)] == [1, 2]
+
+
+@pytest.mark.parametrize("status", [401, 404])
+async def test_a_refusal_is_said_at_once(status: int) -> None:
+    with pytest.raises(UnavailableError, match=f"answered {status} to the live stream"):
+        await anext(tail.follow("http://api", transport=httpx.MockTransport(Api(httpx.Response(status)))))
