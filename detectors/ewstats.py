@@ -30,7 +30,11 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
         mean = math.fsum(values) / count
         if count == 1:
             return mean, 0.0
-        return mean, math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (count - 1))
+        differences = [value - mean for value in values]
+        # The mean itself was rounded; without this, a large constant would have a deviation (Chan, Golub, LeVeque 1983).
+        rounding = math.fsum(differences) ** 2 / count
+        squares = math.fsum([difference * difference for difference in differences])
+        return mean, math.sqrt(max(squares - rounding, 0.0) / (count - 1))
     # Scaled down by a power of two, which loses no digits that matter beside the largest.
     shift = math.frexp(largest)[1] + 2
     mean, deviation = mean_and_sd([math.ldexp(value, -shift) for value in values])

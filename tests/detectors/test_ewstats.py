@@ -21,7 +21,13 @@ any_finite = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size
 def test_mean_and_deviation_are_those_of_the_standard_library(values: list[float]) -> None:
     mean, deviation = mean_and_sd(values)
     assert mean == pytest.approx(statistics.fmean(values), rel=1e-12, abs=1e-12)
-    assert deviation == pytest.approx(statistics.stdev(values), rel=1e-9, abs=1e-9)
+    largest = max(map(abs, values))
+    assert deviation == pytest.approx(statistics.stdev(values), rel=1e-9, abs=1e-12 * largest + 1e-12)
+
+
+@pytest.mark.parametrize("value", [715827883.5808518, 1234567.89, 0.1, -1e9])
+def test_deviation_of_a_constant_is_zero_where_its_mean_is_rounded(value: float) -> None:
+    assert mean_and_sd([value] * 3)[1] == 0.0
 
 
 @given(any_finite)
