@@ -31,7 +31,7 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
         if count == 1:
             return mean, 0.0
         differences = [value - mean for value in values]
-        # The mean itself was rounded; without this, a large constant would have a deviation (Chan, Golub, LeVeque 1983).
+        # The mean itself was rounded; without this a large constant had a deviation (Chan, Golub, LeVeque 1983).
         rounding = math.fsum(differences) ** 2 / count
         squares = math.fsum([difference * difference for difference in differences])
         return mean, math.sqrt(max(squares - rounding, 0.0) / (count - 1))
