@@ -13,17 +13,21 @@ from service.errors import SpendwatchError
 from service.stream.batch import Record, TopicPartition
 
 _MAX_HEADER_BYTES = 1_000
+_MAX_VALUE_BYTES = 500_000
+"""With key and headers a record of the largest size would be too large to be sent on, and stop us for good."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A record that was put aside. timestamp: the record's, milliseconds since 1970.
+    """A record that was put aside.
 
+    timestamp: the record's, milliseconds since 1970. size: of its value, which may have been cut.
     reason: a value of a closed set, also the metric's label. field: where in the message, if known.
     """
 
     tp: TopicPartition
     offset: int
     value: bytes | None
+    size: int
     timestamp: int
     reason: str
     field: str
@@ -34,7 +38,8 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
         return cls(
             tp=tp,
             offset=record.offset,
-            value=record.value,
+            value=None if record.value is None else record.value[:_MAX_VALUE_BYTES],
+            size=len(record.value or b""),
             timestamp=record.timestamp,
             reason=reason,
             field=field,
@@ -53,6 +58,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
             "field": self.field,
             "message": self.message,
             "source_timestamp_ms": str(self.timestamp),
+            "size": str(self.size),
         }
         return [(name, text.encode(errors="replace")[:_MAX_HEADER_BYTES]) for name, text in texts.items()]
 

@@ -121,7 +121,12 @@ class Session:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
     async def _stop(self) -> None:
+        starting = self._tasks[0]
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
         await self._app.stop()
+        self._app.close()
         await self._outgoing.flush()
         for task in self._tasks:
             task.cancel()
@@ -135,7 +140,7 @@ class Session:
             raise RefusedError("nothing is committed after a failure")
         try:
             await self._checkpoint(offsets)
-        except BaseException as error:
+        except Exception as error:
             self.failed(error)
             raise
         if self._failure.done():

@@ -373,6 +373,13 @@ class BatchApp(faust.App):  # type: ignore[misc]
             self.batches_in_flight[topic] = in_flight
         self.agent(channel, name=agent.__qualname__)(agent)
 
+    def close(self) -> None:
+        """After `stop`: give back what Faust keeps when it is stopped while it starts."""
+        if self._consumer is not None:
+            loop = self._consumer._thread.thread_loop
+            if not loop.is_running() and not loop.is_closed():
+                loop.close()
+
     def progress(self) -> list[Progress]:
         return [] if self._consumer is None else list(self._consumer.progress())
 

@@ -39,7 +39,7 @@ BROKERS = [
         marks=[pytest.mark.kafka, pytest.mark.skipif(KAFKA is None, reason="SPENDWATCH_TEST_KAFKA is not set")],
     ),
 ]
-CHAOS_ROUNDS = int(os.environ.get("SPENDWATCH_CHAOS_ROUNDS", "2"))
+CHAOS_ROUNDS = int(os.environ.get("SPENDWATCH_CHAOS_ROUNDS", "1"))
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_SECONDS = 40.0
 E = TypeVar("E", bound=Engine)

@@ -160,6 +160,23 @@ async def test_poison_becomes_a_dead_letter_and_the_rest_goes_on(deployment: Dep
     assert headers["source_timestamp_ms"] == str(poison.timestamp).encode()
 
 
+async def test_poison_as_large_as_the_broker_allows_stops_nothing(deployment: Deployment) -> None:
+    store = AbsentStore(failures=0)
+    async with Running(worker_of(deployment, store)):
+        key, good = fact(2_000.0)
+        await deployment.send([(key, b"x" * 1_040_000), (key, good)])
+        await deployment.until(lambda: len(store.alerts) == 1, "the alert after it")
+        await deployment.all_is_committed()
+    (letter,) = await deployment.read(deployment.topics.dead_letters)
+    assert dict(letter.headers)["size"] == b"1040000"
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.6], ids=["connecting", "joining"])
+async def test_worker_that_is_stopped_while_it_starts_ends_cleanly(deployment: Deployment, seconds: float) -> None:
+    async with Running(worker_of(deployment, AbsentStore(failures=0))):
+        await asyncio.sleep(seconds)
+
+
 async def test_unreadable_alert_becomes_a_dead_letter(deployment: Deployment) -> None:
     store = AbsentStore(failures=0)
     await deployment.send([(b"a", b"{}"), (b"a", msgspec.json.encode(make_alert("a")))], topic=deployment.topics.alerts)

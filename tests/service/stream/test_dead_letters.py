@@ -21,6 +21,12 @@ def test_headers_are_short_bytes_whatever_the_message() -> None:
     assert len(headers["message"]) == 1_000
 
 
+def test_value_that_is_too_large_to_be_sent_on_is_cut_and_says_so() -> None:
+    letter = DeadLetter.of(TP, FakeRecord(1, value=b"x" * 1_048_000), reason="undecodable", field="", message="m")
+    assert letter.value == b"x" * 500_000
+    assert dict(letter.headers)["size"] == b"1048000"
+
+
 def batch(limit: DeadLetterLimit, first: int, after: int, rejected: list[int]) -> None:
     limit.count(last=after - 1, records=after - first, rejected=rejected)
 
