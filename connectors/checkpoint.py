@@ -126,6 +126,7 @@ class Checkpoint:
 
         The same content tried again keeps its revision, so that the retry is a repetition downstream; other content
         gets a higher one than any try before. revision: the source's own, used unless it is not high enough.
+        The last watermark is forgotten: what is published is whole only once a watermark has followed it.
         """
         with self._transaction() as db:
             row = db.execute(
@@ -140,6 +141,9 @@ class Checkpoint:
                 " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " intent_fingerprint = excluded.intent_fingerprint, intent_revision = excluded.intent_revision",
                 (self._target, connector, origin, fingerprint, revision),
+            )
+            db.execute(
+                "UPDATE connectors SET watermark = NULL WHERE target = ? AND connector = ?", (self._target, connector)
             )
             db.executemany(
                 "INSERT INTO buckets (target, origin, series, start, basis, revision) VALUES (?, ?, ?, ?, ?, ?)"
@@ -180,7 +184,7 @@ class Checkpoint:
         return self._of_connector("cursor", connector)
 
     def watermark(self, connector: str) -> str | None:
-        """The last watermark that was acknowledged."""
+        """The watermark that was acknowledged after the last delivery; None when one is owed."""
         return self._of_connector("watermark", connector)
 
     def save_cursor(self, connector: str, cursor: str) -> None:

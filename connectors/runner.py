@@ -209,7 +209,8 @@ class Runner:
     async def _promise(self, connector: str) -> None:
         """Send the watermark of all confirmed deliveries, once: after a poll, not between its files.
 
-        A file of last month read after one of this month would otherwise come behind the watermark.
+        A file of last month read after one of this month would otherwise come behind the watermark. After a restatement
+        the same watermark is sent again: downstream waits for it before it judges anew.
         """
         promised = await asyncio.to_thread(self._checkpoint.complete_until, connector)
         sent = await asyncio.to_thread(self._checkpoint.watermark, connector)

@@ -253,7 +253,15 @@ async def test_it_is_announced_after_a_restart_too(tmp_path: Path) -> None:
     old = delivery({("ads", "2022-01-01T00:00:00Z"): 1.0}, complete_until="2022-02-01T00:00:00Z")
     await deliver(tmp_path / "c.db", sink, old)
     await deliver(tmp_path / "c.db", sink, delivery({("ads", "2024-06-01T00:00:00Z"): 2.0}, origin="bills:2024.csv"))
-    assert sink.watermarks == ["2022-02-01T00:00:00Z", "2023-08-06T00:00:00Z"]
+    assert sink.watermarks == ["2022-02-01T00:00:00Z", "2023-08-06T00:00:00Z", "2022-02-01T00:00:00Z"]
+
+
+async def test_a_restatement_is_followed_by_the_watermark_again(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    await deliver(tmp_path / "c.db", sink, delivery(FIRST, complete_until=BUCKETS[3]))
+    await deliver(tmp_path / "c.db", sink, delivery(SECOND, complete_until=BUCKETS[3]))
+    assert sink.watermarks == [BUCKETS[3], BUCKETS[3]]
+    assert sink.sent[-1] not in sink.facts
 
 
 async def test_the_same_watermark_is_sent_once(tmp_path: Path) -> None:
