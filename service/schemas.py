@@ -3,6 +3,7 @@
 import json
 
 import msgspec
+from msgspec import Struct
 
 from connectors.facts import Fact, Watermark
 from connectors.schema import asyncapi, message_schemas
@@ -10,7 +11,7 @@ from service.core.alerts import Alert
 from service.errors import ConfigError
 from service.settings import Settings
 
-_MESSAGES = {"fact": Fact, "watermark": Watermark, "alert": Alert}
+_MESSAGES: dict[str, type[Struct]] = {"fact": Fact, "watermark": Watermark, "alert": Alert}
 
 
 def print_schema(name: str) -> str:

@@ -1,7 +1,7 @@
 """The live stream in a terminal: reads the API's server-sent events and goes on where it was after a break."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 import msgspec
@@ -22,7 +22,7 @@ async def follow(
     retry: bool = True,
     pause_seconds: float = 1.0,
     transport: httpx.AsyncBaseTransport | None = None,
-) -> AsyncIterator[AlertEvent]:
+) -> AsyncGenerator[AlertEvent, None]:
     """Events as they happen, each once and in order, across breaks of the connection.
 
     after: the number of the last event already seen; None begins with what comes next. pause_seconds: before it

@@ -41,6 +41,8 @@ class Stack:
     """Roles that ended for good, with their exit code."""
     probes: dict[str, str] = field(default_factory=dict)
     """Role -> address of its liveness, readiness and metrics pages."""
+    bootstrap_servers: str = ""
+    """Of the broker in use, once started."""
     _children: dict[str, Child] = field(default_factory=dict)
     _exits: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -71,15 +73,20 @@ class Stack:
                 await self._children.pop(role).stop(grace)
         await self._exits.aclose()
 
+    def child(self, role: str) -> Child:
+        """The process of a role. Raises KeyError when it does not run."""
+        return self._children[role]
+
     def _roles(self) -> tuple[str, ...]:
         return ("worker", "api", "deliver") + (("connect",) if self.settings.connectors else ())
 
     async def _start_embedded(self) -> dict[str, str]:
         environ = {}
+        self.bootstrap_servers = self.settings.kafka.bootstrap_servers or ""
         if self.settings.kafka.bootstrap_servers is None:
             folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-")))
             broker = await self._exits.enter_async_context(EmbeddedBroker())
-            environ["SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+            environ["SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS"] = self.bootstrap_servers = broker.bootstrap_servers
             # Joining a group takes half of the rebalance time-out on the embedded broker.
             environ["SPENDWATCH_WORKER__SESSION_TIMEOUT_SECONDS"] = "6"
             environ["SPENDWATCH_WORKER__REBALANCE_TIMEOUT_SECONDS"] = "2"
