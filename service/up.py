@@ -56,12 +56,9 @@ class Stack:
             environ = dict(self.environ) | await self._start_embedded()
             for role in self._roles():
                 environ |= self._choose_port(role)
-            sources, rest = ("connect",) if self.settings.connectors else (), ("worker", "api", "deliver")
-            # Sources last: on a small machine they would take the processor from those that wait for them.
-            for roles in (rest, sources):
-                for role in roles:
-                    await self._start_role(role, environ)
-                await self._wait_until_ready(roles)
+            for role in self._roles():
+                await self._start_role(role, environ)
+            await self._wait_until_ready(self._roles())
         except BaseException:
             await self.stop()
             raise
