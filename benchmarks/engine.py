@@ -158,7 +158,7 @@ def memory() -> dict[str, object]:
     gc.collect()
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    engine, _ = filled(series, RING + 8)
+    engine, _ = filled(series, RING + 22)
     engine.freeze()
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
@@ -169,7 +169,7 @@ def memory() -> dict[str, object]:
 
 def snapshot() -> dict[str, object]:
     count = 1_000
-    engine, _ = filled(keys(count), RING + 8)
+    engine, _ = filled(keys(count), RING + 22)
     started = time.process_time()
     snapshots = engine.freeze()
     frozen = time.process_time()

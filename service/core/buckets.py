@@ -55,6 +55,17 @@ class Gauge:
         return mean(self.total, self.count)
 
 
+class _More:
+    """What only some ledgers have: other origins, drivers by origin (None: of events), samples."""
+
+    __slots__ = ("gauge", "others", "parts")
+
+    def __init__(self) -> None:
+        self.gauge: Gauge | None = None
+        self.others: dict[Origin, tuple[int, int]] | None = None
+        self.parts: dict[Origin | None, Parts] | None = None
+
+
 class Ledger:
     """The contributions of one basis to one bucket.
 
@@ -62,18 +73,42 @@ class Ledger:
     have one, so the others are kept apart. low, high: between these the running total needs no look; see judging.
     """
 
-    __slots__ = ("amount", "gauge", "high", "low", "origin", "others", "parts", "revision", "total")
+    __slots__ = ("amount", "high", "low", "more", "origin", "revision", "total")
 
     def __init__(self) -> None:
         self.total = 0
         self.origin: Origin | None = None
         self.revision = 0
         self.amount = 0
-        self.others: dict[Origin, tuple[int, int]] | None = None
-        self.gauge: Gauge | None = None
-        self.parts: dict[Origin | None, Parts] | None = None
+        self.more: _More | None = None
         self.low = -UNBOUNDED
         self.high = UNBOUNDED
+
+    @property
+    def gauge(self) -> Gauge | None:
+        return None if self.more is None else self.more.gauge
+
+    @gauge.setter
+    def gauge(self, gauge: Gauge) -> None:
+        self._own_more().gauge = gauge
+
+    @property
+    def others(self) -> dict[Origin, tuple[int, int]] | None:
+        return None if self.more is None else self.more.others
+
+    @property
+    def parts(self) -> dict[Origin | None, Parts] | None:
+        return None if self.more is None else self.more.parts
+
+    @parts.setter
+    def parts(self, parts: dict[Origin | None, Parts] | None) -> None:
+        if parts is not self.parts:
+            self._own_more().parts = parts
+
+    def _own_more(self) -> _More:
+        if self.more is None:
+            self.more = _More()
+        return self.more
 
     def put(self, origin: Origin, revision: int, nano: int) -> bool:
         """`set`; False when it says nothing new."""
@@ -85,17 +120,18 @@ class Ledger:
             self.revision, self.amount = revision, nano
             return True
         if self.origin is None:
-            self.origin, self.revision, self.amount = origin, revision, nano
+            self.origin, self.revision, self.amount = origin, origin.shared_revision(revision), nano
             self.total = self.total + nano if self.total else nano  # one object for both, where they are equal
             return True
-        if self.others is None:
-            self.others = {}
-        before = self.others.get(origin)
+        others = self.others
+        if others is None:
+            others = self._own_more().others = {}
+        before = others.get(origin)
         if before is not None:
             if (revision, nano) <= before:
                 return False
             self.total -= before[1]
-        self.others[origin] = (revision, nano)
+        others[origin] = (revision, nano)
         self.total += nano
         return True
 
@@ -103,13 +139,15 @@ class Ledger:
         self.total += nano
 
     def sample(self, nano: int, micros: int, event_id: str) -> None:
-        if self.gauge is None:
-            self.gauge = Gauge()
-        self.gauge.add(nano, micros, event_id)
+        gauge = self.gauge
+        if gauge is None:
+            gauge = self.gauge = Gauge()
+        gauge.add(nano, micros, event_id)
 
     @property
     def value(self) -> int:
-        return self.total if self.gauge is None else self.total + self.gauge.mean
+        gauge = self.gauge
+        return self.total if gauge is None else self.total + gauge.mean
 
     def contributions(self) -> list[tuple[str, int, int]]:
         """(origin, revision, amount) of all that was set, in order of the origins' names."""
@@ -121,15 +159,17 @@ class Ledger:
 
     def put_parts(self, origin: Origin, parts: Parts) -> None:
         """The drivers of what *origin* has set; replaces its earlier ones."""
-        if self.parts is None:
-            self.parts = {}
-        self.parts[origin] = parts
+        known = self.parts
+        if known is None:
+            known = self.parts = {}
+        known[origin] = parts
 
     def add_parts(self, parts: Parts) -> None:
         """The drivers of an event."""
-        if self.parts is None:
-            self.parts = {}
-        known = self.parts.setdefault(None, {})
+        by_origin = self.parts
+        if by_origin is None:
+            by_origin = self.parts = {}
+        known = by_origin.setdefault(None, {})
         for labels, nano in parts.items():
             known[labels] = known.get(labels, 0) + nano
 

@@ -31,7 +31,7 @@ def _state(state: SeriesState) -> tuple[object, ...]:
         closed = [(_bucket(ring.get(index)), ring.judgement(index)) for index in ring.present()]
     return (
         state.text,
-        [_bucket(bucket) for bucket in state.open],
+        [_bucket(bucket) for bucket in state.open_buckets],
         closed,
         (state.anchor or b"").hex(),
         (head_of(state) or b"").hex(),

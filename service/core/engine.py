@@ -204,7 +204,8 @@ class Engine:
         if instant.seconds > origin.source.seen:
             self._see(origin.source, instant.seconds)
         if self._newcomers.admit(series, self.stats.last_start):
-            state = self._states[fact.series.encode()] = SeriesState(fact.series.encode(), judge)
+            series_key = fact.series.encode()
+            state = self._states[series_key] = SeriesState(series_key, judge)
         else:
             self.stats.capped += 1
             state, fact = self._other(series, fact)
@@ -294,7 +295,7 @@ class Engine:
             state.watched_at = FOREVER
             if not state.due:
                 state.due = True
-                state.bucket, state.index = None, NO_BUCKET
+                state.index = NO_BUCKET
                 self._due.append(state)
 
     def _drain(self) -> None:
@@ -389,7 +390,7 @@ class Engine:
         for state in restored:
             if self._states[state.key] is not state:
                 continue  # a newer one of the same series came later
-            if state.unsettled != NO_BUCKET:
+            if state.unsettled is not None:
                 for source, _ in state.sources:
                     self._folding.await_watermark(state, source, state.last_offset)
             if self._life.is_due(state):

@@ -9,7 +9,7 @@ from service.core.instants import Instant
 from service.core.lifecycle import Lifecycle, add_to_month
 from service.core.registers import Registers
 from service.core.sources import FOREVER, Origin, Source
-from service.core.state import NO_BUCKET, SeriesState
+from service.core.state import SeriesState
 from service.core.stats import EngineStats
 
 MAX_UNSETTLED_RECORDS = 20_000
@@ -122,7 +122,7 @@ class Folding:
         self.join(state, bucket, valid.origin, valid.fact.basis)
         if not self.count_in(state, bucket, valid):
             self._stats.repeated += 1
-        state.bucket, state.index = bucket, bucket.index
+        state.take_up(bucket)
         if valid.fact.fold is Fold.GAUGE:
             self._life.prepare(state, bucket)
         if self._life.needs_look(bucket):
@@ -134,8 +134,7 @@ class Folding:
             self._stats.repeated += 1
             return
         self.join(state, bucket, valid.origin, valid.fact.basis)
-        state.add_open(bucket)
-        state.bucket, state.index = bucket, index
+        state.take_up(bucket)
         life = self._life
         life.prepare(state, bucket)
         if life.needs_look(bucket):
@@ -166,7 +165,7 @@ class Folding:
         ring.put(bucket, ring.judgement(index))
         if same:
             return
-        state.unsettled = index if state.unsettled == NO_BUCKET else min(index, state.unsettled)
+        state.unsettled = index if state.unsettled is None else min(index, state.unsettled)
         self._catch_up_late(state, valid.origin.source, offset)
 
     def join_closed(self, state: SeriesState, valid: Valid) -> None:

@@ -21,7 +21,7 @@ from service.core.sources import FOREVER, HOLD, NEVER
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
 
-ANCHOR_STEP = 8
+ANCHOR_STEP = 4
 """The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
 _TENTH = 10
 
@@ -81,8 +81,8 @@ class Lifecycle:
 
     def watch_next(self, state: SeriesState) -> None:
         """Watch for what closes next: the oldest open bucket, and the one whose absence ends an episode."""
-        if state.open:
-            self.watch(state, state.open[0].index)
+        if state.open_buckets:
+            self.watch(state, state.open_buckets[0].index)
         run = state.run
         if run is not None and self.ready_until(state) < state.judge.close_at(run.last + 1):
             self.watch(state, run.last + 1)
@@ -90,7 +90,7 @@ class Lifecycle:
     def is_due(self, state: SeriesState) -> bool:
         """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
         ready = self.ready_until(state)
-        if state.open and state.judge.close_at(state.open[0].index) <= ready:
+        if state.open_buckets and state.judge.close_at(state.open_buckets[0].index) <= ready:
             return all(not source.has_word for source, _ in state.sources)
         return False
 
@@ -100,9 +100,9 @@ class Lifecycle:
         ready = self.ready_until(state)
         judge = state.judge
         closed = False
-        while state.open and judge.close_at(state.open[0].index) <= ready:
-            bucket, *others = state.open
-            state.open = tuple(others)
+        while state.open_buckets and judge.close_at(state.open_buckets[0].index) <= ready:
+            bucket, *others = state.open_buckets
+            state.set_open(tuple(others))
             self._close(state, bucket)
             closed = True
         if closed:
@@ -111,7 +111,6 @@ class Lifecycle:
         if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
             self._report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
         self.watch_next(state)
-        state.bucket = None
         state.index = NO_BUCKET
         self._touch(state)
 
@@ -142,12 +141,12 @@ class Lifecycle:
     def _leave_behind(self, state: SeriesState, ring: Ring, index: int) -> None:
         """After a gap longer than the ring all that was known is old: fold it away instead of filling the gap."""
         self._move_anchor(state, ring, ring.end)
-        ring.start = index - state.judge.ring_buckets + 1
+        ring.start = state.judge.shared(index - state.judge.ring_buckets + 1)
 
     def _advance_anchor(self, state: SeriesState, ring: Ring) -> None:
         start = (ring.end - state.judge.ring_buckets) // ANCHOR_STEP * ANCHOR_STEP
         if start > ring.start:
-            self._move_anchor(state, ring, start)
+            self._move_anchor(state, ring, state.judge.shared(start))
 
     def _move_anchor(self, state: SeriesState, ring: Ring, start: int) -> None:
         _keep_month(state, ring, start)
@@ -165,9 +164,9 @@ class Lifecycle:
     def settle(self, state: SeriesState) -> None:
         """Fold the ring again if something in it was restated, and correct what was said of it."""
         ring = state.ring
-        if state.unsettled == NO_BUCKET or ring is None:
+        if state.unsettled is None or ring is None:
             return
-        state.unsettled = NO_BUCKET
+        state.unsettled = None
         detector = self._anchor_detector(state)
         trace: list[Traced] = []
         fold = Fold(state.judge, detector, state.rare.anchor_run, trace=trace)
@@ -237,7 +236,7 @@ class Lifecycle:
 
         at: event time, seconds since 1970.
         """
-        if state.unsettled != NO_BUCKET:
+        if state.unsettled is not None:
             self.settle(state)
         was_fired = bucket.fired
         judged = self._running(state, bucket)
@@ -255,7 +254,7 @@ class Lifecycle:
         ledger.high = ledger.total + step
 
     def _prepare_open(self, state: SeriesState) -> None:
-        for bucket in state.open:
+        for bucket in state.open_buckets:
             self.prepare(state, bucket)
             if self.needs_look(bucket):
                 self.look(state, bucket, bucket.index * state.judge.grain_seconds)
@@ -298,7 +297,7 @@ class Lifecycle:
             if alert is not None:
                 self._tell(alert)
         self._take_back(state, told, trace, complete=complete)
-        if state.run is None and not any(bucket.fired for bucket in state.open):
+        if state.run is None and not any(bucket.fired for bucket in state.open_buckets):
             state.trace = None
 
     def _take_back(
@@ -319,7 +318,7 @@ class Lifecycle:
         found: list[tuple[Episode, AlertStatus, bool]] = []
         run = state.run
         running = False
-        for bucket in state.open:
+        for bucket in state.open_buckets:
             judged = self._running(state, bucket) if bucket.fired else None
             if judged is None:
                 continue
@@ -353,7 +352,7 @@ class Lifecycle:
                 fold_ring(fold, state.ring, rejudge=False)
             state.trace = trace
         open_now = []
-        for bucket in state.open:
+        for bucket in state.open_buckets:
             at = bucket.index * state.judge.grain_seconds
             open_now.append(Traced(bucket.index, bucket.value, self._detector(state).band_at(at), bucket.fired))
         return [*trace, *open_now] if open_now else trace
@@ -364,7 +363,7 @@ class Lifecycle:
         ring = state.ring
         if ring is not None:
             known += [(index, ring.value(index)) for index in ring.present()]
-        known += [(bucket.index, bucket.value) for bucket in state.open]
+        known += [(bucket.index, bucket.value) for bucket in state.open_buckets]
         grain_seconds = state.judge.grain_seconds
         by_month = [(month_of(index * grain_seconds), nano) for index, nano in known]
         newest = max(month for month, _ in by_month)

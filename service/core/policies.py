@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from connectors.series import Grain, SeriesKey
 from detectors.detector import Detector
-from service.core.alerts import AlertKind
 from service.core.amounts import NANO
 from service.core.instants import Instants
 from service.settings import Policy
@@ -31,6 +30,7 @@ class Judge:
 
     __slots__ = (
         "_close_at",
+        "_indexes",
         "accept_after",
         "detector",
         "drops",
@@ -55,6 +55,7 @@ class Judge:
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
         self._close_at: dict[int, int] = {}
+        self._indexes: dict[int, int] = {}
 
     def close_at(self, index: int) -> int:
         """When bucket *index* counts as complete, in seconds since 1970; one object for all that wait for it."""
@@ -62,11 +63,15 @@ class Judge:
         if close_at is None:
             if len(self._close_at) >= _MAX_REMEMBERED:
                 self._close_at.clear()
+                self._indexes.clear()
+            self._indexes[index] = index
             close_at = self._close_at[index] = (index + 1) * self.grain_seconds + self.lateness_seconds
         return close_at
 
-    def reports(self, kind: AlertKind) -> bool:
-        return kind is AlertKind.SPIKE or self.drops
+    def shared(self, index: int) -> int:
+        """The same number, as one object for all series: a million of them add up."""
+        self.close_at(index)
+        return self._indexes[index]
 
 
 class PolicyBook:

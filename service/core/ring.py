@@ -144,7 +144,7 @@ class Ring:
             for gone in range(self.start, self.start + count):
                 self._drop_whole(gone)
             self.cells = self.cells[count * (self.width + 1) :]
-            self.start += count
+            self.start = index if count == index - self.start else self.start + count
 
     def check(self) -> None:
         """Raises ValueError for a ring, read from outside, that does not hold together."""

@@ -23,7 +23,7 @@ from service.core.live import DOUBLE_BYTES, head_of
 from service.core.policies import Judge
 from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
-from service.core.state import NO_BUCKET, Rare, Reported, SeriesState
+from service.core.state import Rare, Reported, SeriesState
 
 VERSION = 1
 PARTITION_KEY = b"~engine"
@@ -165,14 +165,14 @@ def encode_series(state: SeriesState) -> bytes:
         _Series(
             VERSION,
             state.last_offset,
-            [_pack_bucket(bucket) for bucket in state.open],
+            [_pack_bucket(bucket) for bucket in state.open_buckets],
             [(source.name, basis) for source, basis in state.sources],
             None if ring is None else _pack_ring(ring),
             _portable(state.anchor),
             _pack_episode(rare.anchor_run),
             _portable(head_of(state)),
             _pack_episode(rare.run),
-            None if state.unsettled == NO_BUCKET else state.unsettled,
+            state.unsettled,
             [_pack_reported(known) for known in (rare.reported or {}).values()],
             bytes(rare.id_log or b""),
             None if rare.left is None else (rare.left[0], _wide(rare.left[1])),
@@ -197,13 +197,13 @@ def decode_series(
         packed = _series_decoder.decode(data)
         state = SeriesState(key, judge)
         state.last_offset = packed.offset
-        state.open = tuple(_unpack_bucket(bucket, origin_of, intern) for bucket in packed.open)
+        state.set_open(tuple(_unpack_bucket(bucket, origin_of, intern) for bucket in packed.open))
         state.sources = tuple((origin_of(f"{name}:").source, basis) for name, basis in packed.sources)
         if packed.ring is not None:
             state.ring = _unpack_ring(packed.ring, origin_of, intern)
         state.anchor = _portable(packed.anchor)
         state.head = _portable(packed.head)
-        state.unsettled = NO_BUCKET if packed.unsettled is None else packed.unsettled
+        state.unsettled = packed.unsettled
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
     except (msgspec.DecodeError, ValueError) as error:

@@ -101,12 +101,19 @@ class Source:
 class Origin:
     """One `<source>:<delivery>`; an engine shares one object per name among its series, as long as it can."""
 
-    __slots__ = ("_stamp", "name", "source")
+    __slots__ = ("_revision", "_stamp", "name", "source")
 
     def __init__(self, name: str, source: Source) -> None:
         self.name = name
         self.source = source
+        self._revision = 0
         self._stamp: tuple[bool, Origin, int] | None = None
+
+    def shared_revision(self, revision: int) -> int:
+        """The same number, as one object for all the series of a delivery."""
+        if revision != self._revision:
+            self._revision = revision
+        return self._revision
 
     def stamp(self, revision: int, *, billed: bool) -> "tuple[bool, Origin, int]":
         """(billed, self, revision), as one object for all the series of a delivery."""

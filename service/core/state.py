@@ -54,7 +54,7 @@ class Reported:
 class Rare:
     """What only some series have: those that are or were abnormal, count events, or are being judged just now."""
 
-    __slots__ = ("anchor_run", "detector", "id_log", "left", "reported", "run", "seen_ids", "trace")
+    __slots__ = ("anchor_run", "detector", "id_log", "left", "reported", "run", "seen_ids", "trace", "unsettled")
 
     def __init__(self) -> None:
         self.anchor_run: Episode | None = None
@@ -65,6 +65,7 @@ class Rare:
         self.run: Episode | None = None
         self.seen_ids: set[bytes] | None = None
         self.trace: list[Traced] | None = None
+        self.unsettled: int | None = None
 
 
 NOTHING = Rare()
@@ -75,20 +76,19 @@ class SeriesState:
     """One series of one partition. There may be a million: what only some have stands in `rare`.
 
     key: its text as bytes. last_offset: of the last fact that was folded; those at or below it are skipped.
-    index, bucket: the open bucket of the latest fact; index is NO_BUCKET whenever the next fact has to take the
-        careful way.
-    open: the buckets that have not closed, oldest first.
+    bucket: the open bucket of the latest fact, if any. others: the other buckets that have not closed.
+    index: number of `bucket`, or NO_BUCKET whenever the next fact has to take the careful way.
     ring: the closed ones that may be restated; None before the first has closed.
     anchor: numbers of the detector as of the ring's start; None stands for a cold one.
     head: the same as of the ring's end; None while rare.detector is ahead of it, or for a cold one.
     sources: who contributes, by basis; what makes a bucket complete.
-    unsettled: number of the first restated bucket that is not folded yet, or NO_BUCKET.
     watched_at: when its sources wake it next, FOREVER when they do not.
 
     In `rare`: run, anchor_run: the episode of the ring's end, and of its start. reported: by the first bucket and kind
     of the episode, oldest first. seen_ids, id_log: event ids counted already; see event_ids. left: a month as
     year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the ring as a chart draws it,
-    kept while an episode goes on; may be made again at any time.
+    kept while an episode goes on; may be made again at any time. unsettled: number of the first restated bucket that
+    is not folded yet.
     """
 
     __slots__ = (
@@ -101,11 +101,10 @@ class SeriesState:
         "judge",
         "key",
         "last_offset",
-        "open",
+        "others",
         "rare",
         "ring",
         "sources",
-        "unsettled",
         "watched_at",
     )
 
@@ -115,13 +114,12 @@ class SeriesState:
         self.last_offset = -1
         self.index = NO_BUCKET
         self.bucket: Bucket | None = None
-        self.open: tuple[Bucket, ...] = ()
+        self.others: tuple[Bucket, ...] = ()
         self.ring: Ring | None = None
         self.anchor: bytes | None = None
         self.head: bytes | None = None
         self.rare = NOTHING
         self.sources: tuple[tuple[Source, Basis], ...] = ()
-        self.unsettled = NO_BUCKET
         self.watched_at = FOREVER
         self.dirty = False
         self.due = False
@@ -145,6 +143,15 @@ class SeriesState:
             self.own_rare().run = run
 
     @property
+    def unsettled(self) -> int | None:
+        return self.rare.unsettled
+
+    @unsettled.setter
+    def unsettled(self, index: int | None) -> None:
+        if index != self.rare.unsettled:
+            self.own_rare().unsettled = index
+
+    @property
     def trace(self) -> list[Traced] | None:
         return self.rare.trace
 
@@ -166,16 +173,32 @@ class SeriesState:
             self.rare = NOTHING
 
     def open_bucket(self, index: int) -> Bucket | None:
-        for bucket in self.open:
+        for bucket in self.open_buckets:
             if bucket.index == index:
                 return bucket
         return None
 
-    def add_open(self, bucket: Bucket) -> None:
-        if self.open and self.open[-1].index > bucket.index:
-            self.open = tuple(sorted((*self.open, bucket), key=_index_of))
-        else:
-            self.open = (*self.open, bucket)
+    @property
+    def open_buckets(self) -> tuple[Bucket, ...]:
+        """The buckets that have not closed, oldest first."""
+        if self.bucket is None:
+            return self.others
+        if not self.others:
+            return (self.bucket,)
+        return tuple(sorted((self.bucket, *self.others), key=_index_of))
+
+    def set_open(self, buckets: tuple[Bucket, ...]) -> None:
+        """oldest first."""
+        self.index = NO_BUCKET
+        self.bucket = buckets[-1] if buckets else None
+        self.others = buckets[:-1]
+
+    def take_up(self, bucket: Bucket) -> None:
+        """Make an open or a new bucket the one that the next facts are expected for."""
+        if bucket is not self.bucket:
+            others = [other for other in self.open_buckets if other is not bucket]
+            self.bucket, self.others = bucket, tuple(others)
+        self.index = bucket.index
 
 
 def _index_of(bucket: Bucket) -> int:
