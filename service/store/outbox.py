@@ -5,12 +5,14 @@ process died, the next claim takes it over under the same id.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, literal_column, or_, select, update
 
 from service.core.alerts import AlertEvent, EventType
+from service.store.combining import Combiner
 from service.store.database import Database
 from service.store.recording import decode_record, searchable
 from service.store.store import AlertNotFoundError, Delivery
@@ -38,6 +40,7 @@ class SqlOutbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._marks = Combiner(self._write)
 
     async def claim(
         self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
@@ -59,27 +62,17 @@ class SqlOutbox:
             return [_delivery_of(row) for row in rows]
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
-        # Also when it is dead by now: it has arrived, which is what counts.
-        await self._finish(
-            deliveries.c.id == delivery_id,
-            deliveries.c.state != "delivered",
-            state="delivered",
-            delivered_at=at,
-            remote_id=remote_id,
-            last_error=None,
-        )
+        await self._marks.add(_Mark(_DELIVERED, {"row": delivery_id, "at": at, "remote": remote_id}))
 
     async def retry(
         self, delivery_id: str, *, error: str, next_attempt_at: datetime, worker: str | None = None
     ) -> None:
-        await self._finish(
-            *_held(delivery_id, worker), last_error=searchable(error, _MAX_ERROR), next_attempt_at=next_attempt_at
-        )
+        values = {"row": delivery_id, "at": next_attempt_at, "error": searchable(error, _MAX_ERROR), "worker": worker}
+        await self._marks.add(_Mark(_RETRY, values))
 
     async def dead(self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None) -> None:
-        await self._finish(
-            *_held(delivery_id, worker), state="dead", last_error=searchable(error, _MAX_ERROR), next_attempt_at=at
-        )
+        values = {"row": delivery_id, "at": at, "error": searchable(error, _MAX_ERROR), "worker": worker}
+        await self._marks.add(_Mark(_DEAD, values))
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]:
         async with self._database.reading() as connection:
@@ -101,10 +94,42 @@ class SqlOutbox:
             counts.setdefault(receiver, {"pending": 0, "delivered": 0, "dead": 0})[state] = number
         return counts
 
-    async def _finish(self, *where: ColumnElement[bool], **values: object) -> None:
+    async def _write(self, marks: Sequence["_Mark"]) -> None:
+        # One execution per kind: they are about different rows, so their order among each other does not matter.
         async with self._database.writing() as connection:
-            statement = update(deliveries).where(*where)
-            await connection.execute(statement.values(leased_by=None, lease_until=None, **values))
+            for statement in (_DELIVERED, _RETRY, _DEAD):
+                rows = [mark.values for mark in marks if mark.statement is statement]
+                if rows:
+                    await connection.execute(statement, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What came of an attempt: one of the statements below, with its parameters."""
+
+    statement: Update
+    values: dict[str, object]
+
+
+def _marking(*where: ColumnElement[bool], **values: object) -> Update:
+    statement = update(deliveries).where(deliveries.c.id == bindparam("row"), *where)
+    return statement.values(leased_by=None, lease_until=None, **values)
+
+
+_at = bindparam("at", type_=deliveries.c.next_attempt_at.type)
+_worker = bindparam("worker", type_=deliveries.c.leased_by.type)
+_HELD = and_(deliveries.c.state == _PENDING, or_(_worker.is_(None), deliveries.c.leased_by == _worker))
+
+# Delivered also when it is dead by now: it has arrived, which is what counts.
+_DELIVERED = _marking(
+    deliveries.c.state != "delivered",
+    state="delivered",
+    delivered_at=_at,
+    remote_id=bindparam("remote", type_=deliveries.c.remote_id.type),
+    last_error=None,
+)
+_RETRY = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at)
+_DEAD = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, state="dead")
 
 
 def _due(now: datetime, limit: int, receiver: str | None) -> Select[Any]:
@@ -132,11 +157,6 @@ def _due(now: datetime, limit: int, receiver: str | None) -> Select[Any]:
         .limit(limit)
         .with_for_update(of=deliveries, skip_locked=True)
     )
-
-
-def _held(delivery_id: str, worker: str | None) -> tuple[ColumnElement[bool], ...]:
-    where = (deliveries.c.id == delivery_id, deliveries.c.state == _PENDING)
-    return where if worker is None else (*where, deliveries.c.leased_by == worker)
 
 
 def _with_event() -> Select[Any]:

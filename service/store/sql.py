@@ -51,6 +51,7 @@ class SqlStore(SqlOutbox):
         await self._database.ping()
 
     async def close(self) -> None:
+        await self._marks.close()
         await self._database.close()
 
     async def record(self, alerts: Sequence[Alert]) -> list[AlertEvent]:

@@ -60,6 +60,7 @@ class Webhook:
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
         self._config = config
+        self._user_agent = f"Spendwatch/{service_version()}"
         self._public_url = public_url
         self._concurrency = concurrency
         self._resolver = SystemResolver()
@@ -104,7 +105,7 @@ class Webhook:
         signature = sign(self._secrets, message_id=delivery.id, timestamp=timestamp, body=body)
         headers = {
             "content-type": "application/json",
-            "user-agent": f"Spendwatch/{service_version()}",
+            "user-agent": self._user_agent,
             # An error's body is read up to a limit, which must not be the limit of something compressed.
             "accept-encoding": "identity",
             ID_HEADER: delivery.id,

@@ -5,8 +5,7 @@ from msgspec.structs import replace
 
 from service.core.alerts import Alert, AlertRecord, AlertState, EventType, Severity
 from service.core.notices import Notice, to_tell
-from tests.fakes import NOON
-from tests.service.store.builders import make_alert
+from tests.service.store.builders import NOON, make_alert
 
 TOLD = {"desk": Notice(severity=Severity.MEDIUM, impact=100.0)}
 

@@ -6,8 +6,7 @@ import pytest
 
 from service.core.alerts import AlertRecord, AlertState, AlertStatus, EventType
 from service.core.transitions import acknowledged, detected, resolved
-from tests.fakes import NOON
-from tests.service.store.builders import make_alert
+from tests.service.store.builders import NOON, make_alert
 
 LATER = NOON + timedelta(hours=1)
 FIRING, RESOLVED, WITHDRAWN = AlertStatus

@@ -9,8 +9,7 @@ from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType
 from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Delivered, Outcome
 from service.store.store import Delivery
-from tests.fakes import NOON
-from tests.service.store.builders import make_alert
+from tests.service.store.builders import NOON, make_alert
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -1,13 +1,14 @@
 """Alerts of which a test states only what matters."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
 from connectors.facts import Basis
 from service.core.alerts import Alert, AlertKind, AlertStatus, DriverChange, Point, Severity
-from tests.fakes import NOON
+
+NOON = datetime(2024, 9, 18, 12, tzinfo=UTC)
 
 
 def make_alert(alert_id: str = "a1", version: int = 1, *, team: str = "search", **changes: object) -> Alert:
