@@ -342,6 +342,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
 
     def __init__(self, owner: Owner, **settings: object) -> None:
         check_compatible()
+        # "Timer commit is overlapping": a checkpoint may take longer than the interval, and metrics say how long.
+        logging.getLogger("mode.timers").setLevel(logging.ERROR)
         self.owner = owner
         self.batches_in_flight: dict[str, int] = {}
         super().__init__(
