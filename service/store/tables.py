@@ -138,6 +138,6 @@ deliveries = Table(
     Index(None, "alert_id", "seq"),
     Index(None, "receiver", "state"),
     # What is due for a receiver, and whether an older message of the same alert is still to be sent.
-    Index("ix_deliveries_due", "receiver", "next_attempt_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    Index("ix_deliveries_due", "receiver", "next_attempt_at", "seq", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("ix_deliveries_head", "receiver", "alert_id", "seq", sqlite_where=_PENDING, postgresql_where=_PENDING),
 )

@@ -112,7 +112,7 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_alert_id_seq", "deliveries", ["alert_id", "seq"])
     op.create_index("ix_deliveries_receiver_state", "deliveries", ["receiver", "state"])
     for name, columns in (
-        ("ix_deliveries_due", ["receiver", "next_attempt_at"]),
+        ("ix_deliveries_due", ["receiver", "next_attempt_at", "seq"]),
         ("ix_deliveries_head", ["receiver", "alert_id", "seq"]),
     ):
         op.create_index(name, "deliveries", columns, sqlite_where=_PENDING, postgresql_where=_PENDING)
