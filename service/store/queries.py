@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertState, Severity
@@ -78,9 +78,9 @@ def _conditions(query: AlertQuery) -> list[ColumnElement[bool]]:
     return where
 
 
-def _has_label(name: str, value: str) -> Any:
-    return exists().where(
-        alert_labels.c.alert_id == alerts.c.id,
-        alert_labels.c.name == searchable(name, LABEL_LENGTH),
-        alert_labels.c.value == searchable(value, LABEL_LENGTH),
+def _has_label(name: str, value: str) -> ColumnElement[bool]:
+    # IN and not EXISTS: few alerts carry a label, so it is where the search should begin.
+    carriers = select(alert_labels.c.alert_id).where(
+        alert_labels.c.name == searchable(name, LABEL_LENGTH), alert_labels.c.value == searchable(value, LABEL_LENGTH)
     )
+    return alerts.c.id.in_(carriers)
