@@ -228,7 +228,7 @@ class Engine:
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = SeriesState(key, self._policies.judge_of(other))
-            event_id = f"{fact.series}\n{fact.event_id or fact.revision}\n{fact.charge_period_start}"
+        event_id = f"{fact.series}\n{fact.event_id or fact.revision}\n{fact.charge_period_start}"
         fold = Fold.GAUGE if fact.fold is Fold.GAUGE else Fold.ADD
         return state, msgspec.structs.replace(fact, series=text, fold=fold, event_id=event_id)
 
@@ -238,7 +238,7 @@ class Engine:
         self.stats.watermarks += 1
         source = self._registers.source(promise.source)
         source.word = max(source.word, promise.until)
-        self._wake(source.take_due())
+        self._ring(source.take_due())
         if source.unsettled:
             waiting = self._folding.waiting
             self._wake([state for state in source.unsettled if waiting[state] < record.offset])
@@ -264,7 +264,7 @@ class Engine:
         elif isinstance(error, msgspec.DecodeError):
             error = undecodable(error)
         elif not isinstance(error, RejectError):
-            error = bad_value("value", float("nan") if isinstance(error, ValueError) else float("inf"))
+            error = bad_value("value", self._decode(record.value or b"").value)
         self.stats.rejected[error.reason] += 1
         self._rejects.append(
             Rejected(
@@ -287,8 +287,20 @@ class Engine:
         source.oldest = seconds - MAX_BEHIND_SECONDS
         self.stats.last_start = max(self.stats.last_start, seconds)
         if seconds >= source.wake:
-            self._wake(source.take_due())
+            self._ring(source.take_due())
             self._drain()
+
+    def _ring(self, states: Iterable[SeriesState]) -> None:
+        """The time has come that these were watched for. Some have been closed in another way since."""
+        life = self._life
+        for state in states:
+            if not state.due:
+                due = life.comes_due(state)
+                state.watched_at = FOREVER
+                if due:
+                    self._wake((state,))
+                else:
+                    life.watch_next(state)
 
     def _wake(self, states: Iterable[SeriesState]) -> None:
         for state in states:
@@ -364,7 +376,7 @@ class Engine:
         return encode_partition(
             PartitionSnapshot(
                 offset=self._offset,
-                sources=[(source.name, source.seen, source.word) for source in self._registers.sources.values()],
+                sources=sorted((name, source.seen, source.word) for name, source in self._registers.sources.items()),
                 hour=self._newcomers.hour,
                 newcomers=[(*dimension, count) for dimension, count in self._newcomers.counts.items()],
                 last_start=self.stats.last_start,
@@ -386,14 +398,14 @@ class Engine:
 
     def _awaken(self) -> None:
         """All snapshots are there: have the sources wake the series again, and close what was due."""
-        restored, self._restored = self._restored, []
+        # A newer one of the same series may have come after an older one.
+        restored = [state for state in self._restored if self._states[state.key] is state]
+        self._restored = []
+        waiting = [state for state in restored if state.rare.waits_for is not None]
+        for state in sorted(waiting, key=_waiting_since):
+            self._folding.wait_again(state)
         for state in restored:
-            if self._states[state.key] is not state:
-                continue  # a newer one of the same series came later
-            if state.unsettled is not None:
-                for source, _ in state.sources:
-                    self._folding.await_watermark(state, source, state.last_offset)
-            if self._life.is_due(state):
+            if state.rare.waits_for is None and self._life.is_due(state):
                 self._wake((state,))
             else:
                 self._life.watch_next(state)
@@ -420,3 +432,7 @@ class Engine:
         if not state.dirty:
             state.dirty = True
             self._dirty.append(state)
+
+
+def _waiting_since(state: SeriesState) -> int:
+    return state.rare.waits_for[0] if state.rare.waits_for is not None else -1

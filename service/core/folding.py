@@ -95,15 +95,28 @@ class Folding:
 
     def settle_waiting(self, state: SeriesState) -> None:
         """Do what waited for a watermark."""
-        if self.waiting.pop(state, None) is not None:
-            for source, _ in state.sources:
+        if state.rare.waits_for is not None:
+            for source in state.rare.waits_for[1]:
                 source.unsettled.pop(state, None)
+            state.rare.waits_for = None
+            self.waiting.pop(state, None)
         self._life.catch_up(state)
 
     def await_watermark(self, state: SeriesState, source: Source, offset: int) -> None:
         """Fold again at the source's next watermark."""
         source.unsettled[state] = None
-        self.waiting.setdefault(state, offset)
+        since, sources = state.rare.waits_for or (offset, ())
+        if source not in sources:
+            state.own_rare().waits_for = (since, (*sources, source))
+            self.waiting[state] = since
+
+    def wait_again(self, state: SeriesState) -> None:
+        """A restored series still waits for the watermarks it waited for."""
+        if state.rare.waits_for is not None:
+            since, sources = state.rare.waits_for
+            self.waiting[state] = since
+            for source in sources:
+                source.unsettled[state] = None
 
     def _put_parts(self, ledger: Ledger, fact: Fact, origin: Origin) -> None:
         if fact.drivers:

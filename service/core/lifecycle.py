@@ -74,25 +74,45 @@ class Lifecycle:
             return
         state.watched_at = close_at
         grain_seconds = state.judge.grain_seconds
-        for source, _ in state.sources:
-            mark = source.mark(grain_seconds)
-            # A source that has passed already is asked again once others would no longer be waited for.
-            source.watch(close_at if mark < close_at else mark + HOLD * grain_seconds, state)
+        marks = [source.mark(grain_seconds) for source, _ in state.sources]
+        for (source, _), mark in zip(state.sources, marks, strict=True):
+            if mark < close_at:
+                source.watch(close_at, state)
+            else:  # it waits for others: ask again when the one behind it would not be waited for any more
+                behind = min(other for other in marks if other >= mark - HOLD * grain_seconds)
+                source.watch(behind + HOLD * grain_seconds + 1, state)
 
     def watch_next(self, state: SeriesState) -> None:
-        """Watch for what closes next: the oldest open bucket, and the one whose absence ends an episode."""
-        if state.open_buckets:
-            self.watch(state, state.open_buckets[0].index)
+        """Watch for what closes next: the oldest open bucket, and the one whose absence ends an episode.
+
+        What could close already is not watched for: it waits for a watermark, or is about to close.
+        """
+        ready = self.ready_until(state)
+        for bucket in state.open_buckets:
+            if ready < state.judge.close_at(bucket.index):
+                self.watch(state, bucket.index)
+                break
         run = state.run
-        if run is not None and self.ready_until(state) < state.judge.close_at(run.last + 1):
+        if run is not None and ready < state.judge.close_at(run.last + 1):
             self.watch(state, run.last + 1)
+
+    def comes_due(self, state: SeriesState) -> bool:
+        """Whether what the series was watched for is still there, and complete."""
+        at = state.watched_at
+        close_at = state.judge.close_at
+        if self.ready_until(state) < at:
+            return False
+        if state.run is not None and close_at(state.run.last + 1) == at:
+            return True
+        return any(close_at(bucket.index) == at for bucket in state.open_buckets)
 
     def is_due(self, state: SeriesState) -> bool:
         """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
         ready = self.ready_until(state)
-        if state.open_buckets and state.judge.close_at(state.open_buckets[0].index) <= ready:
-            return all(not source.has_word for source, _ in state.sources)
-        return False
+        close_at = state.judge.close_at
+        return any(close_at(bucket.index) <= ready for bucket in state.open_buckets) or (
+            state.run is not None and close_at(state.run.last + 1) <= ready
+        )
 
     def catch_up(self, state: SeriesState) -> None:
         """Fold what was restated, and close what is complete."""

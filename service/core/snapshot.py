@@ -109,6 +109,7 @@ class _Series(Struct, array_like=True, frozen=True):
     reported: list[_Reported]
     ids: bytes
     left: tuple[int, Number] | None
+    waits_for: tuple[int, list[str]] | None
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -176,6 +177,7 @@ def encode_series(state: SeriesState) -> bytes:
             [_pack_reported(known) for known in (rare.reported or {}).values()],
             bytes(rare.id_log or b""),
             None if rare.left is None else (rare.left[0], _wide(rare.left[1])),
+            None if rare.waits_for is None else (rare.waits_for[0], [source.name for source in rare.waits_for[1]]),
         )
     )
 
@@ -204,6 +206,9 @@ def decode_series(
         state.anchor = _portable(packed.anchor)
         state.head = _portable(packed.head)
         state.unsettled = packed.unsettled
+        if packed.waits_for is not None:
+            since, names = packed.waits_for
+            state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
     except (msgspec.DecodeError, ValueError) as error:

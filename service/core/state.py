@@ -54,7 +54,18 @@ class Reported:
 class Rare:
     """What only some series have: those that are or were abnormal, count events, or are being judged just now."""
 
-    __slots__ = ("anchor_run", "detector", "id_log", "left", "reported", "run", "seen_ids", "trace", "unsettled")
+    __slots__ = (
+        "anchor_run",
+        "detector",
+        "id_log",
+        "left",
+        "reported",
+        "run",
+        "seen_ids",
+        "trace",
+        "unsettled",
+        "waits_for",
+    )
 
     def __init__(self) -> None:
         self.anchor_run: Episode | None = None
@@ -66,6 +77,7 @@ class Rare:
         self.seen_ids: set[bytes] | None = None
         self.trace: list[Traced] | None = None
         self.unsettled: int | None = None
+        self.waits_for: tuple[int, tuple[Source, ...]] | None = None
 
 
 NOTHING = Rare()
@@ -88,7 +100,8 @@ class SeriesState:
     of the episode, oldest first. seen_ids, id_log: event ids counted already; see event_ids. left: a month as
     year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the ring as a chart draws it,
     kept while an episode goes on; may be made again at any time. unsettled: number of the first restated bucket that
-    is not folded yet.
+    is not folded yet. waits_for: with unfinished business, the offset since when, and the sources whose next watermark
+    is awaited.
     """
 
     __slots__ = (

@@ -1,0 +1,236 @@
+"""A restart at any record continues as if nothing had happened, and bad snapshots do no harm."""
+
+import random
+
+import msgspec
+import pytest
+
+from connectors.facts import Watermark
+from service.core.alerts import Alert
+from service.core.engine import Engine
+from service.core.snapshot import PARTITION_KEY, SnapshotError
+from service.settings import Policy
+from tests.service.core.support import (
+    SEARCH,
+    Feed,
+    Record,
+    day,
+    make_driver,
+    make_engine,
+    make_event,
+    make_fact,
+    said,
+    standing,
+)
+from tests.service.core.test_order import DAYS, FINAL, disturbed, make_judging_engine, make_month
+
+
+def make_records(seed: int) -> list[Record]:
+    """A disturbed month with watermarks in between, as one partition holds it."""
+    rng = random.Random(seed)
+    feed = Feed(make_engine())
+    messages = list(disturbed(make_month(seed), rng))
+    # Roughly in order of time, so that much is closed, told and restated before the end.
+    messages.sort(key=lambda fact: fact.charge_period_start[:10] if rng.random() < 0.9 else day(rng.randrange(DAYS)))
+    records = []
+    for place, fact in enumerate(messages):
+        records.append(feed.record(fact))
+        if place % 97 == 96:
+            source = rng.choice(("cur", "export", "meter"))
+            records.append(feed.record(Watermark(source=source, complete_until=day(place * DAYS // len(messages)))))
+    return records + [feed.record(watermark) for watermark in FINAL]
+
+
+def undisturbed(records: list[Record]) -> tuple[Engine, list[Alert]]:
+    engine = make_judging_engine("trailing")
+    engine.apply(records)
+    return engine, engine.take_alerts()
+
+
+def by_series(alerts: list[Alert]) -> dict[str, list[Alert]]:
+    """In order within each series: which of two series is told first may change."""
+    found: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        found.setdefault(alert.series, []).append(alert)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_restart_continues_identically(seed: int) -> None:
+    records = make_records(seed)
+    expected, expected_alerts = undisturbed(records)
+    topic: dict[bytes, bytes] = {}
+    alerts: list[Alert] = []
+    for place in range(0, len(records), 211):
+        engine = make_judging_engine("trailing")
+        for key, snapshot in topic.items():
+            engine.restore(key, snapshot)
+        engine.apply(records[place : place + 211])
+        alerts += engine.take_alerts()
+        topic.update(engine.freeze())
+    assert engine.digest() == expected.digest()
+    assert by_series(alerts) == by_series(expected_alerts)
+    assert topic == dict(expected.freeze())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_crashes_between_and_within_checkpoints_lose_and_repeat_nothing(seed: int) -> None:
+    """What reached the topics before a crash stays; all after the last commit is read again, in other batches."""
+    records = make_records(seed)
+    expected, expected_alerts = undisturbed(records)
+    rng = random.Random(seed)
+    topic: dict[bytes, bytes] = {}
+    sent: list[Alert] = []
+    committed = 0
+    engine = make_judging_engine("trailing")
+    for _ in range(40):
+        engine = make_judging_engine("trailing")
+        for key, snapshot in topic.items():
+            engine.restore(key, snapshot)
+        place = committed
+        for _ in range(rng.randint(1, 4)):
+            size = rng.randint(1, 300)
+            engine.apply(records[place : place + size])
+            place = min(place + size, len(records))
+            sent += engine.take_alerts()
+            snapshots = engine.freeze()
+            crashed = rng.random() < 0.4
+            topic.update(snapshots[: rng.randint(0, len(snapshots))] if crashed else snapshots)
+            if crashed:
+                break
+            committed = place
+        if committed == len(records):
+            break
+    assert committed == len(records)
+    assert engine.digest() == expected.digest()
+    assert said(sent) == said(expected_alerts)
+    assert {alert.id for alert in sent} >= {alert.id for alert in expected_alerts}
+    unfinished = {alert.id for alert in standing(sent).values()} - {alert.id for alert in expected_alerts}
+    assert all(standing(sent)[alert_id].status.value == "withdrawn" for alert_id in unfinished)
+
+
+def test_facts_at_or_below_the_offset_are_skipped() -> None:
+    feed = Feed(make_engine())
+    records = [feed.record(make_event(0, 5.0, str(number))) for number in range(5)]
+    engine = make_engine()
+    engine.apply(records)
+    engine.apply(records)
+    assert engine.stats.skipped == 5
+    assert engine.month_to_date(SEARCH) == ("2024-09", 25.0)
+
+
+def test_highest_offset_wins_whatever_the_order() -> None:
+    feed = Feed(make_engine())
+    feed.send(make_fact(0, 1.0))
+    ((key, old), _) = feed.engine.freeze()
+    feed.send(make_fact(0, 2.0, revision=1))
+    ((_, new), _) = feed.engine.freeze()
+    for first, second in ((old, new), (new, old)):
+        engine = make_engine()
+        engine.restore(key, first)
+        engine.restore(key, second)
+        engine.apply(())
+        assert engine.month_to_date(SEARCH) == ("2024-09", 2.0)
+
+
+def test_only_what_changed_is_frozen_and_the_partition_last() -> None:
+    feed = Feed(make_engine())
+    feed.send(make_fact(0, 1.0), make_fact(0, 1.0, series=f"{SEARCH}-2"))
+    assert [key for key, _ in feed.engine.freeze()] == [SEARCH.encode(), f"{SEARCH}-2".encode(), PARTITION_KEY]
+    assert feed.engine.freeze() == []
+    feed.send(make_fact(0, 2.0, revision=1))
+    assert [key for key, _ in feed.engine.freeze()] == [SEARCH.encode(), PARTITION_KEY]
+
+
+def test_a_freeze_may_be_taken_in_parts() -> None:
+    feed = Feed(make_engine())
+    feed.send(*(make_fact(0, 1.0, series=f"{SEARCH}-{number}") for number in range(5)))
+    parts = [feed.engine.freeze(limit=2) for _ in range(4)]
+    assert [len(part) for part in parts] == [2, 2, 2, 0]
+    assert parts[2][-1][0] == PARTITION_KEY
+
+
+def test_what_a_person_was_told_is_not_told_again_after_a_restart() -> None:
+    feed = Feed(make_engine())
+    feed.days([*[100.0] * 10, 400.0])
+    other = make_engine()
+    for key, snapshot in feed.engine.freeze():
+        other.restore(key, snapshot)
+    again = Feed(other, offset=feed.offset)
+    assert again.send(make_fact(10, 401.0, revision=1)) == []
+    (alert,) = again.send(make_fact(10, 500.0, revision=2))
+    assert (alert.id, alert.version) == (feed.alerts[0].id, 2)
+
+
+def test_drivers_and_amounts_beyond_64_bits_survive() -> None:
+    feed = Feed(make_engine())
+    for number in range(12):
+        for origin in ("cur:a", "cur:b"):
+            feed.send(make_fact(number, 1e12, origin=origin, drivers=(make_driver(1e12, "EC2", "i-1"),)))
+    other = make_engine()
+    for key, snapshot in feed.engine.freeze():
+        other.restore(key, snapshot)
+    other.apply(())
+    assert other.digest() == feed.engine.digest()
+
+
+def test_state_of_another_detector_is_learned_anew_from_the_ring() -> None:
+    feed = Feed(make_engine())
+    feed.days([100.0] * 20)
+    engine = Engine(policies=make_judging_engine("seasonal")._policies)
+    for key, snapshot in feed.engine.freeze():
+        engine.restore(key, snapshot)
+    again = Feed(engine, offset=feed.offset)
+    (alert,) = again.send(make_fact(20, 900.0))
+    assert alert.expected == pytest.approx(100.0, rel=0.05)
+    assert engine.stats.cold_starts == 1
+
+
+def test_another_ring_size_is_taken_up() -> None:
+    feed = Feed(make_engine())
+    feed.days([100.0] * 60)
+    engine = make_engine(Policy(detector="trailing", ring_buckets=8))
+    for key, snapshot in feed.engine.freeze():
+        engine.restore(key, snapshot)
+    again = Feed(engine, offset=feed.offset)
+    again.days([100.0, 100.0, 400.0], start=60)
+    assert len(again.alerts) == 1
+
+
+@pytest.mark.parametrize("key", [SEARCH.encode(), PARTITION_KEY], ids=["series", "partition"])
+def test_unreadable_snapshots_are_refused_and_change_nothing(key: bytes) -> None:
+    feed = Feed(make_engine())
+    feed.days([100.0] * 10)
+    snapshot = dict(feed.engine.freeze())[key]
+    engine = make_engine()
+    hostile = [b"", b"\x00", b"not msgpack", snapshot[:-1], snapshot[: len(snapshot) // 2], msgspec.msgpack.encode([1])]
+    hostile.append(msgspec.msgpack.encode([2, *msgspec.msgpack.decode(snapshot)[1:]]))
+    for data in hostile:
+        with pytest.raises(SnapshotError, match=r"^snapshot of b'"):
+            engine.restore(key, data)
+    assert len(engine) == 0
+
+
+def test_random_damage_is_refused_or_harmless() -> None:
+    feed = Feed(make_engine())
+    feed.days([*[100.0] * 10, 400.0])
+    snapshot = dict(feed.engine.freeze())[SEARCH.encode()]
+    rng = random.Random(4)
+    for _ in range(300):
+        damaged = bytearray(snapshot)
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        engine = make_engine()
+        try:
+            engine.restore(SEARCH.encode(), bytes(damaged))
+        except SnapshotError:
+            continue
+        engine.digest()
+
+
+def test_a_key_that_is_no_series_is_refused() -> None:
+    feed = Feed(make_engine())
+    feed.send(make_fact(0, 1.0))
+    ((_, snapshot), _) = feed.engine.freeze()
+    for key in (b"no-series", b"\xff", b""):
+        with pytest.raises(SnapshotError):
+            make_engine().restore(key, snapshot)
