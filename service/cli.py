@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(work: Coroutine[object, object, int]) -> None:
     try:
         code = asyncio.run(work)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         code = 130
     raise typer.Exit(code)
 
