@@ -33,15 +33,19 @@ def explain(parts: Parts, baseline: Sequence[Parts], *, actual: int, expected: i
     """The largest changes, largest first, and the rest as OTHER: together exactly actual - expected.
 
     parts: of the bucket in question. baseline: of up to BASELINE_BUCKETS normal buckets before it; a driver that is
-    not named in one of them cost nothing there.
+    not named in one of them cost nothing there. Sources name their largest drivers only: one that is not named now is
+    gone only if what is not named now is too small to hide it.
     """
     count = len(baseline)
+    unnamed = abs(actual - sum(parts.values()))
     names = set(parts)
     for known in baseline:
         names.update(known)
     changes = []
     for labels in names:
         before = sum(known.get(labels, 0) for known in baseline) // count if count else 0
+        if labels not in parts and 2 * unnamed >= abs(before):
+            continue
         changes.append(Change(labels, before, parts.get(labels, 0)))
     changes.sort(key=lambda change: (-abs(change.change), change.labels))
     return with_rest(tuple(change for change in changes[:SHOWN] if change.change), actual=actual, expected=expected)
