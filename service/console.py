@@ -3,7 +3,7 @@
 import unicodedata
 from datetime import datetime
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.text import Text
 
 from service.core.alerts import Alert, AlertEvent, AlertKind, DriverChange, EventType, Severity
@@ -16,6 +16,7 @@ _COLOURS = {
 }
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SHOWN_DRIVERS = 3
+_WIDTH_ELSEWHERE = 120
 _FIRST_LABEL = "service_name"
 _NOT_WHO = ("metric", "grain")
 
@@ -80,11 +81,16 @@ def render(event: AlertEvent) -> Group:
     lines = [headline(event)]
     if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED):
         lines.append(_numbers(alert))
-        if alert.drivers:
-            lines.append(_labelled("drivers", _drivers(alert)))
+        lines += _drivers(alert)
         if alert.action:
             lines.append(_labelled("next", clean(alert.action)))
     return Group(*lines)
+
+
+def make_console() -> Console:
+    """Standard output; wide enough for whole lines where no terminal says how wide it is."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_ELSEWHERE)
 
 
 def _numbers(alert: Alert) -> Text:
@@ -99,15 +105,21 @@ def _numbers(alert: Alert) -> Text:
 
 
 def _labelled(name: str, value: str) -> Text:
-    text = Text("   ")
+    text = Text("   ", no_wrap=True, overflow="ellipsis")
     text.append(f"{name:<8}", style="dim")
     text.append(value)
     return text
 
 
-def _drivers(alert: Alert) -> str:
+def _drivers(alert: Alert) -> list[Text]:
+    """The largest changes, one a line, their amounts below one another."""
     largest = sorted(alert.drivers, key=lambda driver: -abs(driver.change))[:_SHOWN_DRIVERS]
-    return ", ".join(f"{driver_name(driver)} {number(driver.change, alert.unit, signed=True)}" for driver in largest)
+    changes = [number(driver.change, alert.unit, signed=True) for driver in largest]
+    width = max(map(len, changes), default=0)
+    return [
+        _labelled("" if place else "drivers", f"{change:>{width}}  {driver_name(driver)}")
+        for place, (driver, change) in enumerate(zip(largest, changes, strict=True))
+    ]
 
 
 def driver_name(driver: DriverChange) -> str:

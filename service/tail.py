@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 import msgspec
-from rich.console import Console
 
-from service.console import render
+from service.console import make_console, render
 from service.core.alerts import AlertEvent
 from service.errors import UnavailableError
 
@@ -67,7 +66,7 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AlertEvent]:
 
 async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool) -> None:
     """Print until interrupted."""
-    console = Console()
+    console = make_console()
     async for event in follow(base_url, token=token, after=after):
         if as_json:
             console.print(msgspec.json.encode(event).decode(), markup=False, highlight=False, soft_wrap=True)

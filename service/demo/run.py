@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +22,7 @@ from rich.text import Text
 from connectors.synthetic import plan
 from connectors.synthetic_incidents import Incident
 from service.config import load
-from service.console import clean, render
+from service.console import clean, make_console, render
 from service.core.alerts import AlertEvent, EventType
 from service.delivery.signing import SigningSecret
 from service.demo.desk import Desk, Received, open_desk
@@ -110,7 +109,7 @@ class _Demo:
         self._figures = Figures()
         self._desk = desk
         self._desk.on_receive = self._was_delivered
-        self._console = Console(highlight=False)
+        self._console = make_console()
         self._changed = asyncio.Event()
         self._shown_webhook = False
 

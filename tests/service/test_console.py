@@ -69,7 +69,8 @@ def test_an_alert_says_what_who_how_much_and_what_next() -> None:
     assert shown(event()) == (
         " ▲ high  team=search effective_cost 2026-09-29\n"
         "   412.10 USD against 133.20 expected (110.04 to 156.90), at stake +278.90\n"
-        "   drivers EC2 i-1 +250.00, other +28.90\n"
+        "   drivers +250.00  EC2 i-1\n"
+        "            +28.90  other\n"
         "   next    Look at EC2 i-1\n"
     )
 
