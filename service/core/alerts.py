@@ -41,8 +41,8 @@ class Point(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DriverChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one driver contributes to `actual - expected`. The changes of an alert add up to its impact;
-    what no driver explains stands in an entry with labels {"other": "true"}."""
+    """What one driver contributes to `actual - expected` of the worst bucket: the changes of an alert add up to that.
+    What no driver explains stands in an entry with labels {"other": "true"}."""
 
     labels: dict[str, str]
     change: float

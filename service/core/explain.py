@@ -77,9 +77,9 @@ def action_of(series: SeriesKey, kind: AlertKind, drivers: tuple[DriverChange, .
 
 
 def amount(value: float) -> str:
-    """Two decimals, more for what is below a tenth: 1,234.56 and 0.0042."""
+    """Two decimals; two digits that say something for what is below a tenth: 1,234.56 and 0.0042."""
     if value and abs(value) < 0.1:
-        digits = min(9, 2 - math.floor(math.log10(abs(value))))
+        digits = min(9, 1 - math.floor(math.log10(abs(value))))
         text = f"{value:.{digits}f}"
         return "0.00" if float(text) == 0 else text
     return f"{value:,.2f}"

@@ -15,6 +15,9 @@ from service.core.stats import EngineStats
 MAX_UNSETTLED_RECORDS = 20_000
 """A restated series waits for its source's watermark, but for no more records than this."""
 
+MAX_SERIES_SOURCES = 16
+"""A series waits for so many sources to be complete."""
+
 
 class Valid(NamedTuple):
     """A fact that passed validation. nano: its value."""
@@ -127,6 +130,8 @@ class Folding:
                 ledger.parts = None
 
     def _add_source(self, state: SeriesState, source: Source, basis: Basis) -> None:
+        if len(state.sources) >= MAX_SERIES_SOURCES:
+            return  # what it says counts; when it is complete is not asked
         state.sources = self._registers.sources_of((*state.sources, (source, basis)))
         state.watched_at = FOREVER
         self._life.watch_next(state)

@@ -20,6 +20,8 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
 
 
 _MAX_REMEMBERED = 4096
+_RING_BUCKETS = {Grain.DAY: 90, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
+_ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 48, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
 
 
 class Judge:
@@ -50,8 +52,8 @@ class Judge:
         self.make = make
         self.detector = policy.detector
         self.floor = round(policy.floor * NANO)
-        self.ring_buckets = policy.ring_buckets
-        self.accept_after = policy.accept_after
+        self.ring_buckets = policy.ring_buckets or _RING_BUCKETS[grain]
+        self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
         self._close_at: dict[int, int] = {}
