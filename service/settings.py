@@ -126,17 +126,19 @@ class Policy(Section):
 
     detector: a name of `spendwatch check-config --detectors`. params: that detector's.
     floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
-    ring_buckets: how many past buckets may still be restated. accept_after: so many abnormal buckets in a row
-        are taken as the new normal. lateness_seconds: how long after its end a bucket counts as complete.
-    drops: judge falls too.
+    ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
+        minutes, half a day of minutes.
+    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, two days of hours, a day
+        of five minutes, six hours of minutes.
+    lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
     """
 
     match: Match = Match()
     detector: str = "seasonal"
     params: dict[str, float | int | str | bool] = {}
     floor: float = Field(default=1.0, ge=0)
-    ring_buckets: int = Field(default=90, ge=8, le=2048)
-    accept_after: int = Field(default=7, ge=1)
+    ring_buckets: int | None = Field(default=None, ge=8, le=2048)
+    accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
 
