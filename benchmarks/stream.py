@@ -1,6 +1,6 @@
 """Facts per second of one worker on a real Kafka: from the log through engine, snapshots, alerts and commits.
 
-    SPENDWATCH_TEST_KAFKA=127.0.0.1:9092 python -m benchmarks.stream [--facts 1000000] [--series 500] [--partitions 1]
+    SPENDWATCH_TEST_KAFKA=127.0.0.1:9092 python -m benchmarks.stream [--facts N] [--series N] [--hours N] [--partitions N]
 
 Prints one JSON object a line. The topic is filled first; then a worker process begins. Its time counts from its first
 fact to its last one, all checkpoints in between included; its CPU time until the last offset is committed. The store is
@@ -35,15 +35,16 @@ from service.stream.checkpoint import Step
 from service.stream.topics import ensure_topics
 from service.stream.worker import StreamWorker
 
-_HOURS = 24
 
+def facts(count: int, series: int, hours: int) -> Iterator[Fact]:
+    """Metered usage: events that add up to hourly costs, all series side by side; one in 5,000 is large.
 
-def facts(count: int, series: int) -> Iterator[Fact]:
-    """Metered usage: events that add up to hourly costs, all series side by side over a day; one in 5,000 is large."""
+    With few facts per series and hour the closing of buckets is measured, not the facts.
+    """
     chance = random.Random(7)
     begin = datetime(2024, 9, 1, tzinfo=UTC)
     for number in range(count):
-        hour = begin + timedelta(hours=number * _HOURS // count)
+        hour = begin + timedelta(hours=number * hours // count)
         tag = chance.randrange(series)
         value = 1.0 + tag % 7 + chance.random()
         yield Fact(
@@ -70,13 +71,13 @@ def settings_of(servers: str, name: str, partitions: int) -> Settings:
     )
 
 
-async def fill(settings: Settings, count: int, series: int) -> None:
+async def fill(settings: Settings, count: int, series: int, hours: int) -> None:
     topics = await ensure_topics(settings.kafka)
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka.bootstrap_servers, linger_ms=20, max_batch_size=512 * 1024
     )
     await producer.start()
-    for fact in facts(count, series):
+    for fact in facts(count, series, hours):
         await producer.send(topics.facts, encode(fact), key=key_of(fact))
     await producer.flush()
     await producer.stop()
@@ -158,6 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--facts", type=int, default=1_000_000)
     parser.add_argument("--series", type=int, default=500)
+    parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--partitions", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--work", metavar="NAME", help=argparse.SUPPRESS)
@@ -171,7 +173,7 @@ def main() -> int:
         return asyncio.run(work(settings, chosen.facts, label, chosen.series))
     for _ in range(chosen.rounds):
         name = f"bench-{uuid.uuid4().hex[:8]}"
-        asyncio.run(fill(settings_of(servers, name, chosen.partitions), chosen.facts, chosen.series))
+        asyncio.run(fill(settings_of(servers, name, chosen.partitions), chosen.facts, chosen.series, chosen.hours))
         arguments = [sys.executable, "-m", "benchmarks.stream", *sys.argv[1:], "--work", name]
         subprocess.run(arguments, check=True, cwd=Path(__file__).parent.parent)
     return 0

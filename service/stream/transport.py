@@ -1,7 +1,7 @@
 """Faust with batches: each fetched run of records of a partition reaches its agent as one message.
 
-The only file that touches private parts of Faust, mode and aiokafka; `check_compatible` refuses to start on other
-versions or changed signatures. Why each override is there:
+The only file that touches private parts of Faust, mode and aiokafka; compatible.py refuses to start on other versions
+or changed signatures. Why each override is there:
 
 - Faust costs about 100 us a message, so one message carries up to `max_poll_records` records.
 - Its gap and ack lists commit past unfinished work, or stop committing; it acks what an agent failed on. Here only
@@ -13,10 +13,8 @@ versions or changed signatures. Why each override is there:
 """
 
 import asyncio
-import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import faust
@@ -24,67 +22,21 @@ import structlog
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
+from mode import Service
 
-from service.errors import SpendwatchError
 from service.stream.batch import Batch, Ledger, Refetch, TopicPartition
+from service.stream.compatible import IncompatibleFaustError, check_compatible
 from service.stream.owner import Owner, Position, Progress
 
 FETCH_WAIT_MS = 100
 """How long the broker may hold back an empty answer: what an idle partition costs a busy one at most."""
 _CLOSED_POLL_SECONDS = 0.05
+_CHECKPOINT_REST = 3
+"""How many times as long as a checkpoint took the next one is waited for at least, where that is longer."""
+_LONGEST_REST_SECONDS = 20.0
 _log = structlog.get_logger(__name__)
 _faust_log = logging.getLogger("faust.batches")
 """What Faust and mode say about our subclasses; by default it would carry this module's name, and not be quietened."""
-
-_VERSIONS = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
-_SIGNATURES: dict[tuple[type, str], tuple[str, ...]] = {
-    (driver.Consumer, "getmany"): ("self", "timeout"),
-    (driver.Consumer, "_getmany"): ("self", "active_partitions", "timeout"),
-    (driver.Consumer, "_wait_next_records"): ("self", "timeout"),
-    (driver.Consumer, "_new_consumer_thread"): ("self",),
-    (driver.Consumer, "_add_gap"): ("self", "tp", "offset_from", "offset_to"),
-    (driver.Consumer, "_filter_tps_with_pending_acks"): ("self", "topics"),
-    (driver.Consumer, "_new_offset"): ("self", "tp"),
-    (driver.Consumer, "_should_commit"): ("self", "tp", "offset"),
-    (driver.Consumer, "_handle_attached"): ("self", "commit_offsets"),
-    (driver.Consumer, "_commit_offsets"): ("self", "offsets", "start_new_transaction"),
-    (driver.Consumer, "commit_and_end_transactions"): ("self",),
-    (driver.Consumer, "maybe_wait_for_commit_to_finish"): ("self",),
-    (driver.Consumer, "perform_seek"): ("self",),
-    (driver.Consumer, "on_partitions_revoked"): ("self", "revoked"),
-    (driver.Consumer, "ack"): ("self", "message"),
-    (driver.Consumer, "on_buffer_full"): ("self", "tp"),
-    (driver.Consumer, "on_buffer_drop"): ("self", "tp"),
-    (driver.Consumer, "verify_all_partitions_active"): ("self",),
-    (driver.AIOKafkaConsumerThread, "_create_worker_consumer"): ("self", "transport"),
-    (driver.AIOKafkaConsumerThread, "call_thread"): ("self", "fun", "args", "kwargs"),
-    (driver.AIOKafkaConsumerThread, "on_crash"): ("self", "msg", "fmt", "kwargs"),
-    (faust.App, "_new_transport"): ("self",),
-    (faust.App, "_crash"): ("self", "reason"),
-    (faust.App, "_on_agent_error"): ("self", "agent", "exc"),
-    (faust.App, "_create_directories"): ("self",),
-    (TableManager, "on_start"): ("self",),
-    (TableManager, "_update_channels"): ("self",),
-}
-
-
-class IncompatibleFaustError(SpendwatchError):
-    """Faust, mode or aiokafka are not what the overrides here were written for."""
-
-
-def check_compatible() -> None:
-    """Raises IncompatibleFaustError that names everything that differs."""
-    wrong = [
-        f"{name} is {version(name)}, not {wanted}" for name, wanted in _VERSIONS.items() if version(name) != wanted
-    ]
-    for (owner, name), wanted_names in _SIGNATURES.items():
-        method = getattr(owner, name, None)
-        names = tuple(inspect.signature(method).parameters) if method else None
-        if names != wanted_names:
-            wrong.append(f"{owner.__module__}.{owner.__qualname__}.{name} takes {names}, not {wanted_names}")
-    if wrong:
-        raise IncompatibleFaustError("the batch transport does not fit: " + "; ".join(wrong))
-
 
 # Faust publishes no types, so mypy sees Any for the bases below and everything inherited from them.
 
@@ -178,6 +130,17 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         """Nothing: Faust's livelock detector cries for quiet partitions; ours is in watchdog.py."""
 
     # Acks and commits
+
+    @Service.task  # type: ignore[untyped-decorator]  # Faust publishes no types
+    async def _commit_handler(self) -> None:
+        """Commit at the interval, but leave most of the time to the facts where checkpoints are large."""
+        loop, pause = asyncio.get_running_loop(), self.commit_interval
+        while not self.should_stop:
+            await self.sleep(pause)
+            started = loop.time()
+            await self.commit()
+            took = loop.time() - started
+            pause = max(self.commit_interval - took, min(_CHECKPOINT_REST * took, _LONGEST_REST_SECONDS), 0.0)
 
     def ack(self, message: Any) -> bool:
         """Release a message, whatever became of it: only finished batches are committed."""
@@ -342,8 +305,6 @@ class BatchApp(faust.App):  # type: ignore[misc]
 
     def __init__(self, owner: Owner, **settings: object) -> None:
         check_compatible()
-        # "Timer commit is overlapping": a checkpoint may take longer than the interval, and metrics say how long.
-        logging.getLogger("mode.timers").setLevel(logging.ERROR)
         self.owner = owner
         self.batches_in_flight: dict[str, int] = {}
         super().__init__(

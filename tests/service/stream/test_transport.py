@@ -3,10 +3,10 @@
 import pytest
 from faust.transport.drivers import aiokafka as driver
 
-from service.stream import transport
+from service.stream import compatible
 from service.stream.batch import TopicPartition
+from service.stream.compatible import IncompatibleFaustError, check_compatible
 from service.stream.owner import Position, Progress
-from service.stream.transport import IncompatibleFaustError, check_compatible
 
 TP = TopicPartition("spendwatch.facts", 0)
 
@@ -23,13 +23,13 @@ def test_changed_signature_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 def test_missing_method_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(driver.Consumer, "_to_message")
-    monkeypatch.setitem(transport._SIGNATURES, (driver.Consumer, "_to_message_of_old"), ("self",))
+    monkeypatch.setitem(compatible._SIGNATURES, (driver.Consumer, "_to_message_of_old"), ("self",))
     with pytest.raises(IncompatibleFaustError, match="_to_message_of_old takes None"):
         check_compatible()
 
 
 def test_other_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(transport._VERSIONS, "aiokafka", "0.10.0")
+    monkeypatch.setitem(compatible._VERSIONS, "aiokafka", "0.10.0")
     with pytest.raises(IncompatibleFaustError, match=r"aiokafka is 0\.14\.0, not 0\.10\.0"):
         check_compatible()
 
