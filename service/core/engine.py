@@ -34,7 +34,7 @@ from service.core.snapshot import (
     encode_series,
     offset_of,
 )
-from service.core.sources import FOREVER, Source
+from service.core.sources import FOREVER, NEVER, Source
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
 from service.core.validation import (
@@ -86,6 +86,7 @@ class Engine:
         self._rejects: list[Rejected] = []
         self._dirty: list[SeriesState] = []
         self._due: deque[SeriesState] = deque()
+        self._deadline = FOREVER
         self._restored: list[SeriesState] = []
         self._offset = -1
         self._frozen_offset = -1
@@ -103,9 +104,9 @@ class Engine:
 
     def apply(self, records: Sequence[Record]) -> None:  # noqa: C901  # per fact: a call costs as much as an addition
         """Fold records in order of their offsets. Never raises on what they hold."""
+        self._closable = FOREVER if self._close_limit is None else self._close_limit
         if self._restored:
             self._awaken()
-        self._closable = FOREVER if self._close_limit is None else self._close_limit
         if self._due:
             self._drain()
         states = self._states
@@ -237,11 +238,14 @@ class Engine:
         promise = promise_of(record)
         self.stats.watermarks += 1
         source = self._registers.source(promise.source)
+        if promise.until >= self._deadline or not source.has_word:  # its first word may take its mark back
+            self._drain_all()
         source.word = max(source.word, promise.until)
         self._ring(source.take_due())
         if source.unsettled:
             waiting = self._folding.waiting
-            self._wake([state for state in source.unsettled if waiting[state] < record.offset])
+            settled = [state for state in source.unsettled if waiting[state] < record.offset]
+            self._wake(settled, deadline=NEVER)
         self._drain()
 
     def _skip(self, record: Record) -> None:
@@ -283,6 +287,8 @@ class Engine:
         """A fact is newer than all before it of its source."""
         if seconds <= source.seen:
             return
+        if seconds >= self._deadline:
+            self._drain_all()
         source.seen = seconds
         source.oldest = seconds - MAX_BEHIND_SECONDS
         self.stats.last_start = max(self.stats.last_start, seconds)
@@ -295,14 +301,18 @@ class Engine:
         life = self._life
         for state in states:
             if not state.due:
+                at = state.watched_at
                 due = life.comes_due(state)
                 state.watched_at = FOREVER
                 if due:
-                    self._wake((state,))
+                    self._wake((state,), deadline=at + state.judge.grain_seconds)
                 else:
                     life.watch_next(state)
 
-    def _wake(self, states: Iterable[SeriesState]) -> None:
+    def _wake(self, states: Iterable[SeriesState], *, deadline: int) -> None:
+        """Have them closed, now or, beyond `close_limit`, later: at the latest before a source comes to *deadline*,
+        when the next of their buckets may close. So what is put off ends as if it had not been."""
+        self._deadline = min(self._deadline, deadline)
         for state in states:
             state.watched_at = FOREVER
             if not state.due:
@@ -317,6 +327,13 @@ class Engine:
             if state.due:  # else its next fact came first, and closed it
                 self._closable -= 1
                 self._catch_up(state)
+        if not due:
+            self._deadline = FOREVER
+
+    def _drain_all(self) -> None:
+        limit, self._closable = self._closable, FOREVER
+        self._drain()
+        self._closable = limit
 
     def _catch_up(self, state: SeriesState) -> None:
         state.due = False
@@ -406,7 +423,7 @@ class Engine:
             self._folding.wait_again(state)
         for state in restored:
             if state.rare.waits_for is None and self._life.is_due(state):
-                self._wake((state,))
+                self._wake((state,), deadline=NEVER)
             else:
                 self._life.watch_next(state)
 

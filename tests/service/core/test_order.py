@@ -98,10 +98,10 @@ FINAL = tuple(
 )
 
 
-def make_judging_engine(detector: str) -> Engine:
+def make_judging_engine(detector: str, *, close_limit: int | None = None) -> Engine:
     policy = Policy(detector=detector, ring_buckets=DAYS + 5)
     book = PolicyBook((policy,)) if detector == "seasonal" else make_book(policy)
-    return Engine(policies=book, driver_buckets=DAYS + 5)
+    return Engine(policies=book, driver_buckets=DAYS + 5, close_limit=close_limit)
 
 
 def run(facts: Sequence[Fact | Watermark], *, batches: random.Random | None = None, detector: str = "trailing") -> Feed:

@@ -73,6 +73,23 @@ def test_a_restart_continues_identically(seed: int) -> None:
     assert topic == dict(expected.freeze())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_put_off_ends_as_if_it_had_not_been(seed: int) -> None:
+    records = make_records(seed)
+    expected, expected_alerts = undisturbed(records)
+    rng = random.Random(seed)
+    engine = make_judging_engine("trailing", close_limit=0)
+    place = 0
+    while place < len(records):
+        size = rng.randint(1, 40)
+        engine.apply(records[place : place + size])
+        engine.advance(rng.randint(0, 2))
+        place += size
+    assert engine.advance(1000) == 0
+    assert by_series(engine.take_alerts()) == by_series(expected_alerts)
+    assert engine.digest() == expected.digest()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_crashes_between_and_within_checkpoints_lose_and_repeat_nothing(seed: int) -> None:
     """What reached the topics before a crash stays; all after the last commit is read again, in other batches."""
