@@ -143,7 +143,8 @@ async def run_worker(settings: Settings) -> int:
             )
 
             def ready() -> Mapping[str, str | None]:
-                return {**worker.ready(), "database": store.problem}
+                checks = dict(worker.ready())
+                return {"database": checks.pop("store", None) or store.problem, **checks}
 
             async with serve_probe(
                 host=settings.metrics_host,
@@ -214,7 +215,7 @@ async def run_deliver(settings: Settings) -> int:
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
 
             def ready() -> Mapping[str, str | None]:
-                return {"database": store.problem}
+                return {"database": deliverer.ready()["store"] or store.problem}
 
             async with serve_probe(
                 host=settings.metrics_host,

@@ -72,5 +72,5 @@ def describe_detectors() -> str:
 
 def _describe(name: str) -> str:
     description = registry.describe(name)
-    parameters = [f"  {one.name} = {one.default}  {one.meaning}" for one in description.parameters]
+    parameters = [f"  {one.name} = {one.default_note or one.default}  {one.meaning}" for one in description.parameters]
     return "\n".join([f"{name}: {description.summary}", *parameters])

@@ -23,6 +23,8 @@ PREFIX = "SPENDWATCH_"
 _NOT_SETTINGS = ("SPENDWATCH_CONFIG", "SPENDWATCH_TEST_", "SPENDWATCH_CHAOS_", "SPENDWATCH_BENCH_")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = ("url", "secret", "token")
+_FREE = ("match", "params")
+"""Mappings whose names are the user's own: a label called `path` is no file."""
 _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in _SECRETS))
 
 Place = tuple[str | int, ...]
@@ -137,7 +139,8 @@ class _Reader:
             for key in _SECRETS:
                 self._read_secret(value, key, place)
             for key, item in value.items():
-                self._read_secret_files(item, (*place, key))
+                if key not in _FREE:
+                    self._read_secret_files(item, (*place, key))
 
     def _anchor_paths(self, section: dict[str, object], place: Place) -> None:
         for key in _PATHS:

@@ -113,7 +113,7 @@ class _Server(ABC):
         log_path = self._wanted_log_path or self._folder / "log"
         try:
             for attempt in range(1, _ATTEMPTS + 1):
-                self._port = _free_port()
+                self._port = free_port()
                 self._process = self._launch(self._folder, log_path)
                 reason = self._wait_until_ready()
                 if reason is None:
@@ -281,9 +281,10 @@ class EmbeddedValkey(_Server):
         return _exchange(port, b"PING\r\n").startswith(b"+PONG")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
+def free_port(host: str = _LOOPBACK) -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

@@ -5,12 +5,18 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 import msgspec
+from msgspec import Struct
 
 from service.console import make_console, render
-from service.core.alerts import AlertEvent
+from service.core.alerts import AlertEvent, EventType
 from service.errors import UnavailableError
 
 _STREAM = "/api/v1/alerts/stream"
+_EVENTS = frozenset(EventType)
+
+
+class _Reset(Struct, frozen=True):
+    last_seq: int
 
 
 async def follow(
@@ -38,6 +44,9 @@ async def follow(
                         raise UnavailableError(f"{base_url} answered {response.status_code} to the live stream")
                     response.raise_for_status()
                     async for event in _events(response.aiter_lines()):
+                        if isinstance(event, int):
+                            after = event
+                            continue
                         after = event.seq
                         yield event
             except httpx.HTTPError as error:
@@ -46,22 +55,26 @@ async def follow(
             await asyncio.sleep(pause_seconds)
 
 
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AlertEvent]:
-    """The data of each message; comments and fields we do not need are passed over.
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AlertEvent | int]:
+    """The event of each message, or the number to go on from where the server says that the store was replaced.
 
+    Comments and messages without data are passed over.
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
     """
-    data: list[str] = []
-    has_id = False
+    data, name = "", ""
     async for line in lines:
-        if line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-        elif line.startswith("id:"):
-            has_id = True
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            data += value
+        elif field == "event":
+            name = value
         elif not line:
-            if data and has_id:
-                yield msgspec.json.decode("\n".join(data), type=AlertEvent)
-            data, has_id = [], False
+            if name == "reset":
+                yield msgspec.json.decode(data, type=_Reset).last_seq
+            elif data and name in _EVENTS:
+                yield msgspec.json.decode(data, type=AlertEvent)
+            data, name = "", ""
 
 
 async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool) -> None:

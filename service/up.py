@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
-import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +10,12 @@ from pathlib import Path
 import httpx
 import structlog
 
-from service.embedded import EmbeddedBroker, EmbeddedValkey
+from service.embedded import EmbeddedBroker, EmbeddedValkey, free_port
 from service.errors import UnavailableError
 from service.logs import configure
 from service.processes import Child
 from service.settings import Settings
+from service.signals import stop_on_signals
 
 log = structlog.get_logger()
 
@@ -101,9 +100,9 @@ class Stack:
         """Port 0 means any free one; we choose it here, because we have to know where to look."""
         section = getattr(self.settings, role)
         name = "port" if role == "api" else "metrics_port"
-        host = section.host if role == "api" else "127.0.0.1"
-        chosen = getattr(section, name) or _free_port(host)
-        self.probes[role] = f"http://{host}:{chosen}"
+        host = section.host if role == "api" else self.settings.metrics_host
+        chosen = getattr(section, name) or free_port(host)
+        self.probes[role] = _url(host, chosen)
         return {f"SPENDWATCH_{role.upper()}__{name.upper()}": str(chosen)}
 
     async def _start_role(self, role: str, environ: Mapping[str, str]) -> None:
@@ -138,33 +137,30 @@ class Stack:
             await asyncio.sleep(0.1)
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _url(host: str, port: int) -> str:
+    """Where we reach a port that was opened on *host*; an address that means all of them is reached on loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def run_up(settings: Settings, config: Path | None) -> int:
     """Run until SIGINT or SIGTERM. Returns the exit code."""
     configure("up")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     stack = Stack(settings=settings, config=config)
-    starting = asyncio.create_task(stack.start())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        return 0
-    failure = starting.exception()
-    if failure is not None:
-        stopping.cancel()
-        raise failure
-    log.info("ready", dashboard=stack.api_url, **{role: url for role, url in stack.probes.items() if role != "api"})
-    await stopping
-    log.info("stopping")
-    await stack.stop()
+    with stop_on_signals() as stop:
+        starting, stopping = asyncio.create_task(stack.start()), asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return 0
+        try:
+            await starting
+            addresses = {role: url for role, url in stack.probes.items() if role != "api"}
+            log.info("ready", dashboard=stack.api_url, **addresses)
+            await stopping
+            log.info("stopping")
+        finally:
+            stopping.cancel()
+            await stack.stop()
     return 0

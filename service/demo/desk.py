@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from service.delivery.signing import SignatureError, SigningSecret, verify
+from service.serving import Server
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -68,19 +69,11 @@ class Desk:
         return 204
 
 
-class _QuietServer(uvicorn.Server):
-    """Leaves signals alone: they belong to the demo."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextlib.asynccontextmanager
 async def open_desk(desk: Desk) -> AsyncIterator[str]:
     """Serve *desk* on a free loopback port; gives its URL."""
     config = uvicorn.Config(desk, lifespan="off", log_config=None, access_log=False)
-    server = _QuietServer(config)
+    server = Server(config)
     with socket.socket() as listener:
         # Listening before the server runs: whoever comes early waits in the queue instead of being refused.
         listener.bind(("127.0.0.1", 0))

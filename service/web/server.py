@@ -1,13 +1,12 @@
 """Serving the API until asked to end, open live streams included."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 
 import uvicorn
 from litestar import Litestar
 
 from service.errors import UnavailableError
+from service.serving import Server
 
 _GRACE_SECONDS = 3
 
@@ -21,17 +20,9 @@ class ListenError(UnavailableError):
         self.port = port
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to the role, which stops things in its own order."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve(app: Litestar, *, host: str, port: int, stop: asyncio.Event) -> None:
     """Returns when *stop* is set and the last answer is out. Raises ListenError."""
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=host,

@@ -115,3 +115,11 @@ def test_an_open_port_without_a_token_is_refused(tmp_path: Path) -> None:
 def test_a_mistake_never_shows_the_secret(tmp_path: Path) -> None:
     path = write(tmp_path, f"receivers: [{{type: webhook, name: desk, secret: {SECRET}, urll: x}}]\n")
     assert SECRET not in "\n".join(mistakes(path))
+
+
+def test_a_label_called_path_is_no_file(tmp_path: Path) -> None:
+    receiver = f"{{type: webhook, name: desk, url: 'https://desk.example', secret: {SECRET}}}"
+    path = write(
+        tmp_path, f"receivers: [{receiver}]\nroutes: [{{receiver: desk, match: {{path: checkout, url_file: x}}}}]\n"
+    )
+    assert load(path, {}).routes[0].match == {"path": "checkout", "url_file": "x"}

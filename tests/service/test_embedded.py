@@ -149,12 +149,12 @@ class TestRunning:
     def test_port_taken_by_another_is_exchanged_for_a_new_one(
         self, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        free = embedded._free_port()
+        free = embedded.free_port()
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             offered = [free, other.getsockname()[1]]
-            monkeypatch.setattr(embedded, "_free_port", offered.pop)
+            monkeypatch.setattr(embedded, "free_port", offered.pop)
             monkeypatch.setattr(server, "_start_seconds", 60.0)
             server.start()
         assert server.port == free

@@ -63,6 +63,13 @@ async def test_a_frame_cut_in_the_middle_is_read_again() -> None:
     assert [one.seq for one in await read(api)] == [1, 2]
 
 
+async def test_where_the_store_was_replaced_it_goes_on_from_the_new_number() -> None:
+    reset = b'id: 3\nevent: reset\ndata: {"last_seq":3}\n\n'
+    api = Api(httpx.Response(200, content=reset + frame(4)))
+    assert [one.seq for one in await read(api, after=900)] == [4]
+    assert api.asked == ["900", "4"]
+
+
 @pytest.mark.parametrize("status", [401, 404])
 async def test_a_refusal_is_said_at_once(status: int) -> None:
     with pytest.raises(UnavailableError, match=f"answered {status} to the live stream"):
