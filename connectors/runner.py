@@ -17,6 +17,7 @@ from typing import Protocol
 
 import structlog
 
+from connectors.backoff import backoff_seconds
 from connectors.checkpoint import Checkpoint
 from connectors.connector import (
     BadReason,
@@ -37,8 +38,8 @@ from connectors.restatement import buckets_of, instant_of, retraction, with_revi
 
 _JITTER = 0.1
 """Intervals vary by this share, so that many connectors do not ask at the same moment."""
-_FIRST_BACKOFF_SECONDS = 1.0
-_LONGEST_BACKOFF_SECONDS = 300.0
+_LONGEST_POLL_BACKOFF_SECONDS = 300.0
+_LONGEST_PUBLISH_BACKOFF_SECONDS = 30.0
 _DEAD_LETTERS_AT_ONCE = 500
 
 _log = structlog.get_logger(__name__)
@@ -142,7 +143,7 @@ class Runner:
             except Exception as error:
                 failures += 1
                 self._metrics.poll_failures.labels(connector.name, _failure(error)).inc()
-                delay = min(_FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), _LONGEST_BACKOFF_SECONDS)
+                delay = backoff_seconds(failures, longest=_LONGEST_POLL_BACKOFF_SECONDS)
                 trace = _failure(error) == "fault" and repr(error) != told  # once, not with every retry
                 log.error("poll failed", error=str(error), retry_in_seconds=delay, exc_info=trace)
                 told = repr(error)
@@ -285,8 +286,8 @@ class Runner:
                 self._metrics.publish_failures.labels(connector).inc()
                 if not error.retryable:
                     raise
-                delay = min(_FIRST_BACKOFF_SECONDS * 2**failures, 30.0)
                 failures += 1
+                delay = backoff_seconds(failures, longest=_LONGEST_PUBLISH_BACKOFF_SECONDS)
                 _log.warning("not acknowledged", connector=connector, error=str(error), retry_in_seconds=delay)
                 await self._sleep(delay)
 

@@ -358,6 +358,24 @@ async def test_a_failing_connector_backs_off_and_does_not_stop_another(tmp_path:
     assert _failures(registry, "fault") > 0
 
 
+async def test_a_source_that_is_away_for_days_is_still_asked(tmp_path: Path) -> None:
+    sleep, registry = SleepLog(stop_after=2_000), CollectorRegistry()
+    broken = ListConnector(name="broken", fail=[OSError("no such mount")] * 2_000)
+    with Checkpoint(tmp_path / "c.db") as checkpoint:
+        runner = make_runner(RecordingSink(), checkpoint, sleep=sleep, registry=registry)
+        await _until_stopped(runner.run([Schedule(connector=broken, poll_seconds=60)]))
+    assert (broken.polls, sleep.slept[-1]) == (2_000, 300.0)
+    assert _failures(registry, "source") == 2_000
+
+
+async def test_a_broker_that_is_away_for_days_is_still_tried(tmp_path: Path) -> None:
+    sink, sleep = RecordingSink(fail=[RETRYABLE] * 2_000), SleepLog()
+    with Checkpoint(tmp_path / "c.db") as checkpoint:
+        await make_runner(sink, checkpoint, sleep=sleep).run_once(ListConnector([delivery(FIRST)]))
+    assert fold(sink.facts) == expected(FIRST)
+    assert (len(sleep.slept), sleep.slept[-1]) == (2_000, 30.0)
+
+
 async def _until_stopped(run: Coroutine[object, object, None]) -> None:
     """Run until the sleep log has had enough, which cancels every connector's task."""
     await asyncio.wait([asyncio.create_task(run)])
