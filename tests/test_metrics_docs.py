@@ -14,8 +14,9 @@ from service.stream.metrics import StreamMetrics
 DOCUMENT = Path(__file__).parent.parent / "docs" / "metrics.md"
 HEAD = """# Metrics
 
-What each role exports at `/metrics`, beside the `process_` and `python_` metrics of the Prometheus client. No tag value, account or
-resource is ever a label; label sets start at zero. Rules and a dashboard that use them are in `deploy/`.
+What each role exports at `/metrics`, beside the `process_` and `python_` metrics of the Prometheus client. No tag
+value, account or resource is ever a label; label sets start at zero. Rules and a dashboard that use them are in
+`deploy/`.
 
 """
 
