@@ -1,6 +1,6 @@
 """Facts per second of one worker on a real Kafka: from the log through engine, snapshots, alerts and commits.
 
-    SPENDWATCH_TEST_KAFKA=127.0.0.1:9092 python -m benchmarks.stream [--facts N] [--series N] [--hours N] [--partitions N]
+    SPENDWATCH_TEST_KAFKA=host:port python -m benchmarks.stream [--facts N] [--series N] [--hours N] [--partitions N]
 
 Prints one JSON object a line. The topic is filled first; then a worker process begins. Its time counts from its first
 fact to its last one, all checkpoints in between included; its CPU time until the last offset is committed. The store is

@@ -77,7 +77,9 @@ class StreamWorker:
 
     def ready(self) -> Mapping[str, str | None]:
         """Dependency -> None when it is there, else why not; for the readiness probe."""
-        return {"kafka": self._reason} if self._session is None else self._session.ready()
+        if self._session is None:
+            return {"kafka": self._reason, "store": None}
+        return self._session.ready()
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run until *stop* is set, then drain, commit and leave the group; returns the exit code.
