@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 
 from realservices.process import ServicesError, find, run, say
 
@@ -13,9 +14,9 @@ DEBIAN_PACKAGES = {
 }
 
 
-def install_missing() -> None:
+def install_missing(programs: Iterable[str] = tuple(DEBIAN_PACKAGES)) -> None:
     """Raises ServicesError naming the packages when they cannot be installed."""
-    missing = [package for program, package in DEBIAN_PACKAGES.items() if find(program) is None]
+    missing = [DEBIAN_PACKAGES[program] for program in programs if find(program) is None]
     if not missing:
         return
     apt = shutil.which("apt-get")
@@ -27,5 +28,5 @@ def install_missing() -> None:
     options = ["-qq", "-y", "-o", "Dpkg::Use-Pty=0", "-o", "Acquire::Retries=3"]
     run([apt, *options, "update"], environment=environment)
     run([apt, *options, "install", "--no-install-recommends", *missing], environment=environment)
-    if still := [program for program in DEBIAN_PACKAGES if find(program) is None]:
+    if still := [program for program in programs if find(program) is None]:
         raise ServicesError(f"still missing after apt-get: {', '.join(still)}")
