@@ -28,6 +28,8 @@ from service.web.probe import serve_probe
 _log = structlog.get_logger(__name__)
 
 _PING_SECONDS = 5.0
+_CLOSED_AT_ONCE = 500
+"""Series closed in one turn of the worker's loop: a day's end closes all of them."""
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -135,7 +137,9 @@ async def run_worker(settings: Settings) -> int:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             worker = StreamWorker(
                 settings,
-                engines=lambda partition: Engine(policies=book, partition=partition, max_new_series=share),
+                engines=lambda partition: Engine(
+                    policies=book, partition=partition, max_new_series=share, close_limit=_CLOSED_AT_ONCE
+                ),
                 detectors=detectors.names(),
                 store=store.sql,
                 announce=LiveBus(cache).announce,

@@ -83,9 +83,9 @@ class Stack:
             folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-")))
             broker = await self._exits.enter_async_context(EmbeddedBroker())
             environ["SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS"] = self.bootstrap_servers = broker.bootstrap_servers
-            # Joining a group takes half of the rebalance time-out on the embedded broker.
-            environ["SPENDWATCH_WORKER__SESSION_TIMEOUT_SECONDS"] = "6"
-            environ["SPENDWATCH_WORKER__REBALANCE_TIMEOUT_SECONDS"] = "2"
+            # The embedded broker lets a member wait half of its session time-out before it may join the group.
+            environ["SPENDWATCH_WORKER__SESSION_TIMEOUT_SECONDS"] = "2"
+            environ["SPENDWATCH_WORKER__REBALANCE_TIMEOUT_SECONDS"] = "6"
             # The embedded broker forgets everything when it ends, so the connectors must too: what they have
             # confirmed to a broker that is gone has to be sent again. Alert ids make that harmless.
             environ["SPENDWATCH_CONNECT__CHECKPOINT_PATH"] = str(folder / "connectors.db")
