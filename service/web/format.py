@@ -1,39 +1,18 @@
-"""Numbers, money and times as the dashboard shows them: plain text, which templates escape; only `prose` is HTML."""
+"""Changes and times as the dashboard shows them: plain text, which templates escape; only `prose` is HTML.
 
-import math
+Numbers and money are said as everywhere else: service/core/wording.py.
+"""
+
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
-_WHOLE_CURRENCIES = frozenset({"JPY", "KRW", "CLP", "VND", "ISK", "HUF"})
-_MINUS = "\N{MINUS SIGN}"
-
-
-def is_currency(unit: str) -> bool:
-    """Whether a unit looks like an ISO 4217 code."""
-    return len(unit) == 3 and unit.isascii() and unit.isalpha() and unit.isupper()
-
-
-def number(value: float, *, digits: int = 2) -> str:
-    """1,234.56, with a real minus sign; amounts that two digits would show as zero keep two significant ones."""
-    size = abs(value)
-    if 1e-9 <= size < 0.01 and digits:
-        digits = 1 - math.floor(math.log10(size))
-    text = f"{size:,.{digits}f}"
-    return f"{_MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
-
-
-def amount(value: float, unit: str) -> str:
-    """With its unit: `1,234.56 USD`, `87.5 percent`."""
-    if is_currency(unit):
-        return f"{number(value, digits=0 if unit in _WHOLE_CURRENCIES else 2)} {unit}"
-    digits = 0 if value == int(value) and abs(value) < 1e15 else 2
-    return f"{number(value, digits=digits)} {unit}"
+from service.core.wording import amount, number
 
 
 def signed(value: float, unit: str) -> str:
-    """With a sign even when it rises: what a change adds or takes away."""
-    return f"+{amount(value, unit)}" if value > 0 else amount(value, unit)
+    """With a sign also when it rises: what a change adds or takes away."""
+    return amount(value, unit, signed=True)
 
 
 def change(actual: float, expected: float) -> str:
@@ -47,7 +26,7 @@ def change(actual: float, expected: float) -> str:
     text = f"{abs(percent):,.0f} %"
     if text == "0 %":
         return text
-    return f"+{text}" if percent > 0 else f"{_MINUS}{text}"
+    return f"+{text}" if percent > 0 else f"-{text}"
 
 
 def moment(at: datetime | None) -> str:

@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 
 from litestar.datastructures import MultiDict
 
-from connectors.series import SeriesKey, SeriesKeyError
 from service.core.alerts import Alert, AlertRecord, AlertState, DriverChange, Point, Severity
+from service.core.wording import amount, driver_labels, driver_name, is_rest, label_name, number, whose
 from service.store.store import AlertQuery, Summary
 from service.web.errors import ProblemError
 from service.web.filters import parse_labels
+from service.web.format import bucket
 from service.web.sparkline import Sparkline, sparkline
 
 SHOWS = {
@@ -130,14 +131,9 @@ def row(record: AlertRecord, now: datetime) -> Row:
 
 
 def who(alert: Alert) -> tuple[str, str]:
-    """Dimension and value as people say them: ("team", "search"); the tenant's total has no value of its own."""
-    try:
-        dimension, value = SeriesKey.parse(alert.series).label
-    except SeriesKeyError:
-        return "series", alert.series
-    if not value:
-        return dimension, alert.tenant
-    return dimension.replace("_", " "), value
+    """Dimension as a heading, and value: ("service", "Amazon EC2")."""
+    name, value = whose(alert.series)
+    return label_name(name), value
 
 
 def age(record: AlertRecord, now: datetime) -> timedelta:
@@ -165,8 +161,12 @@ def stakes(summary: Summary) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverRow:
-    """labels: name and value, readable. share: length of its bar, 0 to 100, against the largest change."""
+    """name: all of it as one text. labels: name and value, readable.
 
+    share: length of its bar, 0 to 100, against the largest change.
+    """
+
+    name: str
     labels: tuple[tuple[str, str], ...]
     other: bool
     before: float
@@ -179,8 +179,9 @@ def driver_rows(drivers: Sequence[DriverChange]) -> list[DriverRow]:
     largest = max((abs(driver.change) for driver in drivers), default=0.0) or 1.0
     return [
         DriverRow(
-            labels=tuple((name.removesuffix("_name").replace("_", " "), text) for name, text in driver.labels.items()),
-            other=driver.labels == {"other": "true"},
+            name=driver_name(driver.labels),
+            labels=tuple((label_name(name), text) for name, text in driver_labels(driver.labels)),
+            other=is_rest(driver.labels),
             before=driver.before,
             now=driver.now,
             change=driver.change,
@@ -191,22 +192,32 @@ def driver_rows(drivers: Sequence[DriverChange]) -> list[DriverRow]:
 
 
 def chart_data(alert: Alert) -> dict[str, object]:
-    """The columns uPlot draws; times in Unix seconds, gaps as null."""
+    """The columns uPlot draws: times in Unix seconds, gaps as null; readings say each point in words."""
 
     def column(read: str) -> list[float | None]:
         return [getattr(point, read) for point in alert.history]
 
     return {
-        "unit": alert.unit,
-        "grain": alert.grain,
         "at": [point.at.timestamp() for point in alert.history],
         "actual": column("actual"),
         "expected": column("expected"),
         "lower": column("lower"),
         "upper": column("upper"),
         "abnormal": [_abnormal(point) for point in alert.history],
+        "readings": [_reading(point, alert) for point in alert.history],
     }
 
 
 def _abnormal(point: Point) -> float | None:
     return point.actual if point.abnormal else None
+
+
+def _reading(point: Point, alert: Alert) -> str:
+    parts = [bucket(point.at, alert.grain), f"actual {amount(point.actual, alert.unit)}"]
+    if point.expected is not None:
+        parts.append(f"expected {amount(point.expected, alert.unit)}")
+    if point.lower is not None and point.upper is not None:
+        parts[-1] += f" ({number(point.lower, alert.unit)} to {number(point.upper, alert.unit)})"
+    if point.abnormal:
+        parts.append("abnormal")
+    return " · ".join(parts)

@@ -3,11 +3,10 @@
 import io
 from datetime import UTC, datetime
 
-import pytest
 from rich.console import Console
 
 from connectors.facts import Basis
-from service.console import amount, clean, driver_name, is_money, render
+from service.console import clean, render
 from service.core.alerts import (
     Alert,
     AlertEvent,
@@ -70,7 +69,7 @@ def test_an_alert_says_what_who_how_much_and_what_next() -> None:
         " ▲ high  team=search effective_cost 2026-09-29\n"
         "   412.10 USD against 133.20 expected (110.04 to 156.90), at stake +278.90\n"
         "   drivers +250.00  EC2 i-1\n"
-        "            +28.90  other\n"
+        "            +28.90  everything else\n"
         "   next    Look at EC2 i-1\n"
     )
 
@@ -84,29 +83,5 @@ def test_a_tag_value_cannot_move_the_cursor_or_use_markup() -> None:
     assert "team=?[2J[red]x[/red]?" in text
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (1234.5, "USD", "1,234.50 USD"),
-        (-0.0, "USD", "0.00 USD"),
-        (0.0000321, "USD", "0.000032 USD"),
-        (20_480.0, "bytes", "20.5 k bytes"),
-        (-2_000_000.0, "bytes", "-2.0 M bytes"),
-        (2_000_000.0, "EUR", "2,000,000.00 EUR"),
-    ],
-)
-def test_amounts_read_well(value: float, unit: str, text: str) -> None:
-    assert amount(value, unit) == text
-
-
-def test_money_is_told_by_its_currency_code() -> None:
-    assert [unit for unit in ("USD", "EUR", "percent", "usd", "bytes") if is_money(unit)] == ["USD", "EUR"]
-
-
 def test_control_characters_are_replaced() -> None:
     assert clean("a\nb\x07c") == "a?b?c"
-
-
-def test_the_service_stands_first_in_a_drivers_name() -> None:
-    labels = {"resource_id": "i-1", "service_name": "EC2", "usage_type": "Box"}
-    assert driver_name(DriverChange(labels=labels, change=1, before=0, now=1)) == "EC2 i-1 Box"

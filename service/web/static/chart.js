@@ -5,13 +5,7 @@
   let chart = null;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const number = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-
-  function time(seconds, grain) {
-    const text = new Date(seconds * 1000).toISOString();
-    return grain === "1d" ? text.slice(0, 10) : text.slice(0, 16).replace("T", " ");
-  }
 
   function draw() {
     const box = document.getElementById("chart");
@@ -24,7 +18,8 @@
       grid: { stroke: colour("--line"), width: 1 },
     };
     const last = points.at.length - 1;
-    const read = (index) => { document.getElementById("reading").textContent = reading(points, index ?? last); };
+    // One line of text under the chart instead of a legend: it wraps on a phone and a person can copy it.
+    const read = (index) => { document.getElementById("reading").textContent = points.readings[index ?? last]; };
     const options = {
       width: box.clientWidth,
       height: box.clientHeight,
@@ -50,18 +45,6 @@
     const columns = [points.at, points.lower, points.upper, points.expected, points.actual, points.abnormal];
     chart = new uPlot(options, columns, box);
     read(last);
-  }
-
-  // One line of text under the chart instead of a legend: it wraps on a phone and a person can copy it.
-  function reading(points, index) {
-    const money = (value) => `${number.format(value)} ${points.unit}`;
-    const parts = [time(points.at[index], points.grain), `actual ${money(points.actual[index])}`];
-    if (points.expected[index] != null) {
-      const range = `${number.format(points.lower[index])} to ${number.format(points.upper[index])}`;
-      parts.push(`expected ${money(points.expected[index])} (${range})`);
-    }
-    if (points.abnormal[index] != null) parts.push("abnormal");
-    return parts.join(" · ");
   }
 
   // The date at midnight and at the left edge, the time elsewhere.

@@ -8,7 +8,7 @@ from detectors.verdict import Band
 from service.core.alerts import AlertKind, DriverChange, Severity
 from service.core.amounts import to_nano
 from service.core.episodes import Episode, Judged, begin
-from service.core.explain import action_of, amount, reason_of, severity_of, signed, withdrawn_reason
+from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
 
 SEARCH = SeriesKey(metric="effective_cost", unit="USD", grain=Grain.DAY, dimension="tag:team", value="search")
 
@@ -67,27 +67,6 @@ def test_the_total_names_its_tenant() -> None:
 def test_endless_tag_values_are_cut() -> None:
     series = SeriesKey(metric="effective_cost", unit="USD", grain=Grain.DAY, dimension="tag:team", value="x" * 400)
     assert len(reason(series, make_episode(412.1))) < 300
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0.00"),
-        (1234.567, "1,234.57"),
-        (0.1, "0.10"),
-        (0.00421, "0.0042"),
-        (-0.00421, "-0.0042"),
-        (1e-9, "0.000000001"),
-        (1e-12, "0.00"),
-        (-12.0, "-12.00"),
-    ],
-)
-def test_amounts_are_readable(value: float, text: str) -> None:
-    assert amount(value) == text
-
-
-def test_signs_are_written() -> None:
-    assert (signed(12.0), signed(-12.0)) == ("+12.00", "-12.00")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The pages: what they show, and that other people's text stays text."""
 
+import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -155,6 +156,15 @@ async def test_alert_page_explains_itself(world: World, client: Client) -> None:
         "2024-09-18 412.50 120.00 95.00 145.00 abnormal",
     ):
         assert part in text, part
+
+
+async def test_chart_reads_its_points_as_the_page_does(world: World, client: Client) -> None:
+    await world.store.record([make_alert()])
+    page = (await client.get("/alerts/a1", headers=HTML)).text
+    [points] = (attributes["data-points"] for _, attributes in _tags(page) if "data-points" in attributes)
+    chart = json.loads(points or "")
+    assert chart["readings"][-1] == "2024-09-18 · actual 412.50 USD · expected 120.00 USD (95.00 to 145.00) · abnormal"
+    assert len(chart["readings"]) == len(chart["at"])
 
 
 async def test_unknown_alert_is_a_page_for_a_person(client: Client) -> None:

@@ -1,49 +1,27 @@
-"""Numbers, money and times as people read them; small charts."""
+"""Changes and times as people read them; small charts."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from service.core.alerts import Point
-from service.web.format import amount, bucket, change, full_moment, moment, number, prose, signed, span
+from service.web.format import bucket, change, full_moment, moment, prose, signed, span
 from service.web.sparkline import sparkline
 
 AT = datetime(2024, 9, 18, 14, 5, 9, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("value", "unit", "expected"),
-    [
-        (1234.56, "USD", "1,234.56 USD"),
-        (-1234.5, "USD", "−1,234.50 USD"),
-        (1234.5, "JPY", "1,234 JPY"),
-        (0.0, "USD", "0.00 USD"),
-        (-0.0, "USD", "0.00 USD"),
-        (0.0042, "USD", "0.0042 USD"),
-        (0.0000123, "USD", "0.000012 USD"),
-        (1e9, "EUR", "1,000,000,000.00 EUR"),
-        (87.5, "percent", "87.50 percent"),
-        (12.0, "requests", "12 requests"),
-        (1.5, "USd", "1.50 USd"),
-    ],
-)
-def test_amounts_carry_their_unit(value: float, unit: str, expected: str) -> None:
-    assert amount(value, unit) == expected
-
-
 def test_changes_carry_their_sign() -> None:
     assert signed(5.0, "USD") == "+5.00 USD"
-    assert signed(-5.0, "USD") == "−5.00 USD"
+    assert signed(-5.0, "USD") == "-5.00 USD"
     assert signed(0.0, "USD") == "0.00 USD"
-    assert number(-0.001) == "−0.0010"
-    assert number(-1e-12) == "0.00"
 
 
 @pytest.mark.parametrize(
     ("actual", "expected", "text"),
     [
         (240.0, 100.0, "+140 %"),
-        (30.0, 100.0, "−70 %"),
+        (30.0, 100.0, "-70 %"),
         (2000.0, 100.0, "20×"),
         (5.0, 0.0, ""),
         (-50.0, -100.0, "+50 %"),
