@@ -1,70 +1,95 @@
-"""Working stand-ins without I/O, for tests of what is built on them."""
+"""The store without a database, for tests of what is built on it. It keeps the contracts of tests/contracts/store.py."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, AlertStatus, EventType, Severity
-from service.store.store import AlertNotFoundError, AlertQuery, BadCursorError, Delivery, Page, Summary
+from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.notices import Notice, Routes, notice_of, to_tell
+from service.core.transitions import DETECTION, acknowledged, detected, resolved
+from service.store.store import (
+    MAX_PAGE,
+    AlertNotFoundError,
+    AlertQuery,
+    BadCursorError,
+    Delivery,
+    Page,
+    Summary,
+)
 from service.web.filters import matches
+from tests.clock import FakeClock
 
-NOON = datetime(2024, 9, 18, 12, tzinfo=UTC)
+
+def nobody(alert: Alert) -> Sequence[str]:
+    """Routes no alert to anybody."""
+    return ()
 
 
-class FakeClock:
-    """Stands still until it is moved."""
+@dataclass(slots=True)
+class MemoryDatabase:
+    """What a store keeps. told: alert id -> receiver -> its last notice. leases: delivery id -> worker and end."""
 
-    def __init__(self, at: datetime = NOON) -> None:
-        self.at = at
-
-    def now(self) -> datetime:
-        return self.at
-
-    def move(self, by: timedelta) -> None:
-        self.at += by
+    records: dict[str, AlertRecord] = field(default_factory=dict)
+    events: list[AlertEvent] = field(default_factory=list)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+    told: dict[str, dict[str, Notice]] = field(default_factory=dict)
+    leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
 
 class MemoryStore:
-    """AlertStore and Outbox in dictionaries: a version replaces an older one, what a person did is kept while it fires.
+    """AlertStore and Outbox in dictionaries, with the state machine and the rules of notices that the real one has.
 
-    problem: raised by every method while it is set, as a database that is away would. Deliveries are put in by tests.
+    problem: raised by every method while it is set, as a database that is away would. database: of another store, to
+    open it again. Tests may put deliveries in with `add_delivery`.
     """
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self, clock: FakeClock | None = None, *, routes: Routes = nobody, database: MemoryDatabase | None = None
+    ) -> None:
         self.clock = clock or FakeClock()
         self.problem: Exception | None = None
-        self.records: dict[str, AlertRecord] = {}
-        self.events: list[AlertEvent] = []
-        self.deliveries: list[Delivery] = []
+        self._routes = routes
+        self._kept = database or MemoryDatabase()
+
+    @property
+    def events(self) -> list[AlertEvent]:
+        return self._kept.events
 
     async def record(self, alerts: Sequence[Alert]) -> list[AlertEvent]:
         self._check()
         now = self.clock.now()
-        return [event for alert in alerts if (event := self._detected(alert, now))]
+        changes = []
+        for alert in alerts:
+            change = detected(self._kept.records.get(alert.id), alert, at=now)
+            if change is not None:
+                changes.append(self._change(*change, at=now))
+        return changes
 
     async def get(self, alert_id: str) -> AlertRecord:
         self._check()
         try:
-            return self.records[alert_id]
+            return self._kept.records[alert_id]
         except KeyError:
             raise AlertNotFoundError(alert_id) from None
 
     async def find(self, query: AlertQuery) -> Page:
         self._check()
-        found = sorted((r for r in self.records.values() if matches(query, r)), key=lambda r: r.seq, reverse=True)
+        records = sorted(self._kept.records.values(), key=lambda record: record.seq, reverse=True)
+        found = [record for record in records if matches(query, record)]
         after = found
         if query.cursor is not None:
             if not query.cursor.isdecimal():
                 raise BadCursorError(query.cursor)
             after = [record for record in found if record.seq < int(query.cursor)]
-        items = tuple(after[: query.limit])
+        items = tuple(after[: max(1, min(query.limit, MAX_PAGE))])
         more = len(after) > len(items)
         return Page(items=items, next_cursor=str(items[-1].seq) if more else None, total=len(found))
 
     async def summary(self, tenant: str | None = None) -> Summary:
         self._check()
-        records = [r for r in self.records.values() if tenant in (None, r.alert.tenant)]
+        records = [r for r in self._kept.records.values() if tenant in (None, r.alert.tenant)]
         still_open = [r for r in records if r.state in (AlertState.FIRING, AlertState.ACKNOWLEDGED)]
         impact: dict[str, float] = {}
         for record in still_open:
@@ -77,18 +102,12 @@ class MemoryStore:
         )
 
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        record = await self.get(alert_id)
-        if record.state is not AlertState.FIRING:
-            return None
-        record = replace(record, state=AlertState.ACKNOWLEDGED, acknowledged_at=at, acknowledged_by=actor)
-        return self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
+        record = acknowledged(await self.get(alert_id), actor=actor, at=at)
+        return record and self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        record = await self.get(alert_id)
-        if record.state not in (AlertState.FIRING, AlertState.ACKNOWLEDGED):
-            return None
-        record = replace(record, state=AlertState.RESOLVED, resolved_at=at, resolved_by=actor)
-        return self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
+        record = resolved(await self.get(alert_id), actor=actor, at=at)
+        return record and self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         await self.get(alert_id)
@@ -103,61 +122,102 @@ class MemoryStore:
         self._check()
         return len(self.events)
 
+    def add_delivery(self, delivery: Delivery) -> None:
+        self._kept.deliveries[delivery.id] = delivery
+
     async def claim(
         self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
     ) -> list[Delivery]:
         self._check()
-        due = [d for d in self.deliveries if d.state == "pending" and d.next_attempt_at <= now]
-        return [d for d in due if receiver in (None, d.receiver)][:limit]
+        due = [d for d in self._first_pending() if receiver in (None, d.receiver) and self._is_free(d, now)]
+        due.sort(key=lambda delivery: (delivery.next_attempt_at, delivery.event.seq))
+        for delivery in due[:limit]:
+            self._kept.leases[delivery.id] = worker, now + timedelta(seconds=lease_seconds)
+            self.add_delivery(replace(delivery, attempts=delivery.attempts + 1))
+        claimed = [self._kept.deliveries[delivery.id] for delivery in due[:limit]]
+        return sorted(claimed, key=lambda delivery: delivery.event.seq)
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
-        self._set(delivery_id, lambda d: replace(d, state="delivered", delivered_at=at, remote_id=remote_id))
+        self._check()
+        delivery = self._kept.deliveries[delivery_id]
+        if delivery.state != "delivered":
+            self._settle(replace(delivery, state="delivered", delivered_at=at, remote_id=remote_id, last_error=None))
 
     async def retry(
         self, delivery_id: str, *, error: str, next_attempt_at: datetime, worker: str | None = None
     ) -> None:
-        self._set(delivery_id, lambda d: replace(d, last_error=error, next_attempt_at=next_attempt_at))
+        self._give_back(
+            delivery_id, worker, lambda row: replace(row, last_error=error, next_attempt_at=next_attempt_at)
+        )
 
     async def dead(self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None) -> None:
-        self._set(delivery_id, lambda d: replace(d, state="dead", last_error=error))
+        self._give_back(delivery_id, worker, lambda row: replace(row, state="dead", last_error=error))
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]:
-        self._check()
-        return [delivery for delivery in self.deliveries if delivery.event.record.alert.id == alert_id]
+        await self.get(alert_id)
+        found = [d for d in self._kept.deliveries.values() if d.event.record.alert.id == alert_id]
+        return sorted(found, key=lambda delivery: (delivery.event.seq, delivery.receiver))
 
     async def counts(self) -> dict[str, dict[str, int]]:
+        self._check()
         counts: dict[str, dict[str, int]] = {}
-        for delivery in self.deliveries:
-            states = counts.setdefault(delivery.receiver, {})
-            states[delivery.state] = states.get(delivery.state, 0) + 1
+        for delivery in self._kept.deliveries.values():
+            states = counts.setdefault(delivery.receiver, {"pending": 0, "delivered": 0, "dead": 0})
+            states[delivery.state] += 1
         return counts
 
-    def _detected(self, alert: Alert, now: datetime) -> AlertEvent | None:
-        current = self.records.get(alert.id)
-        if current is not None and alert.version <= current.alert.version:
-            return None
-        kind = {AlertStatus.RESOLVED: EventType.RESOLVED, AlertStatus.WITHDRAWN: EventType.WITHDRAWN}.get(alert.status)
-        state = AlertState(alert.status.value)
-        if current is None:
-            record = AlertRecord(alert=alert, state=state, seq=0, created_at=now, updated_at=now)
-            return self._change(kind or EventType.OPENED, record, at=now, actor="detection", comment="")
-        if alert.status is AlertStatus.FIRING:
-            state = current.state
-        record = replace(current, alert=alert, state=state)
-        return self._change(kind or EventType.UPDATED, record, at=now, actor="detection", comment="")
-
-    def _change(self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str, comment: str) -> AlertEvent:
-        record = replace(record, seq=len(self.events) + 1, updated_at=at)
-        self.records[record.alert.id] = record
-        lean = replace(record, alert=replace(record.alert, history=()))
+    def _change(
+        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+    ) -> AlertEvent:
+        alert = record.alert
+        before = self._kept.records.get(alert.id)
+        record = replace(record, seq=len(self.events) + 1)
+        self._kept.records[alert.id] = record
+        lean = replace(record, alert=replace(alert, history=()))
         event = AlertEvent(seq=record.seq, at=at, type=kind, actor=actor, comment=comment, record=lean)
         self.events.append(event)
+        told = self._kept.told.setdefault(alert.id, {})
+        for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
+            told[receiver] = notice_of(alert)
+            self.add_delivery(_delivery(event, receiver))
         return event
 
-    def _set(self, delivery_id: str, change: Callable[[Delivery], Delivery]) -> None:
+    def _first_pending(self) -> list[Delivery]:
+        """The oldest that waits, of each receiver and alert."""
+        first: dict[tuple[str, str], Delivery] = {}
+        for delivery in self._kept.deliveries.values():
+            key = delivery.receiver, delivery.event.record.alert.id
+            if delivery.state == "pending" and (key not in first or delivery.event.seq < first[key].event.seq):
+                first[key] = delivery
+        return list(first.values())
+
+    def _is_free(self, delivery: Delivery, now: datetime) -> bool:
+        _, until = self._kept.leases.get(delivery.id, ("", now))
+        return delivery.next_attempt_at <= now and until <= now
+
+    def _give_back(self, delivery_id: str, worker: str | None, change: Callable[[Delivery], Delivery]) -> None:
         self._check()
-        self.deliveries = [change(d) if d.id == delivery_id else d for d in self.deliveries]
+        delivery = self._kept.deliveries[delivery_id]
+        holder, _ = self._kept.leases.get(delivery_id, (None, None))
+        if delivery.state == "pending" and worker in (None, holder):
+            self._settle(change(delivery))
+
+    def _settle(self, delivery: Delivery) -> None:
+        self.add_delivery(delivery)
+        self._kept.leases.pop(delivery.id, None)
 
     def _check(self) -> None:
         if self.problem is not None:
             raise self.problem
+
+
+def _delivery(event: AlertEvent, receiver: str) -> Delivery:
+    return Delivery(
+        id=f"msg_{event.seq}_{receiver}",
+        receiver=receiver,
+        event=event,
+        attempts=0,
+        created_at=event.at,
+        next_attempt_at=event.at,
+        state="pending",
+    )

@@ -21,7 +21,7 @@ from service.store.store import (
     Delivery,
     Outbox,
 )
-from tests.fakes import NOON, FakeClock
+from tests.clock import NOON, FakeClock
 from tests.service.store.builders import everyone, make_alert, resolved, withdrawn
 
 MINUTE = timedelta(minutes=1)

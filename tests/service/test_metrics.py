@@ -5,7 +5,7 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry
 
 from service.metrics import HttpMetrics, expose, new_registry
-from tests.fakes import NOON, FakeClock
+from tests.clock import NOON, FakeClock
 
 
 def test_registry_says_which_process_it_is() -> None:

@@ -20,7 +20,7 @@ from service.settings import Settings, WebhookReceiver
 from service.store.database import StoreUnavailableError
 from service.store.sql import SqlStore
 from service.store.store import Delivery
-from tests.fakes import NOON, FakeClock
+from tests.clock import NOON, FakeClock
 from tests.service.delivery.fakes import SECRET, FakeResolver, RecordingReceiver, running, until
 from tests.service.store.builders import everyone, make_alert, resolved
 

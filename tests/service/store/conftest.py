@@ -15,7 +15,7 @@ from service.embedded import EmbeddedValkey, NotInstalledError, UnsupportedPlatf
 from service.store.database import EVENT_SEQ
 from service.store.sql import SqlStore
 from service.store.tables import counters
-from tests.fakes import FakeClock
+from tests.clock import FakeClock
 from tests.service.store.builders import everyone
 
 POSTGRES = "SPENDWATCH_TEST_POSTGRES"

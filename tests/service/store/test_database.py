@@ -14,7 +14,7 @@ from service.errors import ConfigError
 from service.store.database import Database, StoreUnavailableError
 from service.store.sql import SqlStore
 from service.store.tables import metadata
-from tests.fakes import FakeClock
+from tests.clock import FakeClock
 from tests.service.store.builders import everyone, make_alert
 
 

@@ -12,7 +12,8 @@ from service.embedded import EmbeddedValkey
 from service.store.cache import Cache
 from service.store.database import StoreUnavailableError
 from service.store.live import LiveBus, LiveHub, Subscription, SubscriptionEndedError
-from tests.fakes import FakeClock, MemoryStore
+from tests.clock import FakeClock
+from tests.fakes import MemoryStore
 from tests.service.store.builders import make_alert
 
 FAR = 3600.0

@@ -9,8 +9,8 @@ import pytest
 
 from service.core.alerts import Alert
 from service.store.sql import SqlStore
+from tests.clock import FakeClock
 from tests.contracts.store import AlertStoreContract, OpenStore, OutboxContract
-from tests.fakes import FakeClock
 from tests.service.store.builders import everyone, make_alert, resolved
 
 SqlFactory = Callable[[Callable[[Alert], Sequence[str]]], SqlStore]

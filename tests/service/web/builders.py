@@ -15,7 +15,8 @@ from service.core.alerts import Alert, AlertKind, AlertStatus, DriverChange, Poi
 from service.settings import Api, Settings
 from service.store.live import LiveHub
 from service.web.api import create_api
-from tests.fakes import NOON, FakeClock, MemoryStore
+from tests.clock import NOON, FakeClock
+from tests.fakes import MemoryStore
 
 BASE_URL = "http://127.0.0.1:8321"
 TOKEN = "correct-horse-battery-staple"

@@ -8,7 +8,7 @@ from connectors.facts import Basis
 from service.core.alerts import AlertStatus, EventType, Severity
 from service.errors import UnavailableError
 from service.store.store import Delivery
-from tests.fakes import NOON
+from tests.clock import NOON
 from tests.service.web.builders import World, make_alert
 from tests.service.web.conftest import Client
 
@@ -94,7 +94,7 @@ async def test_audit_trail_tells_who_did_what(world: World, client: Client) -> N
 
 async def test_deliveries_tell_what_became_of_each_message(world: World, client: Client) -> None:
     (event,) = await world.store.record([make_alert()])
-    world.store.deliveries.append(
+    world.store.add_delivery(
         Delivery(
             id="msg_1",
             receiver="desk",

@@ -10,7 +10,7 @@ import pytest
 from service.core.alerts import AlertStatus, DriverChange, Severity
 from service.errors import UnavailableError
 from service.store.store import Delivery
-from tests.fakes import NOON
+from tests.clock import NOON
 from tests.service.web.builders import World, make_alert
 from tests.service.web.conftest import Client
 
@@ -130,7 +130,7 @@ async def test_quiet_and_unmatched_lists_differ(world: World, client: Client) ->
 async def test_alert_page_explains_itself(world: World, client: Client) -> None:
     (event,) = await world.store.record([make_alert()])
     await world.store.acknowledge("a1", actor="dana", comment="known, SP-4711", at=NOON)
-    world.store.deliveries.append(
+    world.store.add_delivery(
         Delivery(
             id="msg_1",
             receiver="desk",
