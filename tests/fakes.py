@@ -1,4 +1,4 @@
-"""The store without a database, for tests of what is built on it. It keeps the contracts of tests/contracts/store.py."""
+"""The store without a database, for tests of what is built on it; it keeps the contracts of tests/contracts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -103,11 +103,15 @@ class MemoryStore:
 
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         record = acknowledged(await self.get(alert_id), actor=actor, at=at)
-        return record and self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
+        return (
+            None
+            if record is None
+            else self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
+        )
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         record = resolved(await self.get(alert_id), actor=actor, at=at)
-        return record and self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
+        return None if record is None else self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         await self.get(alert_id)
