@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from connectors.connector import BadReason
 from connectors.facts import MAX_ABS_VALUE
+from connectors.instants import EARLIEST, LATEST, YEARS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -30,7 +31,6 @@ MAX_QUANTITY = Decimal(10) ** 30
 _CURRENCY = re.compile(r"[A-Za-z0-9_.:\-]{1,64}")  # what a series' unit may be
 _GROUPED = re.compile(r"-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)\.[0-9]+")
 _MONTH_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})")
-_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
 
 class CellError(ValueError):
@@ -171,8 +171,8 @@ def instant(cell: object) -> datetime:
             raise CellError(BadReason.MISSING, "a date", cell)
         at = _parse(found, cell)
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
-        raise CellError(BadReason.OUT_OF_RANGE, f"a date between {_FIRST_YEAR} and {_LAST_YEAR}", cell)
+    if not EARLIEST <= at < LATEST:
+        raise CellError(BadReason.OUT_OF_RANGE, f"a date in {YEARS}", cell)
     return at.astimezone(UTC)
 
 

@@ -50,7 +50,8 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One statement by a source: "team=search cost 12.40 USD on 2024-09-18, says CUR export 7".
 
     series: canonical text of the SeriesKey; equal to the Kafka key.
-    charge_period_start: RFC 3339 in UTC with `Z`, e.g. `2024-09-18T00:00:00Z`. Any instant within the bucket.
+    charge_period_start: RFC 3339 in UTC with `Z`, e.g. `2024-09-18T00:00:00Z` (connectors/instants.py). Any instant
+        within the bucket.
     value: in the unit of the series; finite, within +-MAX_ABS_VALUE, resolved to 1e-9; negative for credits.
     origin: who says it: `<source>:<delivery>`, e.g. `focus-prod:2024-09`. The part before the first colon is the
         source, which watermarks are kept for.

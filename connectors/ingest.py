@@ -3,6 +3,8 @@
 Accepted: one fact object; a JSON array; `{"facts": [...]}`; NDJSON; CloudEvents 1.0 of type `dev.spendwatch.fact` as
 structured event, as batch and in binary mode (`ce-` headers). An event's source and id become origin and event_id where
 the fact does not name its own. What is wrong is told item by item with its place; the others are taken.
+On the wire instants are in UTC; of HTTP clients, whose libraries write `+00:00` or a local offset, those are taken too
+and rewritten.
 
 Sources: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md,
 https://github.com/ndjson/ndjson-spec.
@@ -19,7 +21,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from connectors.facts import MAX_ABS_VALUE, Fact, Fold
+from connectors.facts import MAX_ABS_VALUE, Fact, Fold, format_instant
+from connectors.instants import InstantError, parse_instant
 from connectors.series import SeriesKey, SeriesKeyError
 
 EVENT_TYPE = "dev.spendwatch.fact"
@@ -27,9 +30,8 @@ _EVENT = "application/cloudevents+json"
 _EVENT_BATCH = "application/cloudevents-batch+json"
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
 _MAX_TEXT = 1024
-_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _PATH = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_WITH_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?[+-]\d\d:\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def _collect(items: Iterable[tuple[int, bytes | msgspec.Raw]], read: _Read) -> P
     parsed = Parsed()
     for index, item in items:
         try:
-            fact = read(item)
+            fact = _in_utc(read(item))
         except _ItemError as error:
             parsed.rejected.append((index, error.path, str(error)))
             continue
@@ -211,13 +213,24 @@ def _check_series(text: str) -> None:
 
 @lru_cache(maxsize=65536)
 def _wrong_instant(text: str) -> str | None:
-    expected = "an RFC 3339 instant such as 2024-09-18T00:00:00Z"
-    if not _RFC3339.fullmatch(text):
-        return f"expected {expected}, got {text[:80]!r}"
     try:
-        year = datetime.fromisoformat(text).year
-    except ValueError:
-        return f"expected {expected}, got {text!r}"
-    if not _FIRST_YEAR <= year <= _LAST_YEAR:
-        return f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}"
+        parse_instant(text)
+    except InstantError as error:
+        return str(error)
     return None
+
+
+def _in_utc(fact: Fact) -> Fact:
+    """The fact with an instant of another offset rewritten; the rest is for `validate` to refuse."""
+    start = _utc_of(fact.charge_period_start)
+    return fact if start is None else msgspec.structs.replace(fact, charge_period_start=start)
+
+
+@lru_cache(maxsize=65536)
+def _utc_of(text: str) -> str | None:
+    if not _WITH_OFFSET.fullmatch(text):
+        return None
+    try:
+        return format_instant(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):  # 30 February, an offset of 99 hours, the first hours of the year 1
+        return None

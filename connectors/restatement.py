@@ -10,6 +10,7 @@ from connectors.checkpoint import BucketKey
 from connectors.connector import Delivery
 from connectors.errors import ConnectorError
 from connectors.facts import Fact, Fold, format_instant
+from connectors.instants import parse_instant
 from connectors.series import SeriesKey
 
 
@@ -77,8 +78,5 @@ def _bucket_start(seconds: int, instant: str) -> str:
 
 @lru_cache(maxsize=65536)
 def instant_of(text: str) -> datetime:
-    """Raises ValueError for anything but an RFC 3339 instant."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(f"expected an instant with a time zone, got {text!r}")
-    return at
+    """An instant as facts carry it, remembered. Raises InstantError, a ValueError."""
+    return parse_instant(text)

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from connectors.facts import MAX_ABS_VALUE, Fact, Watermark
+from connectors.instants import PATTERN, YEARS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = "urn:spendwatch:schema:"
 _VERSION = "1.0.0"
 
-_INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$"
 _DESCRIPTIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "Fact": {
         "series": {
@@ -28,9 +28,9 @@ _DESCRIPTIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
             "examples": ["default/effective_cost/USD/1d/tag:team=search"],
         },
         "charge_period_start": {
-            "description": "RFC 3339. Any instant within the bucket the fact is about.",
+            "description": f"RFC 3339 in UTC with `Z`, in {YEARS}. Any instant within the bucket the fact is about.",
             "format": "date-time",
-            "pattern": _INSTANT,
+            "pattern": PATTERN,
             "examples": ["2024-09-18T00:00:00Z"],
         },
         "value": {
@@ -68,9 +68,9 @@ _DESCRIPTIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "Watermark": {
         "source": {"description": "The part of an origin before the first colon."},
         "complete_until": {
-            "description": "RFC 3339. Everything before this instant has been delivered.",
+            "description": f"RFC 3339 in UTC with `Z`, in {YEARS}. Everything before it has been delivered.",
             "format": "date-time",
-            "pattern": _INSTANT,
+            "pattern": PATTERN,
         },
     },
 }

@@ -96,6 +96,8 @@ def test_dates_are_their_midnight_and_the_month_comes_first(cell: object) -> Non
         ("2024-02-30", BadReason.NOT_A_DATE),
         ("1726696800", BadReason.NOT_A_DATE),
         ("1724-09-18", BadReason.OUT_OF_RANGE),
+        ("2100-01-01", BadReason.OUT_OF_RANGE),
+        ("2000-01-01T00:00:00+02:00", BadReason.OUT_OF_RANGE),
         ("9999-12-31T23:59:59-14:00", BadReason.OUT_OF_RANGE),
     ],
 )

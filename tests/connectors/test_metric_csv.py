@@ -150,7 +150,7 @@ async def test_a_replay_takes_its_time(tmp_path: Path) -> None:
         ("2014-04-01 00:00:00,1e13", "value", BadReason.OUT_OF_RANGE, "value: expected a number within"),
         ("2014-04-01 00:00:00,", "value", BadReason.MISSING, "value: expected a decimal number, got ''"),
         ("yesterday,1", "timestamp", BadReason.NOT_A_DATE, "timestamp: expected a date"),
-        ("1814-04-01 00:00:00,1", "timestamp", BadReason.OUT_OF_RANGE, "timestamp: expected a date between"),
+        ("1814-04-01 00:00:00,1", "timestamp", BadReason.OUT_OF_RANGE, "timestamp: expected a date in the years"),
         ("2014-04-01 00:00:00,1,2", None, BadReason.MALFORMED, "line: expected 2 columns"),
         ('2014-04-01 00:00:00,"1', "value", None, ""),
     ],

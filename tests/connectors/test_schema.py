@@ -42,7 +42,15 @@ def test_a_fact_on_the_wire_fits_its_schema() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"value": "1"}, {"value": 1e13}, {"charge_period_start": "2024-09-18"}, {"fold": "other"}, {"revision": -1}],
+    [
+        {"value": "1"},
+        {"value": 1e13},
+        {"charge_period_start": "2024-09-18"},
+        {"charge_period_start": "2024-09-18T00:00:00+02:00"},
+        {"charge_period_start": "2100-01-01T00:00:00Z"},
+        {"fold": "other"},
+        {"revision": -1},
+    ],
     ids=str,
 )
 def test_the_schema_refuses_what_we_refuse(changes: dict[str, object]) -> None:
