@@ -38,6 +38,7 @@ from service.core.sources import FOREVER, NEVER, Source
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
 from service.core.validation import (
+    DECODE_ERRORS,
     MAX_BEHIND_SECONDS,
     Record,
     amount_of,
@@ -143,19 +144,25 @@ class Engine:
                 fold = fact.fold
                 if fact.drivers or (fold is add and not fact.event_id):
                     check_fold(fact)
-            except (msgspec.DecodeError, RejectError, InstantError, ValueError, OverflowError) as error:
+            except (*DECODE_ERRORS, RejectError, ValueError, OverflowError) as error:
                 self._reject(record, error)
                 continue
             if seconds > source.seen:
                 self._see(source, seconds)
             bucket = state.bucket
-            if bucket is None or instant.bucket != state.index or fact.drivers:
+            if (
+                bucket is None
+                or instant.bucket != state.index
+                or fact.drivers
+                or (
+                    (bucket.origin is not origin or bucket.basis is not fact.basis)
+                    and not folding.rejoin(state, bucket, origin, fact.basis)
+                )
+            ):
                 if state.due:
                     self._catch_up(state)
                 folding.fold(state, Valid(fact, nano, origin, instant), offset)
             else:
-                if bucket.origin is not origin or bucket.basis is not fact.basis:
-                    folding.join(state, bucket, origin, fact.basis)
                 ledger = bucket.ledger
                 assert ledger is not None
                 if fold is add:
@@ -199,7 +206,7 @@ class Engine:
             check_fold(fact)
             origin = self._registers.origin(fact.origin)
             check_time(origin.source, instant.seconds)
-        except (msgspec.DecodeError, RejectError) as error:
+        except (*DECODE_ERRORS, RejectError) as error:
             self._reject(record, error)
             return
         if instant.seconds > origin.source.seen:
@@ -259,13 +266,13 @@ class Engine:
             self._see(
                 self._registers.origin(fact.origin).source, state.judge.instants[fact.charge_period_start].seconds
             )
-        except (msgspec.DecodeError, RejectError, InstantError):
+        except (*DECODE_ERRORS, RejectError, InstantError):
             return  # it was refused then, too
 
     def _reject(self, record: Record, error: Exception) -> None:
         if isinstance(error, InstantError):
             error = bad_time("charge_period_start", error)
-        elif isinstance(error, msgspec.DecodeError):
+        elif isinstance(error, DECODE_ERRORS):
             error = undecodable(error)
         elif not isinstance(error, RejectError):
             error = bad_value("value", self._decode(record.value or b"").value)

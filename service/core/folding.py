@@ -43,35 +43,41 @@ class Folding:
     def fold(self, state: SeriesState, valid: Valid, offset: int) -> None:
         index = valid.instant.bucket
         bucket = state.open_bucket(index)
+        sources = state.sources
         if bucket is not None:
             self._fold_open(state, bucket, valid)
         elif index > state.head_index:
             self._fold_new(state, index, valid, offset)
         else:
             self._restate(state, index, valid, offset)
+        if state.sources is not sources and state.rare.waits_for is None and self._life.is_due(state):
+            # With this source, which is further than the others, something is complete already.
+            self._catch_up_late(state, valid.origin.source, offset)
 
-    def join(self, state: SeriesState, bucket: Bucket, origin: Origin, basis: Basis) -> None:
-        """Make *origin* with *basis* the one that the bucket's next facts are expected from."""
-        had_bill = bucket.billed is not None
-        fresh = bucket.origin is None
+    def rejoin(self, state: SeriesState, bucket: Bucket, origin: Origin, basis: Basis) -> bool:
+        """Make *origin* with *basis* the one that the bucket's next facts are expected from.
+
+        False, and nothing is changed, when they are new to the series or bring its first bill: that takes more care.
+        """
+        if basis is Basis.BILLED and bucket.billed is None:
+            return False
+        if not _is_known(state, origin.source, basis):
+            return False
         bucket.ledger = bucket.ledger_of(basis)
         bucket.origin, bucket.basis = origin, basis
-        if all(source is not origin.source or known is not basis for source, known in state.sources):
-            self._add_source(state, origin.source, basis)
-        if not fresh and not had_bill and bucket.billed is not None:
-            self._life.prepare(state, bucket)  # the bill counts from now on
+        return True
 
     def count_in(self, state: SeriesState, bucket: Bucket, valid: Valid) -> bool:
         """Add the fact to the ledger of its basis; False when it says nothing new."""
         fact, nano, origin, instant = valid
+        if fact.fold is not Fold.SET and fact.event_id and not self.is_new_event(state, fact):
+            return False
         ledger = bucket.ledger_of(fact.basis)
         if fact.fold is Fold.SET:
             if not ledger.put(origin, fact.revision, nano):
                 return False
             self._put_parts(ledger, fact, origin)
             return True
-        if fact.event_id and not self.is_new_event(state, fact):
-            return False
         if fact.fold is Fold.ADD:
             ledger.total += nano
             if fact.drivers:
@@ -129,19 +135,27 @@ class Folding:
             if not ledger.parts:
                 ledger.parts = None
 
+    def _join(self, state: SeriesState, bucket: Bucket, valid: Valid) -> None:
+        origin, basis = valid.origin, valid.fact.basis
+        bucket.ledger = bucket.ledger_of(basis)
+        bucket.origin, bucket.basis = origin, basis
+        self._add_source(state, origin.source, basis)
+
     def _add_source(self, state: SeriesState, source: Source, basis: Basis) -> None:
-        if len(state.sources) >= MAX_SERIES_SOURCES:
-            return  # what it says counts; when it is complete is not asked
+        if _is_known(state, source, basis) or len(state.sources) >= MAX_SERIES_SOURCES:
+            return  # beyond that its facts count, but when it is complete is not asked
         state.sources = self._registers.sources_of((*state.sources, (source, basis)))
         state.watched_at = FOREVER
         self._life.watch_next(state)
 
     def _fold_open(self, state: SeriesState, bucket: Bucket, valid: Valid) -> None:
-        self.join(state, bucket, valid.origin, valid.fact.basis)
+        basis = bucket.effective_basis
         if not self.count_in(state, bucket, valid):
             self._stats.repeated += 1
+            return
+        self._join(state, bucket, valid)
         state.take_up(bucket)
-        if valid.fact.fold is Fold.GAUGE:
+        if valid.fact.fold is Fold.GAUGE or basis is not bucket.effective_basis:
             self._life.prepare(state, bucket)
         if self._life.needs_look(bucket):
             self._life.look(state, bucket, valid.instant.seconds)
@@ -151,7 +165,7 @@ class Folding:
         if not self.count_in(state, bucket, valid):
             self._stats.repeated += 1
             return
-        self.join(state, bucket, valid.origin, valid.fact.basis)
+        self._join(state, bucket, valid)
         state.take_up(bucket)
         life = self._life
         life.prepare(state, bucket)
@@ -175,7 +189,7 @@ class Folding:
         if not self.count_in(state, bucket, valid):
             self._stats.repeated += 1
             return
-        self.join_closed(state, valid)
+        self._add_source(state, valid.origin.source, valid.fact.basis)
         self._stats.restated += 1
         if index < ring.start:
             ring.extend_to(index)
@@ -185,11 +199,6 @@ class Folding:
             return
         state.unsettled = index if state.unsettled is None else min(index, state.unsettled)
         self._catch_up_late(state, valid.origin.source, offset)
-
-    def join_closed(self, state: SeriesState, valid: Valid) -> None:
-        source, basis = valid.origin.source, valid.fact.basis
-        if all(known is not source or its_basis is not basis for known, its_basis in state.sources):
-            self._add_source(state, source, basis)
 
     def _too_late(self, state: SeriesState, index: int, valid: Valid) -> None:
         """Older than the ring: an event still counts in the sum of its month. What was set before is not known any
@@ -213,3 +222,7 @@ class Folding:
             if offset - self.waiting[longest] < MAX_UNSETTLED_RECORDS:
                 break
             self.settle_waiting(longest)
+
+
+def _is_known(state: SeriesState, source: Source, basis: Basis) -> bool:
+    return any(known is source and its_basis is basis for known, its_basis in state.sources)

@@ -105,19 +105,20 @@ def highest_quiet(judge: Judge, band: Band | None) -> int | None:
     return max(bound(band.upper), bound(band.expected) + judge.floor - 1)
 
 
-def fold_ring(fold: Fold, ring: Ring, *, rejudge: bool) -> None:
-    """Fold the whole ring; *rejudge* writes the judgements into it."""
-    judgements = [NORMAL] * len(ring)
-    following = ring.start
-    for index in ring.present():
+def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
+    """Fold the buckets from *start* on, before *until*; returns the judgement of each."""
+    judgements = [NORMAL] * (until - start)
+    following = start
+    for index in ring.present(start):
+        if index >= until:
+            break
         if index > following:
             fold.missing()
-        judgements[index - ring.start] = fold.bucket(index, ring.value(index), ring.basis(index))
+        judgements[index - start] = fold.bucket(index, ring.value(index), ring.basis(index))
         following = index + 1
-    if ring.end > following:
+    if until > following:
         fold.missing()
-    if rejudge:
-        ring.judge(judgements)
+    return judgements
 
 
 def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int) -> Episode | None:

@@ -18,11 +18,13 @@ from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.reporting import say, withdraw
 from service.core.ring import Ring
 from service.core.sources import FOREVER, HOLD, NEVER
-from service.core.state import NO_BUCKET, SeriesState
+from service.core.state import NO_BUCKET, Near, SeriesState
 from service.core.stats import EngineStats
 
 ANCHOR_STEP = 4
 """The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
+NEAR_BUCKETS = 16
+"""After so many buckets without a restatement a series' second anchor is let go."""
 _TENTH = 10
 
 
@@ -97,7 +99,12 @@ class Lifecycle:
             self.watch(state, run.last + 1)
 
     def comes_due(self, state: SeriesState) -> bool:
-        """Whether what the series was watched for is still there, and complete."""
+        """Whether what the series was watched for is still there, and complete.
+
+        What waits for a watermark is complete already, and is no reason to close anything now.
+        """
+        if state.rare.waits_for is None:
+            return self.is_due(state)
         at = state.watched_at
         close_at = state.judge.close_at
         if self.ready_until(state) < at:
@@ -155,6 +162,8 @@ class Lifecycle:
         self._count(state, fold)
         self._stats.closed += 1
         self._advance_anchor(state, ring)
+        if state.rare.near is not None and index - state.rare.near.bucket > NEAR_BUCKETS:
+            state.rare.near = None
         self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index))
         _trim_parts(ring, self._driver_buckets)
 
@@ -178,6 +187,8 @@ class Lifecycle:
         if state.trace is not None:
             state.trace = [traced for traced in state.trace if traced.bucket >= start]
         _forget_reported(state, start)
+        if state.rare.near is not None and state.rare.near.bucket < start:
+            state.rare.near = None
 
     # -- restating ----------------------------------------------------------------------------------------------
 
@@ -186,19 +197,35 @@ class Lifecycle:
         ring = state.ring
         if state.unsettled is None or ring is None:
             return
-        state.unsettled = None
-        detector = self._anchor_detector(state)
-        trace: list[Traced] = []
-        fold = Fold(state.judge, detector, state.rare.anchor_run, trace=trace)
-        fold_ring(fold, ring, rejudge=True)
-        self._live.put(state, detector)
-        state.run = fold.run
-        state.trace = trace
+        restated, state.unsettled = state.unsettled, None
+        ended = self._refold(state, ring, restated)
         self._stats.refolds += 1
-        self._report(state, fold.ended, complete=True, judged_at=FOREVER)
+        self._report(state, ended, complete=True, judged_at=FOREVER)
         _trim_parts(ring, self._driver_buckets)
         self._prepare_open(state)
         self.watch_next(state)
+
+    def _refold(self, state: SeriesState, ring: Ring, restated: int) -> list[Episode]:
+        """Fold from bucket *restated* on, at the least; returns the episodes that ended on the way.
+
+        Where alerts were raised the whole ring is folded: each of them shows buckets that came before and after.
+        """
+        rare = state.rare
+        near = rare.near
+        if near is not None and near.bucket <= restated and rare.reported is None:
+            start, detector = near.bucket, restored(state, near.numbers)
+            fold = Fold(state.judge, detector, near.run)
+        else:
+            start, detector = ring.start, self._anchor_detector(state)
+            fold = Fold(state.judge, detector, rare.anchor_run, trace=[])
+        judgements = fold_ring(fold, ring, start=start, until=restated)
+        state.own_rare().near = Near(restated, numbers_of(detector), fold.run)
+        judgements += fold_ring(fold, ring, start=restated, until=ring.end)
+        ring.judge(judgements)
+        self._live.put(state, detector)
+        state.run = fold.run
+        state.trace = fold.trace
+        return fold.ended
 
     def _anchor_detector(self, state: SeriesState) -> Detector:
         """As of the ring's start; an object of its own."""
@@ -223,7 +250,7 @@ class Lifecycle:
             detector = self._begin_anew(state)
             if state.ring is not None:
                 fold = Fold(state.judge, detector, None)
-                fold_ring(fold, state.ring, rejudge=True)
+                state.ring.judge(fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end))
                 state.run = fold.run
             self._live.put(state, detector)
             return detector
@@ -369,7 +396,7 @@ class Lifecycle:
             trace = []
             if state.ring is not None:
                 fold = Fold(state.judge, self._anchor_detector(state), state.rare.anchor_run, trace=trace)
-                fold_ring(fold, state.ring, rejudge=False)
+                fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end)
             state.trace = trace
         open_now = []
         for bucket in state.open_buckets:

@@ -92,11 +92,12 @@ class Ring:
             ledger.put(origin, revision, self._amount(index))
         return bucket
 
-    def present(self) -> Iterator[int]:
-        """Numbers of the buckets that have facts, oldest first."""
-        tags = self.cells[:: self.width + 1]
-        start = self.start
-        return (start + place for place, tag in enumerate(tags) if tag >> 2 != _MISSING)
+    def present(self, start: int | None = None) -> Iterator[int]:
+        """Numbers of the buckets that have facts, oldest first, from *start* on."""
+        size = self.width + 1
+        first = self.start if start is None else max(start, self.start)
+        tags = self.cells[(first - self.start) * size :: size]
+        return (first + place for place, tag in enumerate(tags) if tag >> 2 != _MISSING)
 
     def extend_to(self, index: int) -> None:
         """Make room for *index*, with missing buckets in between, on either side."""
@@ -129,11 +130,12 @@ class Ring:
         self.cells = self.cells[:place] + cell + self.cells[place + size :]
 
     def judge(self, judgements: Sequence[int]) -> None:
-        """Write the judgement of every bucket, oldest first."""
+        """Write the judgements of the last buckets, oldest first."""
         cells = bytearray(self.cells)
         size = self.width + 1
-        cells[::size] = bytes(
-            tag & ~_JUDGEMENT | judgement for tag, judgement in zip(cells[::size], judgements, strict=True)
+        place = len(cells) - len(judgements) * size
+        cells[place::size] = bytes(
+            tag & ~_JUDGEMENT | judgement for tag, judgement in zip(cells[place::size], judgements, strict=True)
         )
         self.cells = bytes(cells)
 

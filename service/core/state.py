@@ -1,5 +1,7 @@
 """All that is kept of one series between two facts."""
 
+from typing import NamedTuple
+
 from connectors.facts import Basis
 from detectors.detector import Detector
 from service.core.alerts import AlertKind, AlertStatus
@@ -51,6 +53,17 @@ class Reported:
         self.baseline = 0
 
 
+class Near(NamedTuple):
+    """A second anchor, before a bucket that was restated: what is late once is often late again.
+
+    Left out of snapshots, since folding from the first anchor gives the same.
+    """
+
+    bucket: int
+    numbers: bytes
+    run: Episode | None
+
+
 class Rare:
     """What only some series have: those that are or were abnormal, count events, or are being judged just now."""
 
@@ -59,6 +72,7 @@ class Rare:
         "detector",
         "id_log",
         "left",
+        "near",
         "reported",
         "run",
         "seen_ids",
@@ -72,6 +86,7 @@ class Rare:
         self.detector: Detector | None = None
         self.id_log: bytearray | None = None
         self.left: tuple[int, int] | None = None
+        self.near: Near | None = None
         self.reported: dict[tuple[int, AlertKind], Reported] | None = None
         self.run: Episode | None = None
         self.seen_ids: set[bytes] | None = None

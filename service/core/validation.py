@@ -19,6 +19,10 @@ MAX_BEHIND_SECONDS = 3_653 * _DAY
 """Ten years behind the newest fact of its source: the same mistake on the other side."""
 _MAX_SHOWN = 80
 
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not the message: for bad UTF-8 in a text and for endless nesting it is
+Python's own."""
+
 decode_fact = msgspec.json.Decoder(Fact).decode
 _decode_watermark = msgspec.json.Decoder(Watermark).decode
 
@@ -42,7 +46,7 @@ class Promise(NamedTuple):
 
 
 def series_of(record: Record) -> tuple[Fact, SeriesKey]:
-    """Decode the first fact of a series. Raises msgspec.DecodeError or RejectError."""
+    """Decode the first fact of a series. Raises one of DECODE_ERRORS, or RejectError."""
     if not record.key:
         raise RejectError(RejectReason.KEY_MISMATCH, None, "expected the series as the key, got a message without one")
     fact = decode_fact(record.value or b"")
@@ -106,7 +110,7 @@ def check_time(source: Source, seconds: int) -> None:
 
 
 def promise_of(record: Record) -> Promise:
-    """Decode a watermark. Raises msgspec.DecodeError or RejectError."""
+    """Decode a watermark. Raises one of DECODE_ERRORS, or RejectError."""
     watermark = _decode_watermark(record.value or b"")
     key = WATERMARK_KEY_PREFIX + watermark.source.encode(errors="replace")
     if key != record.key:
@@ -138,7 +142,7 @@ def key_mismatch(series: str, key: bytes) -> RejectError:
     )
 
 
-def undecodable(error: msgspec.DecodeError) -> RejectError:
+def undecodable(error: Exception) -> RejectError:
     """msgspec ends its messages with the place: "Expected `str`, got `int` - at `$.series`"."""
     message, at, place = str(error).rpartition(" - at `$")
     field = place.rstrip("`").lstrip(".") if at else None

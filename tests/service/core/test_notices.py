@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from service.core.alerts import Alert, AlertRecord, AlertState, EventType, Severity
 from service.core.notices import Notice, to_tell
-from tests.service.store.builders import NOON, make_alert
+from tests.builders import make_alert
+from tests.clock import NOON
 
 TOLD = {"desk": Notice(severity=Severity.MEDIUM, impact=100.0)}
 

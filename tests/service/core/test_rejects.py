@@ -1,5 +1,7 @@
 """Every kind of bad record has a defined result, and the partition goes on."""
 
+import random
+
 import msgspec
 import pytest
 
@@ -41,6 +43,9 @@ def fact_with(**changes: object) -> bytes:
         (b"", RejectReason.UNDECODABLE, None, "truncated"),
         (None, RejectReason.UNDECODABLE, None, "truncated"),
         (b"\x00\xff", RejectReason.UNDECODABLE, None, "malformed"),
+        (GOOD.replace(b"cur:", b"\xed\xa0\x80:"), RejectReason.UNDECODABLE, None, "can't decode"),
+        (GOOD.replace(b"cur:", b"\\ud800:"), RejectReason.UNDECODABLE, None, "JSON is malformed"),
+        (GOOD.replace(b":1.0", b":1e999"), RejectReason.UNDECODABLE, "value", "out of range"),
         (b"[]", RejectReason.UNDECODABLE, None, "Expected `object`, got `array`"),
         (
             GOOD.replace(b'"value":1.0', b'"value":"1"'),
@@ -111,6 +116,7 @@ def test_bad_bytes_in_the_key_are_refused() -> None:
         (b"~cur", encode(Watermark(source="cur", complete_until="soon")), RejectReason.BAD_TIME),
         (b"~cur", encode(Watermark(source="cur", complete_until="2999-01-01T00:00:00Z")), RejectReason.FAR_FUTURE),
         (b"~cur", GOOD, RejectReason.UNDECODABLE),
+        (b"~cur", b'{"source":"\xff"}', RejectReason.UNDECODABLE),
     ],
 )
 def test_bad_watermark_is_refused(key: bytes, value: bytes, reason: RejectReason) -> None:
@@ -175,3 +181,37 @@ def test_good_facts_around_a_bad_one_count() -> None:
 def test_messages_hold_at_most_a_little_of_what_came() -> None:
     rejected = reject(b"k" * 5000, encode(make_fact(3, 1.0, series="s" * 5000)))
     assert len(rejected.message) < 400
+
+
+def test_endless_nesting_is_refused() -> None:
+    nested = GOOD.replace(b"}", b',"extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    assert reject(KEY, nested).reason is RejectReason.UNDECODABLE
+
+
+def test_no_bytes_whatever_raise() -> None:
+    rng = random.Random(9)
+    feed = Feed(make_engine())
+    feed.send(make_fact(3, 1.0))
+    samples = [
+        GOOD,
+        encode(make_event(3, 1.0, "é-1", drivers=(make_driver(0.5, "EC2", "i-1"),))),
+        encode(make_fact(3, 1.0, fold=Fold.GAUGE)),
+        encode(Watermark(source="cur", complete_until=day(1))),
+    ]
+    for number in range(3000):
+        data = bytearray(rng.choice(samples))
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(data))
+            change = rng.randrange(3)
+            if change == 0:
+                data[place] = rng.randrange(256)
+            elif change == 1:
+                del data[place : place + rng.randint(1, 9)]
+            else:
+                data[place:place] = rng.randbytes(rng.randint(1, 3))
+            if not data:
+                data += b"{"
+        key = rng.choice((KEY, KEY, b"~cur", bytes(data[11:56]), None))
+        feed.engine.apply([Record(offset=100 + number, key=key, value=bytes(data))])
+    assert feed.engine.stats.records == 3001
+    assert sum(feed.engine.stats.rejected.values()) == len(feed.engine.take_rejects())

@@ -5,7 +5,7 @@ import pytest
 from service.core.alerts import AlertKind, Severity
 from service.core.routing import Router, severity_rank
 from service.settings import Route
-from tests.service.store.builders import make_alert
+from tests.builders import make_alert
 
 ALERT = make_alert(labels={"team": "search", "severity": "a tag of this name"}, severity=Severity.HIGH)
 

@@ -6,7 +6,8 @@ import pytest
 
 from service.core.alerts import AlertRecord, AlertState, AlertStatus, EventType
 from service.core.transitions import acknowledged, detected, resolved
-from tests.service.store.builders import NOON, make_alert
+from tests.builders import make_alert
+from tests.clock import NOON
 
 LATER = NOON + timedelta(hours=1)
 FIRING, RESOLVED, WITHDRAWN = AlertStatus
