@@ -1,14 +1,10 @@
 """The messages on the topics, as others may rely on them: JSON Schema 2020-12 and AsyncAPI 3.0.
 
-`python -m connectors.schema docs/schemas` writes the files that belong to this package; a test fails while they
-are not what this module would write.
+What is published under docs/schemas is put together by service/schemas.py, which knows the other topics' messages.
 """
 
 import inspect
-import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -75,6 +71,23 @@ _DESCRIPTIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
     },
 }
 
+_DEAD_LETTER_HEADERS: Mapping[str, dict[str, Any]] = {
+    "reason": {"type": "string", "description": "Why it was put aside: one of a closed set, also a metric's label."},
+    "message": {"type": "string", "description": "What was expected, what came, where."},
+    "field": {"type": "string", "description": "The column or path at fault; empty or absent for the whole record."},
+    "source": {"type": "string", "description": "The connector that read it; absent from what came over a topic."},
+    "size": {
+        "type": "string",
+        "pattern": "^[0-9]+$",
+        "description": "Bytes of the whole record, of which a very large one is cut; only for what came over a topic.",
+    },
+    "source_timestamp_ms": {
+        "type": "string",
+        "pattern": "^-?[0-9]+$",
+        "description": "The record's own timestamp, milliseconds since 1970; only for what came over a topic.",
+    },
+}
+
 
 def message_schemas(*types: type[msgspec.Struct]) -> dict[str, dict[str, Any]]:
     """Name -> JSON Schema of a message, each complete in itself (what it refers to stands in its `$defs`)."""
@@ -98,19 +111,17 @@ def asyncapi(prefix: str = "spendwatch", *others: type[msgspec.Struct]) -> dict[
         "watermark": _message("Watermark", "A source's promise, sent to every partition.", "`~` and the source."),
         "deadLetter": {
             "name": "deadLetter",
-            "summary": "A record no fact could be made of, as it was read.",
+            "summary": "A record that could not be used, as it was read. All headers are UTF-8 text.",
             "contentType": "application/octet-stream",
-            "headers": {
-                "type": "object",
-                "required": ["reason", "message"],
-                "properties": {
-                    "reason": {"type": "string", "description": "Why it was put aside: one of a closed set."},
-                    "message": {"type": "string", "description": "What was expected, what came, where."},
-                    "field": {"type": "string", "description": "The column or path at fault."},
-                    "source": {"type": "string", "description": "The connector that read it."},
-                },
+            "headers": {"type": "object", "required": ["reason", "message"], "properties": _DEAD_LETTER_HEADERS},
+            "bindings": {
+                "kafka": {
+                    "key": {
+                        "type": "string",
+                        "description": "Where it was found: `topic/partition/offset`, or file and line.",
+                    }
+                }
             },
-            "bindings": {"kafka": {"key": {"type": "string", "description": "Where it was found."}}},
         },
     }
     channels = {
@@ -140,13 +151,6 @@ def asyncapi(prefix: str = "spendwatch", *others: type[msgspec.Struct]) -> dict[
         "operations": operations,
         "components": {"messages": messages, "schemas": schemas},
     }
-
-
-def documents() -> dict[str, str]:
-    """File name -> content of what this package publishes under docs/schemas."""
-    schemas = message_schemas(Fact, Watermark)
-    found = {f"{_snake(name)}.json": schema for name, schema in schemas.items()} | {"asyncapi.json": asyncapi()}
-    return {name: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for name, document in found.items()}
 
 
 def _components(*, types: tuple[type[msgspec.Struct], ...], ref_template: str) -> dict[str, Any]:
@@ -187,13 +191,3 @@ def _first_line(message: type[msgspec.Struct]) -> str:
 
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-
-
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in documents().items():
-        (folder / name).write_text(content, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

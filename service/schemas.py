@@ -1,6 +1,13 @@
-"""The schemas that others build against: messages on the topics, and the configuration file."""
+"""The schemas that others build against: messages on the topics, and the configuration file.
+
+`python -m service.schemas docs/schemas` writes those that are published; a test fails while they are not what this
+module would write.
+"""
 
 import json
+import sys
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -17,14 +24,48 @@ _MESSAGES: dict[str, type[Struct]] = {"fact": Fact, "watermark": Watermark, "ale
 def print_schema(name: str) -> str:
     """JSON, indented. Raises ConfigError for a name it does not know."""
     if name in _MESSAGES:
-        return _indented(message_schemas(_MESSAGES[name]))
+        (schema,) = message_schemas(_MESSAGES[name]).values()
+        return _indented(schema)
     if name == "asyncapi":
-        return _indented(asyncapi())
+        return _indented(topics())
     if name == "config":
         return _indented(Settings.model_json_schema())
     known = ", ".join((*_MESSAGES, "asyncapi", "config"))
     raise ConfigError(f"schema must be one of {known}, got {name!r}")
 
 
+def topics(prefix: str = "spendwatch") -> dict[str, Any]:
+    """AsyncAPI of all topics. The state topic is named so that nobody takes it for a leftover; what it holds is ours."""
+    document = asyncapi(prefix, Alert)
+    document["channels"]["state"] = {
+        "address": f"{prefix}.state-v1",
+        "description": "Internal and compacted: what the worker needs to go on after a restart. Only the worker writes "
+        "it; its layout is no promise. To delete it is to let every series warm up again.",
+        "messages": {"snapshot": {"$ref": "#/components/messages/snapshot"}},
+    }
+    document["components"]["messages"]["snapshot"] = {
+        "name": "snapshot",
+        "summary": "State of one series, or of a partition, with the last source offset in it.",
+        "contentType": "application/msgpack",
+        "bindings": {"kafka": {"key": {"type": "string", "description": "The series; `~...` for a partition."}}},
+    }
+    return document
+
+
+def documents() -> dict[str, str]:
+    """File name -> content of what is published under docs/schemas, but for the HTTP API's own openapi.json."""
+    return {f"{name}.json": print_schema(name) + "\n" for name in (*_MESSAGES, "asyncapi")}
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in documents().items():
+        (folder / name).write_text(content, encoding="utf-8")
+
+
 def _indented(document: object) -> str:
     return json.dumps(msgspec.to_builtins(document), indent=2, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

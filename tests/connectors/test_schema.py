@@ -1,15 +1,12 @@
 import json
-from pathlib import Path
 
 import jsonschema
 import msgspec
 import pytest
 
 from connectors.facts import Driver, Fact, Fold, Watermark, encode
-from connectors.schema import asyncapi, documents, main, message_schemas
+from connectors.schema import asyncapi, message_schemas
 from tests.connectors.test_ingest import GOOD
-
-FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 
 
 class Receipt(msgspec.Struct):
@@ -20,17 +17,6 @@ class Receipt(msgspec.Struct):
 
     seen: int
     driver: Driver | None = None
-
-
-@pytest.mark.parametrize("name", documents())
-def test_the_published_document_is_up_to_date(name: str) -> None:
-    published = (FOLDER / name).read_text(encoding="utf-8")
-    assert published == documents()[name], f"run python -m connectors.schema {FOLDER.parent.name}/{FOLDER.name}"
-
-
-@pytest.mark.parametrize("name", ["fact.json", "watermark.json"])
-def test_the_published_schema_is_one(name: str) -> None:
-    jsonschema.Draft202012Validator.check_schema(json.loads((FOLDER / name).read_text(encoding="utf-8")))
 
 
 def test_a_fact_on_the_wire_fits_its_schema() -> None:
@@ -92,11 +78,6 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
         "acme.dead-letters",
         "acme.receipts",
     }
-
-
-def test_the_documents_are_written_where_asked(tmp_path: Path) -> None:
-    main(tmp_path / "schemas")
-    assert {path.name for path in (tmp_path / "schemas").iterdir()} == set(documents())
 
 
 def _walk(part: object) -> list[object]:
