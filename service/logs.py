@@ -20,6 +20,7 @@ _URL_QUERY = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']+")
 
 _QUIET = {
     "alembic": logging.WARNING,
+    "httpx": logging.WARNING,
     "uvicorn": logging.WARNING,
     "aiokafka": logging.WARNING,
     "faust": logging.WARNING,

@@ -7,12 +7,15 @@ state, and is refused. (A loader of the prototype once read nothing, without an 
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from msgspec import Struct
 
+from service.core.snapshot import SnapshotError
 from service.errors import ConfigError, SpendwatchError
 from service.stream.batch import TopicPartition
 from service.stream.owner import Position
@@ -21,6 +24,7 @@ from service.stream.topics import Topics
 MARKER_KEY = b"~checkpoint"
 _RECORDS_A_TURN = 2_000
 _STALLED_SECONDS = 30.0
+_log = structlog.get_logger(__name__)
 
 Snapshot = tuple[bytes, bytes]
 """Key and content."""
@@ -46,6 +50,16 @@ class StateLostError(ConfigError):
         self.tp = tp
         self.committed = committed
         self.found = found
+
+
+class StateUnreadableError(ConfigError):
+    """A snapshot that this version cannot read: of another version, or damaged."""
+
+    def __init__(self, tp: TopicPartition, problem: str) -> None:
+        super().__init__(
+            f"{tp}: {problem}. Run the version that wrote it, or set worker.start_cold to let such series begin anew"
+        )
+        self.tp = tp
 
 
 class StateMismatchError(ConfigError):
@@ -121,7 +135,7 @@ class SnapshotWriter:
 class SnapshotLoader:
     """Reads the state of whole partitions.
 
-    start_cold: accept that snapshots do not reach as far as the committed offsets.
+    start_cold: accept that snapshots do not reach as far as the committed offsets, or cannot be read.
     """
 
     def __init__(self, bootstrap_servers: str, topics: Topics, *, partitions: int, start_cold: bool = False) -> None:
@@ -135,7 +149,7 @@ class SnapshotLoader:
     ) -> int:
         """Hand every snapshot of the partitions of the facts topic in *positions* to *restore*; returns their number.
 
-        Raises StateLostError, StateMismatchError, LoadStalledError, KafkaError.
+        Raises StateLostError, StateMismatchError, StateUnreadableError, LoadStalledError, KafkaError.
         """
         sources = {KafkaTopicPartition(self._topics.state, tp.partition): tp for tp in positions}
         consumer = AIOKafkaConsumer(
@@ -179,8 +193,7 @@ class SnapshotLoader:
                 markers |= {tp: _highest(found, markers.get(tp))} if found else {}
                 for record in records:
                     if record.value is not None and record.key not in (None, MARKER_KEY):
-                        restore(tp, record.key, record.value)
-                        count += 1
+                        count += self._restored(tp, partial(restore, tp, record.key, record.value))
             at_end = {source for source in left if await _at_end(consumer, source)}
             left -= at_end
             if fetched or at_end:
@@ -189,6 +202,16 @@ class SnapshotLoader:
                 raise LoadStalledError(self._topics.state, _STALLED_SECONDS)
             await asyncio.sleep(0)
         return count, markers
+
+    def _restored(self, tp: TopicPartition, restore: Callable[[], None]) -> bool:
+        try:
+            restore()
+        except SnapshotError as error:
+            if not self._start_cold:
+                raise StateUnreadableError(tp, str(error)) from None
+            _log.warning("a series begins anew", partition=tp.partition, reason=str(error))
+            return False
+        return True
 
     def _prove(self, tp: TopicPartition, position: Position, marker: Marker | None) -> None:
         if marker is not None and (marker.topic, marker.partitions) != (self._topics.facts, self._partitions):
