@@ -21,8 +21,8 @@ from service.store.store import (
     Delivery,
     Outbox,
 )
+from tests.builders import everyone, make_alert, resolved, withdrawn
 from tests.clock import NOON, FakeClock
-from tests.service.store.builders import everyone, make_alert, resolved, withdrawn
 
 MINUTE = timedelta(minutes=1)
 

@@ -19,8 +19,9 @@ from service.stream.record import Recorder
 from service.stream.snapshots import MARKER_KEY, Marker
 from service.stream.topics import TopicMismatchError, ensure_topics
 from service.stream.worker import StreamWorker
+from tests.builders import make_alert
 from tests.integration.stream_support import BROKERS, Deployment, deployed, running_broker, some_facts
-from tests.service.stream.fakes import SummingEngine, make_alert
+from tests.service.stream.fakes import SummingEngine
 
 
 @pytest.fixture(params=BROKERS, scope="module")

@@ -9,11 +9,11 @@ import pytest
 from service import tail
 from service.core.alerts import AlertEvent
 from service.errors import UnavailableError
-from tests.service.test_console import event
+from tests.builders import make_event
 
 
 def frame(seq: int) -> bytes:
-    one = msgspec.structs.replace(event(), seq=seq)
+    one = make_event(seq=seq)
     return b"id: %d\nevent: opened\ndata: %s\n\n" % (seq, msgspec.json.encode(one))
 
 

@@ -5,20 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType
+from service.core.alerts import AlertEvent, EventType
 from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Delivered, Outcome
 from service.store.store import Delivery
-from tests.service.store.builders import NOON, make_alert
+from tests.builders import make_event
+from tests.clock import NOON
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-def make_event(kind: EventType = EventType.OPENED, *, seq: int = 7, **changes: object) -> AlertEvent:
-    state = AlertState.FIRING if kind is not EventType.RESOLVED else AlertState.RESOLVED
-    alert = make_alert(**{"history": (), **changes})  # type: ignore[arg-type]  # any field of an alert
-    record = AlertRecord(alert=alert, state=state, seq=seq, created_at=NOON, updated_at=NOON)
-    return AlertEvent(seq=seq, at=NOON, type=kind, actor="detection", comment="", record=record)
 
 
 def make_delivery(event: AlertEvent | None = None, *, receiver: str = "desk", attempts: int = 1) -> Delivery:

@@ -14,7 +14,7 @@ from service.delivery.receivers.webhook import Webhook
 from service.settings import WebhookReceiver
 from service.store.sql import SqlStore
 from service.store.store import Delivery
-from tests.service.store.builders import everyone
+from tests.builders import everyone
 
 LEASE_MARGIN = timedelta(seconds=0.2)
 

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from service.delivery.backoff import LONGEST_RETRY_AFTER, Backoff, parse_retry_after
-from tests.service.store.builders import NOON
+from tests.clock import NOON
 
 BACKOFF = Backoff(base=timedelta(seconds=2), cap=timedelta(minutes=10))
 

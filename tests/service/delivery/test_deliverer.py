@@ -20,9 +20,9 @@ from service.settings import Settings, WebhookReceiver
 from service.store.database import StoreUnavailableError
 from service.store.sql import SqlStore
 from service.store.store import Delivery
+from tests.builders import everyone, make_alert, resolved
 from tests.clock import NOON, FakeClock
 from tests.service.delivery.fakes import SECRET, FakeResolver, RecordingReceiver, running, until
-from tests.service.store.builders import everyone, make_alert, resolved
 
 SECOND = timedelta(seconds=1)
 BUSY = Retry(reason=FailureReason.SERVER_ERROR, detail="answered 503")

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from service.core.alerts import AlertEvent, AlertState, DriverChange, EventType
 from service.delivery.payload import MAX_BYTES, alert_link, body_of
-from tests.service.delivery.fakes import make_event
-from tests.service.store.builders import NOON
+from tests.builders import make_event
+from tests.clock import NOON
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -16,8 +16,8 @@ from service.delivery.receivers.webhook import MAX_ERROR_BYTES, Webhook
 from service.delivery.signing import parse_secrets, verify
 from service.errors import ConfigError
 from service.settings import Settings, WebhookReceiver
+from tests.clock import NOON
 from tests.service.delivery.fakes import SECRET, FakeResolver, make_delivery
-from tests.service.store.builders import NOON
 
 URL = "https://user:hunter22@desk.example/services/T0KENPART/abc?sig=hunter23&x=1"
 RESOLVER = FakeResolver(desk_example=["93.184.215.14"])

@@ -15,8 +15,8 @@ from service.embedded import EmbeddedValkey, NotInstalledError, UnsupportedPlatf
 from service.store.database import EVENT_SEQ
 from service.store.sql import SqlStore
 from service.store.tables import counters
+from tests.builders import everyone
 from tests.clock import FakeClock
-from tests.service.store.builders import everyone
 
 POSTGRES = "SPENDWATCH_TEST_POSTGRES"
 REDIS = "SPENDWATCH_TEST_REDIS"

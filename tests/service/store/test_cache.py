@@ -18,9 +18,9 @@ from service.store.cache import Cache, Kind, Remembered
 from service.store.cached import CachedStore
 from service.store.sql import SqlStore
 from service.store.store import AlertNotFoundError, AlertQuery
+from tests.builders import everyone, make_alert
 from tests.clock import NOON, FakeClock
 from tests.contracts.store import AlertStoreContract
-from tests.service.store.builders import everyone, make_alert
 
 HOUR = timedelta(hours=1)
 

@@ -14,8 +14,8 @@ from service.errors import ConfigError
 from service.store.database import Database, StoreUnavailableError
 from service.store.sql import SqlStore
 from service.store.tables import metadata
+from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
-from tests.service.store.builders import everyone, make_alert
 
 
 def differences(connection: Connection) -> list[object]:

@@ -12,9 +12,9 @@ from service.embedded import EmbeddedValkey
 from service.store.cache import Cache
 from service.store.database import StoreUnavailableError
 from service.store.live import LiveBus, LiveHub, Subscription, SubscriptionEndedError
+from tests.builders import make_alert
 from tests.clock import FakeClock
 from tests.fakes import MemoryStore
-from tests.service.store.builders import make_alert
 
 FAR = 3600.0
 """Polling that does not happen within a test: what arrives was announced."""

@@ -9,9 +9,9 @@ import pytest
 
 from service.core.alerts import Alert
 from service.store.sql import SqlStore
+from tests.builders import everyone, make_alert, resolved
 from tests.clock import FakeClock
 from tests.contracts.store import AlertStoreContract, OpenStore, OutboxContract
-from tests.service.store.builders import everyone, make_alert, resolved
 
 SqlFactory = Callable[[Callable[[Alert], Sequence[str]]], SqlStore]
 

@@ -1,17 +1,19 @@
-"""A tiny engine with the interface of the real one, whose state shows every lost, repeated or reordered record."""
+"""A producer and a store that do what a test says, and an engine whose state shows every lost or repeated record."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
+from aiokafka.errors import KafkaTimeoutError
 
-from connectors.facts import Basis, Fact, decode_fact, encode, key_of
-from service.core.alerts import Alert, AlertKind, AlertStatus, Severity
+from connectors.facts import Fact, decode_fact, encode, key_of
+from service.core.alerts import Alert, AlertEvent
 from service.core.rejects import Rejected, RejectReason
 from service.core.stats import EngineStats
 from service.stream.batch import Record
+from tests.builders import event_of, make_alert
 
 ALARMING = 1000.0
 """Facts above it raise an alert."""
@@ -46,7 +48,10 @@ def fact_record(offset: int, value: float, team: str = "search") -> FakeRecord:
 
 
 class SummingEngine:
-    """Adds up the values of each series, in order. An alert carries the count so far: wrong state makes a wrong one."""
+    """The interface of the real one; adds up the values of each series, in order.
+
+    An alert carries the count so far: wrong state makes a wrong one.
+    """
 
     def __init__(self, apply_seconds: float = 0.0) -> None:
         """apply_seconds: how long each batch keeps the loop busy, so that work does not end too soon to be killed."""
@@ -106,7 +111,8 @@ class SummingEngine:
         state.hash = (state.hash * 1_000_003 + int(fact.value * 1000)) % (2**61 - 1)
         self._dirty.add(key)
         if fact.value > ALARMING:
-            self._alerts.append(make_alert(f"{fact.series}-{state.count}", count=state.count, value=fact.value))
+            alert_id = f"{fact.series}-{state.count}"
+            self._alerts.append(make_alert(alert_id, actual=fact.value, buckets=state.count))
 
     def take_alerts(self) -> list[Alert]:
         taken, self._alerts = self._alerts, []
@@ -128,33 +134,67 @@ class SummingEngine:
         return frozen
 
 
-def make_alert(alert_id: str, *, count: int = 1, value: float = 2000.0, version: int = 1) -> Alert:
-    start = datetime(2024, 9, 18, tzinfo=UTC)
-    return Alert(
-        id=alert_id,
-        version=version,
-        status=AlertStatus.FIRING,
-        kind=AlertKind.SPIKE,
-        severity=Severity.HIGH,
-        tenant="default",
-        series="default/effective_cost/USD/1d/tag:team=search",
-        labels={"team": "search"},
-        metric="effective_cost",
-        unit="USD",
-        grain="1d",
-        basis=Basis.BILLED,
-        detector="rolling",
-        starts_at=start,
-        ends_at=None,
-        judged_at=start,
-        actual=value,
-        expected=100.0,
-        lower=50.0,
-        upper=150.0,
-        score=0.9,
-        impact=value - 100.0,
-        buckets=count,
-        drivers=(),
-        reason="team=search cost more than expected",
-        action="Look at it.",
-    )
+class FakeBatch:
+    def __init__(self) -> None:
+        self.entries: list[tuple[bytes, bytes]] = []
+
+    def append(self, *, key: bytes, value: bytes, timestamp: None) -> object | None:
+        if len(self.entries) == 3:
+            return None
+        self.entries.append((key, value))
+        return object()
+
+
+class FakeProducer:
+    """Acknowledges when told to; remembers what was handed over, in order."""
+
+    def __init__(self, *, failing: str | None = None, acknowledging: bool = True) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+        self.failing = failing
+        self.acknowledging = acknowledging
+        self.waiting: list[asyncio.Future[object]] = []
+
+    def create_batch(self) -> FakeBatch:
+        return FakeBatch()
+
+    async def send(self, topic: str, value: bytes, *, key: bytes, headers: object = None) -> "asyncio.Future[object]":
+        return self._sent(topic, [(key, value)])
+
+    async def send_batch(self, batch: FakeBatch, topic: str, *, partition: int) -> "asyncio.Future[object]":
+        return self._sent(topic, batch.entries)
+
+    def _sent(self, topic: str, entries: Sequence[tuple[bytes, bytes]]) -> "asyncio.Future[object]":
+        self.sent += [(topic, key) for key, _ in entries]
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        if topic == self.failing:
+            future.set_exception(KafkaTimeoutError())
+        elif self.acknowledging:
+            future.set_result(None)
+        else:
+            self.waiting.append(future)
+        return future
+
+    def acknowledge(self) -> None:
+        for future in self.waiting:
+            if not future.done():
+                future.set_result(None)
+
+    @property
+    def topics(self) -> list[str]:
+        return [topic for topic, _ in self.sent]
+
+
+class ListStore:
+    """Raises the given errors first."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.alerts: list[Alert] = []
+        self.asked = asyncio.Event()
+
+    async def record(self, alerts: Sequence[Alert]) -> list[AlertEvent]:
+        self.asked.set()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.alerts += alerts
+        return [event_of(alert, seq=seq) for seq, alert in enumerate(alerts, start=1)]

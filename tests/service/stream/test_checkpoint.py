@@ -1,12 +1,12 @@
 """What leaves in which order, and what happens when something does not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from service.settings import Kafka
@@ -20,60 +20,11 @@ from service.stream.owner import Position
 from service.stream.partitions import Partitions
 from service.stream.snapshots import MARKER_KEY, Marker, SnapshotWriter
 from service.stream.topics import Topics
-from tests.service.stream.fakes import FakeRecord, SummingEngine, fact_record, make_alert
+from tests.builders import make_alert
+from tests.service.stream.fakes import FakeBatch, FakeProducer, FakeRecord, SummingEngine, fact_record
 
 TOPICS = Topics.of(Kafka())
 TP = TopicPartition(TOPICS.facts, 0)
-
-
-class FakeBatch:
-    def __init__(self) -> None:
-        self.entries: list[tuple[bytes, bytes]] = []
-
-    def append(self, *, key: bytes, value: bytes, timestamp: None) -> object | None:
-        if len(self.entries) == 3:
-            return None
-        self.entries.append((key, value))
-        return object()
-
-
-class FakeProducer:
-    """Acknowledges when told to; remembers what was handed over, in order."""
-
-    def __init__(self, *, failing: str | None = None, acknowledging: bool = True) -> None:
-        self.sent: list[tuple[str, bytes]] = []
-        self.failing = failing
-        self.acknowledging = acknowledging
-        self.waiting: list[asyncio.Future[object]] = []
-
-    def create_batch(self) -> FakeBatch:
-        return FakeBatch()
-
-    async def send(self, topic: str, value: bytes, *, key: bytes, headers: object = None) -> "asyncio.Future[object]":
-        return self._sent(topic, [(key, value)])
-
-    async def send_batch(self, batch: FakeBatch, topic: str, *, partition: int) -> "asyncio.Future[object]":
-        return self._sent(topic, batch.entries)
-
-    def _sent(self, topic: str, entries: Sequence[tuple[bytes, bytes]]) -> "asyncio.Future[object]":
-        self.sent += [(topic, key) for key, _ in entries]
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        if topic == self.failing:
-            future.set_exception(KafkaTimeoutError())
-        elif self.acknowledging:
-            future.set_result(None)
-        else:
-            self.waiting.append(future)
-        return future
-
-    def acknowledge(self) -> None:
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(None)
-
-    @property
-    def topics(self) -> list[str]:
-        return [topic for topic, _ in self.sent]
 
 
 class EmptyState:

@@ -1,12 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType
+from service.core.alerts import AlertEvent
 from service.settings import Kafka
 from service.stream import record as module
 from service.stream.batch import Batch, TopicPartition
@@ -14,33 +13,11 @@ from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
 from service.stream.record import Announce, Record
 from service.stream.topics import Topics
-from tests.service.stream.fakes import FakeRecord, make_alert
-from tests.service.stream.test_checkpoint import FakeProducer
+from tests.builders import make_alert
+from tests.service.stream.fakes import FakeProducer, FakeRecord, ListStore
 
 TOPICS = Topics.of(Kafka())
 TP = TopicPartition(TOPICS.alerts, 0)
-NOW = datetime(2024, 9, 18, tzinfo=UTC)
-
-
-class ListStore:
-    """Raises the given errors first."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors = list(errors)
-        self.alerts: list[Alert] = []
-        self.asked = asyncio.Event()
-
-    async def record(self, alerts: Sequence[Alert]) -> list[AlertEvent]:
-        self.asked.set()
-        if self.errors:
-            raise self.errors.pop(0)
-        self.alerts += alerts
-        return [event_of(alert, seq) for seq, alert in enumerate(alerts, start=1)]
-
-
-def event_of(alert: Alert, seq: int) -> AlertEvent:
-    record = AlertRecord(alert=alert, state=AlertState.FIRING, seq=seq, created_at=NOW, updated_at=NOW)
-    return AlertEvent(seq=seq, at=NOW, type=EventType.OPENED, actor="detection", comment="", record=record)
 
 
 def batch_of(*values: bytes) -> Batch:

@@ -12,8 +12,7 @@ from service.stream.snapshots import StateLostError
 from service.stream.topics import KafkaNotConfiguredError
 from service.stream.watchdog import StuckError
 from service.stream.worker import StreamWorker, exit_code
-from tests.service.stream.fakes import SummingEngine
-from tests.service.stream.test_record import ListStore
+from tests.service.stream.fakes import ListStore, SummingEngine
 
 TP = TopicPartition("spendwatch.facts", 0)
 

@@ -8,14 +8,15 @@ from connectors.facts import Basis
 from service.core.alerts import AlertStatus, EventType, Severity
 from service.errors import UnavailableError
 from service.store.store import Delivery
+from tests.builders import make_alert, make_history
 from tests.clock import NOON
-from tests.service.web.builders import World, make_alert
+from tests.service.web.builders import World
 from tests.service.web.conftest import Client
 
 
 async def _three(world: World) -> None:
     """search (high, firing), data (critical, acknowledged), mobile (low, resolved), an hour apart."""
-    await world.store.record([make_alert("a1")])
+    await world.store.record([make_alert("a1", severity=Severity.HIGH)])
     world.clock.move(timedelta(hours=1))
     await world.store.record([make_alert("a2", team="data", severity=Severity.CRITICAL, reason="backfill of 2023")])
     await world.store.acknowledge("a2", actor="dana", comment="", at=world.clock.now())
@@ -69,7 +70,7 @@ async def test_pages_follow_one_another_without_overlap(world: World, client: Cl
 
 
 async def test_listing_leaves_the_history_to_the_single_alert(world: World, client: Client) -> None:
-    await world.store.record([make_alert()])
+    await world.store.record([make_alert(history=make_history(days_before=20))])
     listed = (await client.get("/api/v1/alerts")).json()["items"][0]["alert"]
     single = (await client.get("/api/v1/alerts/a1")).json()["alert"]
     assert listed["history"] == []

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from service.settings import Api
 from service.web.auth import COOKIE, Access
-from tests.service.web.builders import BASE_URL, TOKEN, World, make_alert
+from tests.builders import make_alert
+from tests.service.web.builders import BASE_URL, TOKEN, World
 from tests.service.web.conftest import Client
 
 HTML = {"Accept": "text/html"}

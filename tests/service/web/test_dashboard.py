@@ -10,8 +10,9 @@ import pytest
 from service.core.alerts import AlertStatus, DriverChange, Severity
 from service.errors import UnavailableError
 from service.store.store import Delivery
+from tests.builders import make_alert, make_history
 from tests.clock import NOON
-from tests.service.web.builders import World, make_alert
+from tests.service.web.builders import World
 from tests.service.web.conftest import Client
 
 HTML = {"Accept": "text/html"}
@@ -41,7 +42,7 @@ def _text(page: str) -> str:
 
 
 async def test_list_shows_who_what_and_how_much(world: World, client: Client) -> None:
-    await world.store.record([make_alert()])
+    await world.store.record([make_alert(history=make_history(days_before=20))])
     page = (await client.get("/", headers=HTML)).text
     text = _text(page)
     assert "team search" in text
@@ -128,7 +129,7 @@ async def test_quiet_and_unmatched_lists_differ(world: World, client: Client) ->
 
 
 async def test_alert_page_explains_itself(world: World, client: Client) -> None:
-    (event,) = await world.store.record([make_alert()])
+    (event,) = await world.store.record([make_alert(history=make_history(days_before=20))])
     await world.store.acknowledge("a1", actor="dana", comment="known, SP-4711", at=NOON)
     world.store.add_delivery(
         Delivery(
@@ -144,13 +145,13 @@ async def test_alert_page_explains_itself(world: World, client: Client) -> None:
     )
     text = _text((await client.get("/alerts/a1", headers=HTML)).text)
     for part in (
-        "team search cost 412.50 USD on 2024-09-18, 3.4 times what was expected.",
+        "Team search cost 412.50 USD on 2024-09-18, 3.4 times what was expected.",
         "Look at the instances started since 2024-09-17.",
         "Expected 120.00 USD 95.00 to 145.00",
         "service Amazon EC2 80.00 340.00 +260.00 USD",
         "everything else 40.00 72.50 +32.50 USD",
         "Adds up to +292.50 USD",
-        "acknowledged by dana high, +292.50 USD known, SP-4711",
+        "acknowledged by dana medium, +292.50 USD known, SP-4711",
         "opened by detection",
         "desk opened dead 3 attempts answered 410 Gone",
         "2024-09-18 412.50 120.00 95.00 145.00 abnormal",
@@ -159,7 +160,7 @@ async def test_alert_page_explains_itself(world: World, client: Client) -> None:
 
 
 async def test_chart_reads_its_points_as_the_page_does(world: World, client: Client) -> None:
-    await world.store.record([make_alert()])
+    await world.store.record([make_alert(history=make_history(days_before=20))])
     page = (await client.get("/alerts/a1", headers=HTML)).text
     [points] = (attributes["data-points"] for _, attributes in _tags(page) if "data-points" in attributes)
     chart = json.loads(points or "")

@@ -11,8 +11,8 @@ from service.store.sql import SqlStore
 from service.store.store import AlertQuery
 from service.web.errors import ProblemError
 from service.web.filters import matches, parse_labels
+from tests.builders import make_alert
 from tests.clock import NOON, FakeClock
-from tests.service.web.builders import make_alert
 
 
 @pytest.fixture

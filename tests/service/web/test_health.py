@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.errors import UnavailableError
 from service.metrics import new_registry
 from service.web.probe import serve_probe
-from tests.service.web.builders import World, make_alert
+from tests.builders import make_alert
+from tests.service.web.builders import World
 from tests.service.web.conftest import Client
 
 

@@ -14,8 +14,9 @@ from service.core.alerts import AlertEvent, Severity
 from service.metrics import HttpMetrics
 from service.store.live import LiveHub, SubscriptionEndedError
 from service.web.live import EventStream, Streams
+from tests.builders import make_alert
 from tests.fakes import MemoryStore
-from tests.service.web.builders import World, make_alert
+from tests.service.web.builders import World
 from tests.service.web.conftest import Client
 from tests.service.web.streaming import frames, running, take, until
 
