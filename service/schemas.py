@@ -35,7 +35,7 @@ def print_schema(name: str) -> str:
 
 
 def topics(prefix: str = "spendwatch") -> dict[str, Any]:
-    """AsyncAPI of all topics. The state topic is named so that nobody takes it for a leftover; what it holds is ours."""
+    """AsyncAPI of all topics. The state topic is named lest someone take it for a leftover; what it holds is ours."""
     document = asyncapi(prefix, Alert)
     document["channels"]["state"] = {
         "address": f"{prefix}.state-v1",
