@@ -26,6 +26,7 @@ from connectors.errors import NotABillError, OtherDatasetError, UnreadableFileEr
 from connectors.facts import Fact
 from connectors.focus import FocusReader
 from connectors.manifests import Manifest, is_manifest, latest, locate, read_manifest, territory
+from connectors.paths import find_files
 from connectors.split import SplitRules, Splitter
 from connectors.tabular import BadRow, Table, open_table
 
@@ -37,7 +38,6 @@ BAD_ROWS_BEFORE_REFUSAL = 10_000
 """So many bad rows are told one by one; a file with more of them than good ones is refused instead."""
 
 _SUFFIXES = (".csv", ".gz", ".zip", ".parquet")
-_WILDCARDS = frozenset("*?[")
 
 
 # enc_hook: the default aliases are a read-only mapping, which msgspec does not know.
@@ -96,7 +96,7 @@ class BillingFiles:
     # The rest runs in a thread.
 
     def _discover(self) -> Iterator[_Source | Refused]:
-        root, files = self._find()
+        root, files = find_files(self._path, is_wanted=_is_candidate, connector=self._name)
         names = {file: file.relative_to(root).as_posix() for file in files}
         by_delivery: dict[str, list[Manifest]] = {}
         found: dict[str, _Source | Refused] = {}
@@ -120,29 +120,6 @@ class BillingFiles:
                 found[names[file]] = _Source(name=names[file], manifest=None, files=(file,))
         for _, source in sorted(found.items()):
             yield source
-
-    def _find(self) -> tuple[Path, list[Path]]:
-        """The folder that names are relative to, and the files, manifests included."""
-        path = self._path
-        if path.is_file():
-            return path.parent, [path]
-        if path.is_dir():
-            return path, sorted(file for file in path.rglob("*") if self._is_candidate(file, path))
-        if not _WILDCARDS.intersection(str(path)):
-            raise FileNotFoundError(
-                f"connector {self._name!r}: expected a file, a folder or a glob, found nothing at {path}"
-            )
-        parts = path.parts
-        fixed = next(number for number, part in enumerate(parts) if _WILDCARDS.intersection(part))
-        root = Path(*parts[:fixed])
-        return root, sorted(file for file in root.glob(str(Path(*parts[fixed:]))) if file.is_file())
-
-    @staticmethod
-    def _is_candidate(file: Path, root: Path) -> bool:
-        """Leave out what other programs keep in such folders: hidden files, notes, half-written downloads."""
-        if any(part.startswith(".") for part in file.relative_to(root).parts):
-            return False
-        return (is_manifest(file) or file.name.casefold().endswith(_SUFFIXES)) and file.is_file()
 
     def _of_manifest(
         self, delivery: str, manifest: Manifest, root: Path, names: Mapping[Path, str]
@@ -260,3 +237,7 @@ class BillingFiles:
             ),
             raw=overflow.series.encode(),
         )
+
+
+def _is_candidate(file: Path) -> bool:
+    return is_manifest(file) or file.name.casefold().endswith(_SUFFIXES)

@@ -21,10 +21,10 @@ from connectors import cells
 from connectors.connector import BadReason, BadRecord, CursorError, FactBatch, Refused
 from connectors.facts import Basis, Fact, Fold, format_instant
 from connectors.pace import Pace
+from connectors.paths import find_files
 from connectors.series import Grain, SeriesKey
 
 _HEADER = ("timestamp", "value")
-_GLOB = frozenset("*?[")
 _ROWS_AT_ONCE = 2000
 _TICK_SECONDS = 0.1
 """A replay sends what is due this often, rather than sample by sample."""
@@ -72,7 +72,7 @@ class _Row:
 
 
 class MetricCsvConnector:
-    """path: a file, a folder (its `.csv` files, with those of its subfolders) or a glob.
+    """path: a file, a folder (its `.csv` files, with those of its subfolders) or a glob (connectors/paths.py).
 
     speed: event seconds a second, None for all at once. The cursor names the last line taken of every file, so that
     a file may grow, and files may be added, between two runs.
@@ -155,14 +155,11 @@ class MetricCsvConnector:
         return files, tuple(refused)
 
     def _discover(self) -> list[tuple[str, Path]]:
-        """(name within the connector, path), in the order of names."""
-        if self._path.is_dir():
-            return sorted((path.relative_to(self._path).as_posix(), path) for path in self._path.rglob("*.csv"))
-        if _GLOB & set(self._path.name):
-            return sorted((path.name, path) for path in self._path.parent.glob(self._path.name))
-        if not self._path.exists():
-            raise FileNotFoundError(f"connector {self._name!r}: there is no file or folder {self._path}")
-        return [(self._path.name, self._path)]
+        """(name within the connector, path), in the order of paths."""
+        root, files = find_files(
+            self._path, is_wanted=lambda file: file.suffix.casefold() == ".csv", connector=self._name
+        )
+        return [(file.relative_to(root).as_posix(), file) for file in files]
 
     def _rows(self, label: str, path: Path, after: int) -> Iterator[_Row]:
         """The lines of a file after line *after*; those before it still say how far its time has come."""

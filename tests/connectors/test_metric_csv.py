@@ -201,7 +201,7 @@ async def test_a_byte_order_mark_and_capital_letters_are_no_trouble(tmp_path: Pa
 
 
 async def test_a_path_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="connector 'nab': there is no file or folder"):
+    with pytest.raises(FileNotFoundError, match="connector 'nab': expected a file, a folder or a glob"):
         await read(MetricCsvConnector("nab", tmp_path / "gone.csv", SERIES))
 
 
@@ -210,6 +210,14 @@ async def test_a_glob_takes_what_matches(tmp_path: Path) -> None:
     write(tmp_path, "disk_1.csv", "2014-04-01 00:00:00,2")
     facts = facts_of(await read(MetricCsvConnector("nab", tmp_path / "cpu_*.csv", SERIES)))
     assert [fact.value for fact in facts] == [1]
+
+
+async def test_a_glob_may_have_wildcards_in_its_folders(tmp_path: Path) -> None:
+    for host in ("web", "db"):
+        (tmp_path / host).mkdir()
+        write(tmp_path / host, f"cpu_{host}.csv", "2014-04-01 00:00:00,1")
+    facts = facts_of(await read(MetricCsvConnector("nab", tmp_path / "*" / "cpu_*.csv", SERIES)))
+    assert [fact.origin for fact in facts] == ["nab:db/cpu_db.csv", "nab:web/cpu_web.csv"]
 
 
 async def test_a_foreign_cursor_is_refused(tmp_path: Path) -> None:
