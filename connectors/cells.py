@@ -176,10 +176,6 @@ def instant(cell: object) -> datetime:
     return at.astimezone(UTC)
 
 
-def optional_instant(cell: object) -> datetime | None:
-    return None if text(cell) is None else instant(cell)
-
-
 def _parse(found: str, cell: object) -> datetime:
     try:
         if match := _MONTH_FIRST.fullmatch(found):

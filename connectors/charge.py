@@ -40,7 +40,6 @@ class Charge(Struct, frozen=True, kw_only=True, gc=False):
     charge_period_end: datetime
     charge_class: str | None = None
     charge_description: str | None = None
-    billing_period_start: datetime | None = None
     billing_account_id: str | None = None
     sub_account_id: str | None = None
     sub_account_name: str | None = None

@@ -33,7 +33,6 @@ from connectors.cells import (
     currency,
     instant,
     number,
-    optional_instant,
     quantity,
     required_text,
     text,
@@ -60,7 +59,6 @@ OPTIONAL = (
     "reservation/UnusedAmortizedUpfrontFeeForBillingPeriod",
     "reservation/UnusedRecurringFee",
     "lineItem/UsageAmount",
-    "bill/BillingPeriodStartDate",
     "resource_tags",
     "cost_category",
     "product",
@@ -80,7 +78,7 @@ OPTIONAL = (
 _COLUMNS = REQUIRED + OPTIONAL
 _AT = {column: position for position, column in enumerate(_COLUMNS)}
 _TYPE, _START, _END, _CURRENCY, _UNBLENDED = range(5)
-_USAGE_AMOUNT, _PERIOD = _AT["lineItem/UsageAmount"], _AT["bill/BillingPeriodStartDate"]
+_USAGE_AMOUNT = _AT["lineItem/UsageAmount"]
 _TAG_MAP, _CATEGORY_MAP, _PRODUCT = _AT["resource_tags"], _AT["cost_category"], _AT["product"]
 _FIRST_TEXT = _AT["reservation/ReservationARN"]
 _END_TEXT = len(_COLUMNS)
@@ -152,7 +150,6 @@ class CurReader:
         self._quantity = Memo(quantity)
         self._currency = Memo(currency)
         self._instant = Memo(instant)
-        self._period = Memo(optional_instant)
         self._kind = Memo(_kind_of)
         self._map = Memo(parse_tags)
         self._tags = Memo(self._tags_of)
@@ -181,8 +178,6 @@ class CurReader:
             unblended = self._amount[cells[_UNBLENDED]]
             field = _COLUMNS[_USAGE_AMOUNT]
             usage = self._quantity[cells[_USAGE_AMOUNT]]
-            field = _COLUMNS[_PERIOD]
-            period = self._period[cells[_PERIOD]]
             field = "product"
             product = self._mapping(cells[_PRODUCT])
             field = "resource_tags"
@@ -222,7 +217,6 @@ class CurReader:
             charge_period_start=start,
             charge_period_end=end,
             charge_description=description,
-            billing_period_start=period,
             billing_account_id=payer,
             sub_account_id=account,
             sub_account_name=account_name,

@@ -87,7 +87,6 @@ WATERMARK_KEY_PREFIX = b"~"
 
 _encoder = msgspec.json.Encoder()
 _fact_decoder = msgspec.json.Decoder(Fact)
-_watermark_decoder = msgspec.json.Decoder(Watermark)
 
 
 def encode(message: Fact | Watermark) -> bytes:
@@ -97,10 +96,6 @@ def encode(message: Fact | Watermark) -> bytes:
 def decode_fact(data: bytes) -> Fact:
     """Raises msgspec.DecodeError (of which ValidationError names the place) for anything else."""
     return _fact_decoder.decode(data)
-
-
-def decode_watermark(data: bytes) -> Watermark:
-    return _watermark_decoder.decode(data)
 
 
 def key_of(message: Fact | Watermark) -> bytes:

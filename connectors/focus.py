@@ -7,9 +7,8 @@ Source: FOCUS 1.0 to 1.2 `specification/columns/*.md`; 1.3 as focus-data-toolkit
 """
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 
-from connectors.cells import CellError, Memo, amount, currency, instant, optional_instant, quantity, required_text, text
+from connectors.cells import CellError, Memo, amount, currency, instant, quantity, required_text, text
 from connectors.charge import Charge, ChargeCategory
 from connectors.connector import BadReason
 from connectors.errors import NotABillError, OtherDatasetError
@@ -27,7 +26,6 @@ REQUIRED = (
 )
 """Without these there is no charge; the other mandatory columns of FOCUS may be missing."""
 OPTIONAL = (
-    "BillingPeriodStart",
     "Tags",
     "ConsumedQuantity",
     "PricingQuantity",
@@ -53,30 +51,6 @@ _FIRST_TEXT = len(REQUIRED) + OPTIONAL.index("ChargeClass")
 _END_TEXT = len(REQUIRED) + len(OPTIONAL)  # what follows is padding of the table
 
 
-class FocusVersion(StrEnum):
-    V1_0 = "1.0"
-    V1_1 = "1.1"
-    V1_2 = "1.2"
-    V1_3 = "1.3"
-
-
-_MARKS = (
-    (FocusVersion.V1_3, ("ServiceProviderName", "HostProviderName", "ContractApplied")),
-    (FocusVersion.V1_2, ("PricingCurrency", "BillingAccountType", "InvoiceId")),
-    (FocusVersion.V1_1, ("SkuMeter", "CapacityReservationId", "ServiceSubcategory")),
-)
-"""Columns that a version brought in; AWS and Azure write no version into their CSV files."""
-
-
-def focus_version(columns: Sequence[str]) -> FocusVersion:
-    """The oldest version that has these columns."""
-    folded = {fold_column(column) for column in columns}
-    for version, marks in _MARKS:
-        if any(fold_column(mark) in folded for mark in marks):
-            return version
-    return FocusVersion.V1_0
-
-
 class FocusReader:
     """Reads one open table. Raises NotABillError when its columns are not those of FOCUS."""
 
@@ -92,7 +66,6 @@ class FocusReader:
             raise NotABillError(
                 table.path, f"the FOCUS columns {', '.join(REQUIRED)}", f"no {', '.join(missing)} ({begin}, ...)"
             )
-        self.version = focus_version(table.columns)
         self._table = table
         self._wanted = [index.get(fold_column(column)) for column in REQUIRED + OPTIONAL]
         self._text = Memo(text)
@@ -100,7 +73,6 @@ class FocusReader:
         self._quantity = Memo(quantity)
         self._currency = Memo(currency)
         self._instant = Memo(instant)
-        self._period = Memo(optional_instant)
         self._category = Memo(_category)
         self._tags = Memo(parse_tags)
         self._is_azure = Memo(_is_azure)
@@ -128,14 +100,12 @@ class FocusReader:
                 raise CellError(
                     BadReason.OUT_OF_RANGE, f"an end not before the start {start:%Y-%m-%dT%H:%M:%SZ}", cells[5]
                 )
-            field = "BillingPeriodStart"
-            period = self._period[cells[6]]
             field = "Tags"
-            tags = self._tags[cells[7]] if isinstance(cells[7], str) else parse_tags(cells[7])
+            tags = self._tags[cells[6]] if isinstance(cells[6], str) else parse_tags(cells[6])
             field = "ConsumedQuantity"
-            consumed = self._quantity[cells[8]]
+            consumed = self._quantity[cells[7]]
             field = "PricingQuantity"
-            priced = self._quantity[cells[9]]
+            priced = self._quantity[cells[8]]
         except CellError as error:
             raise FieldError(field, error) from None
         names = self._text
@@ -171,7 +141,6 @@ class FocusReader:
             charge_period_end=end,
             charge_class=charge_class,
             charge_description=description,
-            billing_period_start=period,
             billing_account_id=billing_account,
             sub_account_id=sub_account,
             sub_account_name=sub_account_name,

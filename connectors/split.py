@@ -31,7 +31,6 @@ from connectors.series import TOTAL, UNTAGGED, Grain, SeriesKey
 from connectors.tags import ALIASES, TagSelector, fold_key, shorten
 
 MAX_TAG_KEY_LENGTH = 64
-MAX_TENANT_LENGTH = 64
 
 SUFFIXES: Mapping[ChargeCategory, str] = {
     ChargeCategory.USAGE: "",
@@ -90,8 +89,8 @@ class Splitter:
         self.tenant = tenant
         self._seconds = rules.grain.seconds
         self._tags = TagSelector(rules.tags, rules.aliases)
-        self._dimensions = _getter(rules.dimensions)
-        self._drivers = _getter(rules.drivers)
+        self._dimensions = _Getter(rules.dimensions)
+        self._drivers = _Getter(rules.drivers)
         self._places: Memo[tuple[datetime, datetime, ChargeCategory], Placement] = Memo(self._place)
         self._names = (*(f"tag:{key}" for key in rules.tags), *rules.dimensions)
         self._series: Memo[tuple[str, str, str, str], str] = Memo(self._series_text)
@@ -124,10 +123,6 @@ class Splitter:
         if self.rules.total:
             found.append(self._series[metric, currency, TOTAL, ""])
         return found
-
-    def keys(self, charge: Charge) -> list[str]:
-        """The series that one charge feeds."""
-        return self.series(self.labels(charge, self.place(charge).metric))
 
     def _place(self, period: tuple[datetime, datetime, ChargeCategory]) -> Placement:
         at, until, category = period
@@ -172,10 +167,6 @@ class _Getter:
             return ()
         found = self._get(charge)
         return (found,) if self._single else found
-
-
-def _getter(columns: tuple[str, ...]) -> _Getter:
-    return _Getter(columns)
 
 
 def _check(rules: SplitRules, tenant: str) -> None:

@@ -127,9 +127,6 @@ class Calendar:
     def buckets(self) -> int:
         return self.days * self.per_day
 
-    def day_of(self, bucket: int) -> date:
-        return self.first_day + timedelta(days=bucket // self.per_day)
-
 
 class Spend:
     """What every workload costs in every bucket, incidents aside. holiday: day counted from the first, or None."""

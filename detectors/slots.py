@@ -66,7 +66,7 @@ def _none(at: int) -> tuple[int, ...]:
     return ()
 
 
-_NO_SLOTS = Layout(of=_none)
+NO_SLOTS = Layout(of=_none)
 _DAILY = Layout(
     of=_day,
     prior_variance=(_WEEKDAY,) * 7 + (_FIRST_DAY, _LAST_DAYS),
@@ -99,7 +99,4 @@ def layout_of(grain_seconds: int) -> Layout:
         return _HOURLY
     if grain_seconds < HOUR:
         return _FINER
-    return _NO_SLOTS
-
-
-NO_SLOTS = _NO_SLOTS
+    return NO_SLOTS

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from connectors.cells import EXACT, CellError, Memo, amount, currency, instant, number, optional_instant, quantity, text
+from connectors.cells import EXACT, CellError, Memo, amount, currency, instant, number, quantity, text
 from connectors.connector import BadReason
 
 
@@ -12,7 +12,6 @@ def test_every_spelling_of_null_is_null(cell: object) -> None:
     assert text(cell) is None
     assert number(cell) is None
     assert quantity(cell) is None
-    assert optional_instant(cell) is None
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,6 @@ def test_a_legacy_line_becomes_a_charge(tmp_path: Path) -> None:
         charge_category=ChargeCategory.USAGE,
         charge_period_start=datetime(2023, 11, 2, tzinfo=UTC),
         charge_period_end=datetime(2023, 11, 3, tzinfo=UTC),
-        billing_period_start=datetime(2023, 11, 1, tzinfo=UTC),
         billing_account_id="999",
         sub_account_id="111",
         provider_name="AWS",

@@ -9,8 +9,7 @@ import pytest
 from connectors.charge import Charge, ChargeCategory
 from connectors.connector import BadReason
 from connectors.errors import NotABillError, OtherDatasetError
-from connectors.focus import FocusReader, FocusVersion, focus_version
-from connectors.tabular import BadRow, open_table
+from connectors.tabular import BadRow
 from tests.connectors.bills import DATA, FOCUS_ROW, focus_row, read_bad_row, read_charge, read_rows, write_csv
 
 
@@ -23,7 +22,6 @@ def test_a_row_becomes_a_charge(tmp_path: Path) -> None:
         charge_category=ChargeCategory.USAGE,
         charge_period_start=datetime(2024, 9, 18, tzinfo=UTC),
         charge_period_end=datetime(2024, 9, 19, tzinfo=UTC),
-        billing_period_start=datetime(2024, 9, 1, tzinfo=UTC),
         provider_name="AWS",
         service_name="Amazon EC2",
         service_category="Compute",
@@ -70,7 +68,7 @@ def test_nulls_of_every_spelling_are_none(tmp_path: Path, null: str) -> None:
     )
     charge = read_charge(tmp_path / "bill.csv", focus_row(**dict.fromkeys(nullable, null)))
     assert (charge.charge_class, charge.resource_id, charge.consumed_quantity) == (None, None, None)
-    assert (charge.consumed_unit, charge.sub_account_id, charge.billing_period_start) == (None, None, None)
+    assert (charge.consumed_unit, charge.sub_account_id) == (None, None)
     assert dict(charge.tags) == {}
 
 
@@ -157,22 +155,6 @@ def test_a_fragment_of_the_specification_is_no_bill() -> None:
 def test_contract_commitments_are_another_dataset() -> None:
     with pytest.raises(OtherDatasetError, match="FOCUS contract commitments, which are no charges"):
         read_rows(DATA / "focus" / "synthetic_1_3_aws_contract_commitment.csv.gz")
-
-
-@pytest.mark.parametrize(
-    ("name", "version"),
-    [
-        ("focus_1_0_sample.csv.gz", FocusVersion.V1_0),
-        ("spec_1_2_saas_spend_agreements_b2.csv", FocusVersion.V1_1),
-        ("spec_1_2_virtual_currency_pricing_model_a2.csv", FocusVersion.V1_2),
-        ("synthetic_1_2_azure.csv.gz", FocusVersion.V1_2),
-        ("synthetic_1_3_aws.csv.gz", FocusVersion.V1_3),
-    ],
-)
-def test_the_version_is_told_from_the_columns(name: str, version: FocusVersion) -> None:
-    with open_table(DATA / "focus" / name) as table:
-        assert FocusReader(table).version is version
-        assert focus_version([column.upper() for column in table.columns]) is version
 
 
 def test_a_parquet_file_gives_the_same_charges_as_its_csv(tmp_path: Path) -> None:

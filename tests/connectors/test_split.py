@@ -27,7 +27,8 @@ def make_charge(**changes: Any) -> Charge:
 
 def keys(charge: Charge, **rules: Any) -> list[str]:
     ordinary: dict[str, Any] = {"tags": ("team",), "dimensions": ("service_name",)}
-    return Splitter(SplitRules(**ordinary | rules), "acme").keys(charge)
+    splitter = Splitter(SplitRules(**ordinary | rules), "acme")
+    return splitter.series(splitter.labels(charge, splitter.place(charge).metric))
 
 
 def test_a_charge_feeds_its_tags_its_dimensions_and_the_total() -> None:

@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from prometheus_client import CollectorRegistry
 
 from connectors.checkpoint import Checkpoint
-from connectors.facts import Driver, Fact, Watermark, decode_fact, decode_watermark
+from connectors.facts import Driver, Fact, Watermark, decode_fact
 from connectors.metrics import ConnectorMetrics
 from connectors.publisher import Publisher, PublishError
 from connectors.runner import Runner
@@ -116,7 +117,7 @@ async def test_a_watermark_reaches_every_partition(bootstrap_servers: str, prefi
     assert sorted(found) == list(range(PARTITIONS))
     for ((key, value),) in found.values():
         assert key == b"~bills"
-        assert decode_watermark(value) == watermark
+        assert msgspec.json.decode(value, type=Watermark) == watermark
 
 
 async def test_a_dead_letter_is_kept_as_it_was_read(bootstrap_servers: str, prefix: str) -> None:
