@@ -3,21 +3,40 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from connectors.errors import ConnectorError
 from connectors.series import Grain
 from detectors import registry
 from detectors.parameters import ParameterError, UnknownDetectorError
 from service.config import Place, load
+from service.delivery.receivers.factory import make_receivers
+from service.errors import ConfigError
 from service.settings import Connector, Match, Settings
+from service.sources import make
 
 
 def report(path: Path | None) -> str:
     """One paragraph a section, in the order of the data. Raises ConfigError with every mistake."""
-    settings = load(path, check=policy_mistakes)
+    settings = load(path, check=mistakes)
     return "\n".join([f"{path or 'defaults'}: no mistakes", "", *_lines(settings)])
 
 
-def policy_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
-    """Detectors that do not exist and parameters that they do not take, for `config.load`."""
+def mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """What the shape of a configuration does not show, for `config.load`."""
+    yield from _policy_mistakes(settings)
+    for number, receiver in enumerate(settings.receivers):
+        try:
+            make_receivers(settings.model_copy(update={"receivers": (receiver,)}))
+        except ConfigError as error:
+            yield ("receivers", number), str(error)
+    for number, connector in enumerate(settings.connectors):
+        try:
+            make(connector, settings)
+        except (ConnectorError, ValueError) as error:
+            yield ("connectors", number), str(error)
+
+
+def _policy_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """Detectors that do not exist and parameters that they do not take."""
     for number, policy in enumerate(settings.policies):
         place: Place = ("policies", number)
         try:

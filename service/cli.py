@@ -89,21 +89,21 @@ def demo(
 @app.command(rich_help_panel=_RUN)
 def up(config: ConfigOption = None) -> None:
     """Everything on this machine: all roles, and an embedded broker and cache for what is not configured."""
-    from service.check_config import policy_mistakes
+    from service.check_config import mistakes
     from service.config import load
     from service.up import run_up
 
-    _run(run_up(load(config, check=policy_mistakes), config))
+    _run(run_up(load(config, check=mistakes), config))
 
 
 @app.command(rich_help_panel=_RUN)
 def worker(config: ConfigOption = None) -> None:
     """Detect: read facts from Kafka, judge them, record alerts. Run as many as there are partitions."""
     from service.app import run_worker
-    from service.check_config import policy_mistakes
+    from service.check_config import mistakes
     from service.config import load
 
-    _run(run_worker(load(config, check=policy_mistakes)))
+    _run(run_worker(load(config, check=mistakes)))
 
 
 @app.command(rich_help_panel=_RUN)

@@ -8,7 +8,7 @@ the folder of the configuration file, as in Prometheus.
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -22,6 +22,11 @@ from service.settings import Settings
 PREFIX = "SPENDWATCH_"
 _NOT_SETTINGS = ("SPENDWATCH_CONFIG", "SPENDWATCH_TEST_", "SPENDWATCH_CHAOS_", "SPENDWATCH_BENCH_")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLAINER = {
+    "Extra inputs are not permitted": "unknown name",
+    "Input should be a valid tuple": "must be a list, such as [a, b]",
+    "Input should be a valid dictionary": "must be a mapping of names to values",
+}
 _SECRETS = ("url", "secret", "token")
 _FREE = ("match", "params")
 """Mappings whose names are the user's own: a label called `path` is no file."""
@@ -57,15 +62,26 @@ class _Reader:
         raw = self._read_file()
         self._overlay_environment(raw)
         self._read_secret_files(raw, ())
-        settings = None
-        try:
-            settings = Settings.model_validate(raw)
-            self._mistakes += [self._tell(place, mistake) for place, mistake in check(settings)]
-        except ValidationError as error:
-            self._mistakes += [self._tell(mistake["loc"], mistake["msg"]) for mistake in error.errors()]
+        settings = self._validated(raw)
+        if settings is None:
+            # What has the wrong shape is told; without it the rest is looked at all the same.
+            settings = self._validated(raw)
+        if settings is not None:
+            for place, mistake in (*_name_mistakes(settings), *check(settings)):
+                self._mistakes.append(self._tell(place, mistake))
         if self._mistakes or settings is None:
-            raise ConfigError("\n".join(sorted(set(self._mistakes), key=_by_line)))
+            raise ConfigError("\n".join(sorted(dict.fromkeys(self._mistakes), key=_by_line)))
         return settings
+
+    def _validated(self, raw: dict[str, object]) -> Settings | None:
+        """None when *raw* has mistakes, which are then told and taken out of it."""
+        try:
+            return Settings.model_validate(raw)
+        except ValidationError as error:
+            for mistake in error.errors():
+                self._mistakes.append(self._tell(mistake["loc"], mistake["msg"]))
+                _take_out(raw, self._place(mistake["loc"]))
+            return None
 
     def _read_file(self) -> dict[str, object]:
         if self._path is None:
@@ -161,21 +177,49 @@ class _Reader:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             self._mistakes.append(self._tell((*place, f"{key}_file"), f"{file}: {reason}"))
 
-    def _tell(self, location: Place, message: str) -> str:
-        """`file.yaml:12: policies[0].floor: message`; pydantic's locations also name union members, which we skip."""
+    def _place(self, location: Place) -> Place:
+        """Where in the file pydantic means: its locations name members of unions too."""
         known = self._lines.keys() | {name[:depth] for name in self._variables for depth in range(1, len(name) + 1)}
         place: Place = ()
         for part in location:
             if (*place, part) in known or part == location[-1]:
                 place = (*place, part)
+        return place
+
+    def _tell(self, location: Place, message: str) -> str:
+        """`file.yaml:12: policies[0].floor: message`; pydantic's locations also name union members, which we skip."""
+        place = self._place(location)
         message = message.removeprefix("Value error, ")
-        message = "unknown name" if message == "Extra inputs are not permitted" else message
+        message = _PLAINER.get(message, message)
         if place in self._variables:
             return f"{self._variables[place]}: {message}"
         name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
         line = next((self._lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self._lines), None)
         where = "defaults" if self._path is None else f"{self._path}:{line}" if line else str(self._path)
         return f"{where}: {name}: {message}" if name else f"{where}: {message}"
+
+
+def _name_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """Names that stand twice, and routes to nobody."""
+    for section, named in (("receivers", settings.receivers), ("connectors", settings.connectors)):
+        names = [one.name for one in named]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield (section, number, "name"), f"{section}[{names.index(name)}] is named {name!r} too"
+    receivers = [receiver.name for receiver in settings.receivers]
+    for number, route in enumerate(settings.routes):
+        if route.receiver not in receivers:
+            known = ", ".join(receivers) or "none is configured"
+            yield ("routes", number, "receiver"), f"{route.receiver!r} is not one of the receivers: {known}"
+
+
+def _take_out(raw: dict[str, object], place: Place) -> None:
+    """Remove what stands at *place*; an item of a list only empties its list, so that the others keep their numbers."""
+    target: object = raw
+    for part in place[:-1]:
+        target = target[part] if isinstance(target, (dict, list)) else None  # type: ignore[index]  # walked as it was read
+    if isinstance(target, dict):
+        target.pop(place[-1] if place else "", None)
 
 
 def _by_line(mistake: str) -> tuple[str, int]:

@@ -58,6 +58,17 @@ def render(event: AlertEvent) -> Group:
     return Group(*lines)
 
 
+def brief(event: AlertEvent) -> Text:
+    """The alert in one line."""
+    alert = event.record.alert
+    text = headline(event)
+    text.append(
+        f"  {clean(amount(alert.actual, alert.unit))} against {number(alert.expected, alert.unit)}", style="dim"
+    )
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
 def make_console() -> Console:
     """Standard output; wide enough for whole lines where no terminal says how wide it is."""
     console = Console(highlight=False)

@@ -101,6 +101,13 @@ class _Server(ABC):
             raise RuntimeError(f"the embedded {self.name} has not been started")
         return self._port
 
+    @property
+    def folder(self) -> Path:
+        """A folder that goes with the server, however it ends. Raises RuntimeError before `start`."""
+        if self._folder is None:
+            raise RuntimeError(f"the embedded {self.name} has not been started")
+        return self._folder
+
     def poll(self) -> int | None:
         """The exit status of a server that has ended by itself or was stopped; None while it runs."""
         return 0 if self._process is None else self._process.poll()

@@ -21,3 +21,12 @@ class UnavailableError(SpendwatchError):
     """A broker, database or cache that does not answer."""
 
     exit_code = 75
+
+
+class ListenError(UnavailableError):
+    """A port of ours that cannot be opened."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"port {port} on {host} cannot be opened: {reason}")
+        self.host = host
+        self.port = port

@@ -253,18 +253,3 @@ class Settings(Section):
     routes: tuple[Route, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")
-
-    @model_validator(mode="after")
-    def _names_are_known_and_unique(self) -> "Settings":
-        mistakes = []
-        receivers = [receiver.name for receiver in self.receivers]
-        for kind, names in (("receiver", receivers), ("connector", [c.name for c in self.connectors])):
-            mistakes += [f"two {kind}s are named {name!r}" for name in sorted(set(names)) if names.count(name) > 1]
-        mistakes += [
-            f"routes[{index}].receiver {route.receiver!r} is not one of the receivers {receivers}"
-            for index, route in enumerate(self.routes)
-            if route.receiver not in receivers
-        ]
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
-        return self

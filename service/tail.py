@@ -1,7 +1,8 @@
 """The live stream in a terminal: reads the API's server-sent events and goes on where it was after a break."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import httpx
 import msgspec
@@ -27,15 +28,18 @@ async def follow(
     retry: bool = True,
     pause_seconds: float = 1.0,
     transport: httpx.AsyncBaseTransport | None = None,
+    on_wait: Callable[[str], None] = lambda _reason: None,
 ) -> AsyncGenerator[AlertEvent, None]:
     """Events as they happen, each once and in order, across breaks of the connection.
 
     after: the number of the last event already seen; None begins with what comes next. pause_seconds: before it
-    connects again. Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
+    connects again. on_wait: told why, once for each time that the API is away.
+    Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
     """
     headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
     timeout = httpx.Timeout(10.0, read=60.0)
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, transport=transport) as client:
+        is_away = False
         while True:
             resume = {} if after is None else {"Last-Event-ID": str(after)}
             try:
@@ -43,6 +47,7 @@ async def follow(
                     if response.is_client_error:
                         raise UnavailableError(f"{base_url} answered {response.status_code} to the live stream")
                     response.raise_for_status()
+                    is_away = False
                     async for event in _events(response.aiter_lines()):
                         if isinstance(event, int):
                             after = event
@@ -52,6 +57,9 @@ async def follow(
             except httpx.HTTPError as error:
                 if not retry:
                     raise UnavailableError(f"{base_url} does not answer: {type(error).__name__}") from None
+                if not is_away:
+                    is_away = True
+                    on_wait(f"{base_url} does not answer ({type(error).__name__}), waiting for it")
             await asyncio.sleep(pause_seconds)
 
 
@@ -77,10 +85,16 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[AlertEvent | int]:
             data, name = "", ""
 
 
+def _say_waiting(reason: str) -> None:
+    sys.stderr.write(f"{reason}\n")
+
+
 async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool) -> None:
     """Print until interrupted."""
     console = make_console()
-    async for event in follow(base_url, token=token, after=after):
+    if console.is_terminal and not as_json:
+        console.print(f"following {base_url}, Ctrl-C ends", style="dim")
+    async for event in follow(base_url, token=token, after=after, on_wait=_say_waiting):
         if as_json:
             console.print(msgspec.json.encode(event).decode(), markup=False, highlight=False, soft_wrap=True)
         else:

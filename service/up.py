@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-import tempfile
+import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import structlog
 
 from service.embedded import EmbeddedBroker, EmbeddedValkey, free_port
-from service.errors import UnavailableError
+from service.errors import ListenError, UnavailableError
 from service.logs import configure
 from service.processes import Child
 from service.settings import Settings
@@ -23,6 +24,14 @@ _READY_SECONDS = 60.0
 _START_ATTEMPTS = 3
 _STOP_ORDER = ("connect", "worker", "deliver", "api")
 """Sources first, so that what they sent is still worked off; the API last, so that people can watch."""
+
+
+class RoleEndedError(UnavailableError):
+    """A role that will not run: what it says on its way out tells why, and its exit code is ours."""
+
+    def __init__(self, role: str, exit_code: int) -> None:
+        super().__init__(f"{role} ended with exit code {exit_code} while it started")
+        self.exit_code = exit_code
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +89,6 @@ class Stack:
         environ = {}
         self.bootstrap_servers = self.settings.kafka.bootstrap_servers or ""
         if self.settings.kafka.bootstrap_servers is None:
-            folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="spendwatch-")))
             broker = await self._exits.enter_async_context(EmbeddedBroker())
             environ["SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS"] = self.bootstrap_servers = broker.bootstrap_servers
             # The embedded broker lets a member wait half of its session time-out before it may join the group.
@@ -88,7 +96,7 @@ class Stack:
             environ["SPENDWATCH_WORKER__REBALANCE_TIMEOUT_SECONDS"] = "6"
             # The embedded broker forgets everything when it ends, so the connectors must too: what they have
             # confirmed to a broker that is gone has to be sent again. Alert ids make that harmless.
-            environ["SPENDWATCH_CONNECT__CHECKPOINT_PATH"] = str(folder / "connectors.db")
+            environ["SPENDWATCH_CONNECT__CHECKPOINT_PATH"] = str(broker.folder / "connectors.db")
             log.info("embedded broker started", address=broker.bootstrap_servers)
         if self.settings.redis.url is None:
             valkey = await self._exits.enter_async_context(EmbeddedValkey())
@@ -102,6 +110,8 @@ class Stack:
         name = "port" if role == "api" else "metrics_port"
         host = section.host if role == "api" else self.settings.metrics_host
         chosen = getattr(section, name) or free_port(host)
+        # Else a second instance would find the first one's roles ready and believe they are its own.
+        _check_free(host, chosen, f"{role}.{name}")
         self.probes[role] = _url(host, chosen)
         return {f"SPENDWATCH_{role.upper()}__{name.upper()}": str(chosen)}
 
@@ -128,13 +138,23 @@ class Stack:
             if role in self.ended:
                 if self.ended[role] == 0:
                     return
-                raise UnavailableError(f"{role} ended with exit code {self.ended[role]} while it started")
+                raise RoleEndedError(role, self.ended[role])
             if self._children[role].restarts > _START_ATTEMPTS:
                 raise UnavailableError(f"{role} ended {_START_ATTEMPTS} times while it started")
             with contextlib.suppress(httpx.HTTPError):
                 if (await client.get(f"{self.probes[role]}/readyz")).status_code == httpx.codes.OK:
                     return
             await asyncio.sleep(0.1)
+
+
+def _check_free(host: str, port: int, setting: str) -> None:
+    """Raises ListenError."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ListenError(host, port, f"{error.strerror}; {setting} picks another") from None
 
 
 def _url(host: str, port: int) -> str:
@@ -157,7 +177,9 @@ async def run_up(settings: Settings, config: Path | None) -> int:
         try:
             await starting
             addresses = {role: url for role, url in stack.probes.items() if role != "api"}
-            log.info("ready", dashboard=stack.api_url, **addresses)
+            log.info("ready", dashboard=stack.api_url, kafka=stack.bootstrap_servers, **addresses)
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\nDashboard: {stack.api_url}   (Ctrl-C stops everything)\n\n")
             await stopping
             log.info("stopping")
         finally:

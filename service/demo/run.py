@@ -22,7 +22,7 @@ from rich.text import Text
 from connectors.synthetic import plan
 from connectors.synthetic_incidents import Incident
 from service.config import load
-from service.console import clean, make_console, render
+from service.console import brief, clean, make_console, render
 from service.core.alerts import AlertEvent, EventType
 from service.delivery.signing import SigningSecret
 from service.demo.desk import Desk, Received, open_desk
@@ -184,7 +184,9 @@ class _Demo:
             self._changed.set()
 
     def _show(self, event: AlertEvent, incident: Incident | None) -> None:
-        self._console.print(render(event))
+        # One incident moves the team, the project, the service and the total alike: what was planted is shown in
+        # full, the rest with a line each.
+        self._console.print(render(event) if incident is not None else brief(event))
         if incident is not None:
             text = f"   planted {incident.kind} found, {self._card.found} of {len(self._card.incidents)}"
             self._console.print(Text(text, style="green"))

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
+from service.errors import ListenError
 from service.metrics import expose
 from service.web.readiness import ReadyCheck, readiness
 
@@ -28,7 +29,7 @@ Answer = tuple[int, str, bytes]
 async def serve_probe(*, host: str, port: int, registry: CollectorRegistry, ready: ReadyCheck) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port, which is a free one when *port* is 0.
 
-    Raises OSError when the address cannot be taken.
+    Raises ListenError when the address cannot be taken.
     """
     answer = partial(_answer, registry=registry, ready=ready)
     busy: set[asyncio.Task[None]] = set()
@@ -38,7 +39,10 @@ async def serve_probe(*, host: str, port: int, registry: CollectorRegistry, read
         busy.add(task)
         task.add_done_callback(busy.discard)
 
-    server = await asyncio.start_server(accept, host, port, limit=_MAX_HEAD_BYTES)
+    try:
+        server = await asyncio.start_server(accept, host, port, limit=_MAX_HEAD_BYTES)
+    except OSError as error:
+        raise ListenError(host, port, error.strerror or str(error)) from None
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -5,19 +5,10 @@ import asyncio
 import uvicorn
 from litestar import Litestar
 
-from service.errors import UnavailableError
+from service.errors import ListenError
 from service.serving import Server
 
 _GRACE_SECONDS = 3
-
-
-class ListenError(UnavailableError):
-    """The address of the API cannot be taken."""
-
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"api.port {port} on {host} cannot be opened: is something else listening there?")
-        self.host = host
-        self.port = port
 
 
 async def serve(app: Litestar, *, host: str, port: int, stop: asyncio.Event) -> None:
@@ -43,7 +34,7 @@ async def serve(app: Litestar, *, host: str, port: int, stop: asyncio.Event) -> 
     try:
         await server.serve()
     except SystemExit:  # what uvicorn does about an address it cannot have
-        raise ListenError(host, port) from None
+        raise ListenError(host, port, "is something else listening there?") from None
     finally:
         ending.cancel()
         await asyncio.gather(ending, return_exceptions=True)

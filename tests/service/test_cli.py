@@ -66,6 +66,19 @@ def test_mistakes_in_the_configuration_end_with_2_and_their_places(run: Run, tmp
     assert "Traceback" not in answer.stderr
 
 
+def test_what_could_not_run_is_a_mistake(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "spendwatch.yaml"
+    config.write_text(
+        "receivers:\n  - {type: webhook, name: desk, url: desk/hook, secret: nonsense}\n"
+        "connectors:\n  - {type: focus, name: bill, path: bill.csv, split: {dimensions: [service_nam]}}\n"
+    )
+    answer = run("check-config", "--config", str(config))
+    assert answer.returncode == 2
+    assert f"{config}:2: receivers[0]: receiver 'desk': url must begin with https://" in answer.stderr
+    assert f"{config}:4: connectors[0]: " in answer.stderr
+    assert "service_nam" in answer.stderr
+
+
 def test_a_sound_configuration_is_explained(run: Run, tmp_path: Path) -> None:
     config = tmp_path / "spendwatch.yaml"
     config.write_text("split: {tags: [squad]}\n")

@@ -47,12 +47,25 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
         "file:3: kafka.partitions: Input should be greater than or equal to 1",
         "file:5: policies[0].floor: Input should be greater than or equal to 0",
         "file:6: policies[0].match.metrik: unknown name",
+        "file:7: routes[0].receiver: 'desk' is not one of the receivers: none is configured",
     ]
 
 
 def test_a_route_to_nobody_is_a_mistake(tmp_path: Path) -> None:
     (mistake,) = mistakes(write(tmp_path, "routes: [{receiver: desk}]\n"))
-    assert "routes[0].receiver 'desk' is not one of the receivers []" in mistake
+    assert mistake == "file:1: routes[0].receiver: 'desk' is not one of the receivers: none is configured"
+
+
+def test_a_name_that_stands_twice_is_told_at_the_second_place(tmp_path: Path) -> None:
+    one = "  - {type: focus, name: bill, path: a.csv}\n"
+    (mistake,) = mistakes(write(tmp_path, f"connectors:\n{one}{one}"))
+    assert mistake == "file:3: connectors[1].name: connectors[0] is named 'bill' too"
+
+
+def test_a_wrong_shape_hides_no_other_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, "api: {port: many}\nsplit: {tags: team}\nroutes: [{receiver: desk}]\n")
+    assert [mistake.split(":")[1] for mistake in mistakes(path)] == ["1", "2", "3"]
+    assert "must be a list, such as [a, b]" in mistakes(path)[1]
 
 
 def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:

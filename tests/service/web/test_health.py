@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.errors import UnavailableError
+from service.errors import ListenError, UnavailableError
 from service.metrics import new_registry
 from service.web.probe import serve_probe
 from tests.builders import make_alert
@@ -137,7 +137,7 @@ async def test_idle_connection_does_not_hold_up_the_end() -> None:
 
 async def test_taken_address_is_an_error() -> None:
     async with _probe({}) as (_, port):
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(ListenError, match="in use"):
             async with serve_probe(
                 host="127.0.0.1", port=port, registry=CollectorRegistry(), ready=dict[str, str | None]
             ):
