@@ -4,6 +4,7 @@ import unicodedata
 from datetime import datetime
 
 from rich.console import Console, Group
+from rich.table import Table
 from rich.text import Text
 
 from service.core.alerts import Alert, AlertEvent, AlertKind, EventType, Severity
@@ -16,6 +17,7 @@ _COLOURS = {
     Severity.LOW: "bold cyan",
 }
 _SHOWN_DRIVERS = 3
+_INDENT = 11
 _WIDTH_ELSEWHERE = 120
 
 
@@ -49,12 +51,12 @@ def headline(event: AlertEvent) -> Text:
 def render(event: AlertEvent) -> Group:
     """The whole alert; a line only for what ended."""
     alert = event.record.alert
-    lines = [headline(event)]
+    lines: list[Text | Table] = [headline(event)]
     if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED):
         lines.append(_numbers(alert))
         lines += _drivers(alert)
         if alert.action:
-            lines.append(_labelled("next", clean(alert.action)))
+            lines.append(_hanging("next", clean(alert.action)))
     return Group(*lines)
 
 
@@ -91,6 +93,15 @@ def _labelled(name: str, value: str) -> Text:
     text.append(f"{name:<8}", style="dim")
     text.append(value)
     return text
+
+
+def _hanging(name: str, value: str) -> Table:
+    """A text that may need several lines, all of them indented."""
+    grid = Table.grid()
+    grid.add_column(width=_INDENT)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(f"   {name}", style="dim"), Text(value))
+    return grid
 
 
 def _drivers(alert: Alert) -> list[Text]:
