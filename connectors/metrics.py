@@ -24,11 +24,14 @@ class ConnectorMetrics:
         self.facts_retracted = counter("facts_retracted_total", "Facts of 0 for buckets a delivery left out.")
         self.rows_read = counter("rows_read_total", "Records read from the source, bad ones included.")
         self.bad_records = counter("bad_records_total", "Records no fact could be made of.", "reason")
-        self.deliveries = counter("deliveries_total", "Deliveries seen by a poll.", "outcome")
+        self.deliveries = counter("connector_deliveries_total", "Deliveries seen by a poll.", "outcome")
         self.poll_failures = counter("connector_poll_failures_total", "Polls that ended with an error.", "reason")
         self.publish_failures = counter("publish_failures_total", "Publishing attempts the broker did not acknowledge.")
         self.last_poll_success = gauge(
             "connector_last_poll_success_timestamp_seconds", "When the last poll without an error ended, 0 for never."
+        )
+        self.poll_interval = gauge(
+            "connector_poll_interval_seconds", "Time between two polls; 0 for a source that is read once, or done."
         )
         self.last_fact = gauge("last_fact_timestamp_seconds", "Event time of the newest fact published, 0 for none.")
 
@@ -36,7 +39,7 @@ class ConnectorMetrics:
         """Let the label sets of a connector start at zero."""
         for metric in (self.facts_published, self.facts_retracted, self.rows_read, self.publish_failures):
             metric.labels(connector)
-        for gauge in (self.last_poll_success, self.last_fact):
+        for gauge in (self.last_poll_success, self.poll_interval, self.last_fact):
             gauge.labels(connector)
         for reason in BadReason:
             self.bad_records.labels(connector, reason.value)

@@ -136,6 +136,8 @@ class Runner:
     async def _keep_running(self, schedule: Schedule) -> None:
         connector, failures, told = schedule.connector, 0, ""
         log = _log.bind(connector=connector.name)
+        self._metrics.register(connector.name)
+        self._metrics.poll_interval.labels(connector.name).set(schedule.poll_seconds or 0.0)
         while True:
             try:
                 summary = await self.run_once(connector)

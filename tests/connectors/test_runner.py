@@ -401,11 +401,26 @@ async def test_polls_are_spread_by_jitter(tmp_path: Path) -> None:
         assert sleep.slept == [pytest.approx(slept)]
 
 
-async def test_a_source_that_is_read_once_ends_the_run(tmp_path: Path) -> None:
-    sink = RecordingSink()
+async def test_a_source_that_is_read_once_ends_the_run_and_has_no_interval(tmp_path: Path) -> None:
+    sink, registry = RecordingSink(), CollectorRegistry()
     with Checkpoint(tmp_path / "c.db") as checkpoint:
-        await make_runner(sink, checkpoint).run([Schedule(connector=CountingConnector(4), poll_seconds=None)])
+        runner = make_runner(sink, checkpoint, registry=registry)
+        await runner.run([Schedule(connector=CountingConnector(4, name="once"), poll_seconds=None)])
     assert len(sink.facts) == 4
+    assert _interval(registry, "once") == 0.0
+
+
+async def test_the_interval_is_told_even_while_every_poll_fails(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    broken = ListConnector(name="broken", fail=[OSError("no such mount")] * 5)
+    with Checkpoint(tmp_path / "c.db") as checkpoint:
+        runner = make_runner(RecordingSink(), checkpoint, sleep=SleepLog(stop_after=2), registry=registry)
+        await _until_stopped(runner.run([Schedule(connector=broken, poll_seconds=900)]))
+    assert _interval(registry, "broken") == 900.0
+
+
+def _interval(registry: CollectorRegistry, connector: str) -> float | None:
+    return registry.get_sample_value("spendwatch_connector_poll_interval_seconds", {"connector": connector})
 
 
 async def test_metrics_start_at_zero_and_tell_what_was_done(tmp_path: Path) -> None:
@@ -413,7 +428,7 @@ async def test_metrics_start_at_zero_and_tell_what_was_done(tmp_path: Path) -> N
     ConnectorMetrics(registry).register("bills")
     assert registry.get_sample_value("spendwatch_facts_published_total", {"connector": "bills"}) == 0.0
     labels = {"connector": "bills", "outcome": "refused"}
-    assert registry.get_sample_value("spendwatch_deliveries_total", labels) == 0.0
+    assert registry.get_sample_value("spendwatch_connector_deliveries_total", labels) == 0.0
 
     registry = CollectorRegistry()
     with Checkpoint(tmp_path / "c.db") as checkpoint:
