@@ -163,8 +163,10 @@ async def test_reading_the_same_bill_again_changes_nothing(world: World) -> None
     events = (await world.http.get("/api/v1/alerts")).json()
     again = world.bills / "september.csv"
     write(again, bill(spike=400))
-    unchanged = await world.total("connect", "spendwatch_deliveries_total")
-    await until(lambda: world.total("connect", "spendwatch_deliveries_total"), lambda polls: polls >= unchanged + 2)
+    unchanged = await world.total("connect", "spendwatch_connector_deliveries_total")
+    await until(
+        lambda: world.total("connect", "spendwatch_connector_deliveries_total"), lambda polls: polls >= unchanged + 2
+    )
     assert await world.total("connect", "spendwatch_facts_published_total") == published
     assert (await world.http.get("/api/v1/alerts")).json() == events
 
