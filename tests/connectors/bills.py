@@ -20,6 +20,8 @@ from connectors.split import SplitRules
 from connectors.tabular import BadRow, open_table
 
 DATA = Path(__file__).parent.parent / "data"
+DEMO_DATA = Path(__file__).parents[2] / "service" / "demo" / "data"
+"""Samples that the demo ships as well are kept there only."""
 
 FOCUS_ROW: Mapping[str, str] = {
     "BilledCost": "10",

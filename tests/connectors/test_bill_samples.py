@@ -15,10 +15,10 @@ import pytest
 
 from connectors.billing_files import BillKind
 from connectors.split import SplitRules
-from tests.connectors.bills import DATA, deliver, sum_by_metric, values
+from tests.connectors.bills import DATA, DEMO_DATA, deliver, sum_by_metric, values
 
-FOCUS_1_0 = DATA / "focus" / "focus_1_0_sample.csv.gz"
-CUR = DATA / "cur" / "cur_legacy_anonymised_2023-11.csv.gz"
+FOCUS_1_0 = DEMO_DATA / "focus_1_0_sample.csv.gz"
+CUR = DEMO_DATA / "cur_legacy_anonymised_2023-11.csv.gz"
 
 
 def plain_rows(path: Path) -> list[dict[str, str]]:
