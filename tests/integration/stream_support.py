@@ -30,6 +30,7 @@ from service.stream.snapshots import SnapshotLoader
 from service.stream.topics import Topics, ensure_topics
 from tests.integration.stream_process import read_store, real_engine
 from tests.service.stream.fakes import ALARMING, SummingEngine
+from tests.waiting import until
 
 KAFKA = os.environ.get("SPENDWATCH_TEST_KAFKA")
 BROKERS = [
@@ -190,12 +191,11 @@ class Deployment:
         assert not worker.ended, worker.log.read_text()
 
     async def until(self, condition: Callable[[], bool], what: str, seconds: float = _PATIENCE_SECONDS) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                logs = "\n".join(f"--- {worker.log.name}\n{worker.log.read_text()}" for worker in self.workers)
-                raise AssertionError(f"not within {seconds:g} s: {what}\n{logs[-6000:]}")
-            await asyncio.sleep(0.05)
+        try:
+            await until(condition, what, seconds=seconds, pause_seconds=0.05)
+        except TimeoutError as error:
+            logs = "\n".join(f"--- {worker.log.name}\n{worker.log.read_text()}" for worker in self.workers)
+            raise AssertionError(f"{error}\n{logs[-6000:]}") from error
 
     async def create(self) -> None:
         await ensure_topics(self.settings.kafka)

@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from service.embedded import (
     UnsupportedPlatformError,
     check_platform,
 )
+from tests.waiting import until_blocking
 
 Server = EmbeddedBroker | EmbeddedValkey
 
@@ -47,16 +47,6 @@ def accepts(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
         return False
-    return True
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    """Poll what another process does: nothing in it can be awaited."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
     return True
 
 
@@ -126,7 +116,7 @@ class TestRunning:
         server.start()
         assert server._process is not None
         os.kill(server._process.pid, signal.SIGTERM)
-        assert eventually(lambda: server.poll() is not None)
+        until_blocking(lambda: server.poll() is not None, "the server ends")
         assert not accepts(server.port)
 
     def test_server_outlives_the_thread_that_started_it(self, server: Server) -> None:
@@ -178,9 +168,9 @@ class TestRunning:
             assert len(ports) == 2
             starter.send_signal(number)
             starter.wait(10)
-        assert eventually(lambda: not any(accepts(int(port)) for port in ports))
-        assert eventually(lambda: not Path(broker_folder).exists())
-        assert eventually(lambda: not Path(valkey_folder).exists())
+        until_blocking(lambda: not any(accepts(int(port)) for port in ports), "the ports are free")
+        until_blocking(lambda: not Path(broker_folder).exists(), "its folder is gone")
+        until_blocking(lambda: not Path(valkey_folder).exists(), "its folder is gone")
 
 
 class TestLeash:
@@ -230,7 +220,7 @@ class TestLeash:
             held.kill()
             # `sleep` held the other end of standard output: its end is the pipe's end.
             assert held.stdout.read() == ""
-        assert eventually(lambda: not _runs(child))
+        until_blocking(lambda: not _runs(child), "the child ends")
 
 
 def _runs(pid: int) -> bool:

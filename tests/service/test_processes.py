@@ -5,12 +5,12 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.processes import Child
+from tests.waiting import until
 
 PATIENCE_SECONDS = 20.0
 
@@ -22,12 +22,6 @@ def is_running(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
-            await asyncio.sleep(0.02)
 
 
 def make_child(tmp_path: Path, code: str, **changes: object) -> Child:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from service.core.alerts import AlertEvent, EventType
@@ -109,13 +109,3 @@ async def running(deliverer: Deliverer) -> AsyncIterator[asyncio.Event]:
         stop.set()
         async with asyncio.timeout(30):
             await task
-
-
-async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    """Waits for something that another task brings about."""
-    async with asyncio.timeout(seconds):
-        while True:
-            holds = condition()
-            if await holds if isinstance(holds, Awaitable) else holds:
-                return
-            await asyncio.sleep(0.001)

@@ -22,7 +22,8 @@ from service.store.sql import SqlStore
 from service.store.store import Delivery
 from tests.builders import everyone, make_alert, resolved
 from tests.clock import NOON, FakeClock
-from tests.service.delivery.fakes import SECRET, FakeResolver, RecordingReceiver, running, until
+from tests.service.delivery.fakes import SECRET, FakeResolver, RecordingReceiver, running
+from tests.waiting import until
 
 SECOND = timedelta(seconds=1)
 BUSY = Retry(reason=FailureReason.SERVER_ERROR, detail="answered 503")

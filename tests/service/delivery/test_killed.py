@@ -18,8 +18,9 @@ from service.delivery.outbox import Deliverer
 from service.delivery.signing import parse_secrets, verify
 from service.store.sql import SqlStore
 from tests.builders import everyone, make_alert
-from tests.service.delivery.fakes import SECRET, running, until
+from tests.service.delivery.fakes import SECRET, running
 from tests.service.delivery.killed import LEASE_MARGIN, make_webhook
+from tests.waiting import until
 
 
 class Desk:

@@ -1,7 +1,7 @@
 """The live stream: in order, without gaps, without duplicates, whatever happens to Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,6 +15,7 @@ from service.store.live import LiveBus, LiveHub, Subscription, SubscriptionEnded
 from tests.builders import make_alert
 from tests.clock import FakeClock
 from tests.fakes import MemoryStore
+from tests.waiting import until
 
 FAR = 3600.0
 """Polling that does not happen within a test: what arrives was announced."""
@@ -41,17 +42,8 @@ async def take(events: Subscription, count: int) -> list[int]:
         return [(await anext(events)).seq for _ in range(count)]
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
-        while not await condition():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.001)
-
-
 async def wait_until_seen(hub: LiveHub, seq: int) -> None:
-    async def seen() -> bool:
-        return hub.seen() == seq
-
-    await until(seen)
+    await until(lambda: hub.seen() == seq, f"the hub has seen {seq}")
 
 
 async def test_subscribers_hear_what_happens_from_now_on(store: MemoryStore) -> None:
@@ -133,11 +125,7 @@ async def test_a_database_that_was_away_loses_nothing(store: MemoryStore) -> Non
     async with LiveHub(store, poll_seconds=0.01) as hub, hub.subscribe() as events:
         await wait_until_seen(hub, 0)
         store.problem = StoreUnavailableError("sqlite:x.db", "locked")
-
-        async def noticed() -> bool:
-            return hub.problem is not None
-
-        await until(noticed)
+        await until(lambda: hub.problem is not None, "the hub notices")
         store.problem = None
         await add(store, 0, 2)
         assert await take(events, 2) == [1, 2]

@@ -13,6 +13,7 @@ from service.stream.topics import KafkaNotConfiguredError
 from service.stream.watchdog import StuckError
 from service.stream.worker import StreamWorker, exit_code
 from tests.service.stream.fakes import ListStore, SummingEngine
+from tests.waiting import until
 
 TP = TopicPartition("spendwatch.facts", 0)
 
@@ -43,8 +44,7 @@ async def test_broker_that_is_away_is_waited_for_and_named() -> None:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         worker, stop = make_worker(address), asyncio.Event()
         running = asyncio.create_task(worker.run(stop))
-        while "answers at" not in str(worker.ready()["kafka"]):  # noqa: ASYNC110 - readiness is there to be polled
-            await asyncio.sleep(0.01)
+        await until(lambda: "answers at" in str(worker.ready()["kafka"]))
         assert f"no Kafka broker answers at {address}" in str(worker.ready()["kafka"])
         stop.set()
         assert await running == 0

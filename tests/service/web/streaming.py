@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 import httpx
@@ -101,9 +101,3 @@ async def take(found: AsyncIterator[Frame], count: int) -> list[Frame]:
             if len(taken) == count:
                 break
     return taken
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in the server, which sets no event
-            await asyncio.sleep(0.01)

@@ -18,7 +18,8 @@ from tests.builders import make_alert
 from tests.fakes import MemoryStore
 from tests.service.web.builders import World
 from tests.service.web.conftest import Client
-from tests.service.web.streaming import frames, running, take, until
+from tests.service.web.streaming import frames, running, take
+from tests.waiting import until
 
 
 async def test_event_carries_number_type_and_record(world: World) -> None:
