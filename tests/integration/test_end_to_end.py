@@ -4,11 +4,11 @@ import asyncio
 import base64
 import contextlib
 import csv
+import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import pytest
@@ -21,6 +21,7 @@ from service.delivery.signing import SigningSecret
 from service.demo.desk import Desk, open_desk
 from service.tail import follow
 from service.up import Stack
+from tests import waiting
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -88,14 +89,8 @@ class World:
         return sum(float(row.rpartition(" ")[2]) for row in rows)
 
 
-T = TypeVar("T")
-
-
-async def until(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], bool]) -> T:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not wanted(answer := await ask()):  # noqa: ASYNC110  # it happens in other processes
-            await asyncio.sleep(0.1)
-    return answer
+answer_of = functools.partial(waiting.answer_of, seconds=PATIENCE_SECONDS, pause_seconds=0.1)
+until = functools.partial(waiting.until, seconds=PATIENCE_SECONDS, pause_seconds=0.1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -153,7 +148,7 @@ async def test_a_spike_in_a_bill_reaches_api_stream_and_desk(world: World) -> No
 
     (listed,) = await world.alerts(label="team:search")
     assert listed["alert"]["id"] == alert.id  # type: ignore[index]  # a JSON answer
-    await until(lambda: _now(len(world.desk.received)), lambda received: received >= 1)
+    await until(lambda: len(world.desk.received) >= 1, "the desk hears of it")
     assert {received.alert_id for received in world.desk.received} == {alert.id}
     assert world.desk.refused == 0
 
@@ -164,7 +159,7 @@ async def test_reading_the_same_bill_again_changes_nothing(world: World) -> None
     again = world.bills / "september.csv"
     write(again, bill(spike=400))
     unchanged = await world.total("connect", "spendwatch_connector_deliveries_total")
-    await until(
+    await answer_of(
         lambda: world.total("connect", "spendwatch_connector_deliveries_total"), lambda polls: polls >= unchanged + 2
     )
     assert await world.total("connect", "spendwatch_facts_published_total") == published
@@ -173,10 +168,10 @@ async def test_reading_the_same_bill_again_changes_nothing(world: World) -> None
 
 async def test_a_bill_that_takes_the_spike_back_withdraws_the_alert(world: World) -> None:
     write(world.bills / "september.csv", bill(spike=0))
-    await until(lambda: world.alerts(state="withdrawn"), lambda alerts: len(alerts) == 1)
+    await answer_of(lambda: world.alerts(state="withdrawn"), lambda alerts: len(alerts) == 1)
     kinds = [received.type for received in world.desk.received]
     await until(
-        lambda: _now([one.type for one in world.desk.received]), lambda types: "cost.anomaly.withdrawn" in types
+        lambda: "cost.anomaly.withdrawn" in [one.type for one in world.desk.received], "the desk hears that it is gone"
     )
     assert kinds[0] == "cost.anomaly.opened"
 
@@ -186,14 +181,14 @@ async def test_a_bad_row_is_counted_and_the_rest_goes_on(world: World) -> None:
     broken = line(0, 7, team="ads")
     broken[0] = broken[1] = "twelve"
     write(world.bills / "october.csv", [line(0, 7, team="ads"), broken])
-    await until(lambda: world.total("connect", "spendwatch_bad_records_total"), lambda bad: bad == before + 1)
+    await answer_of(lambda: world.total("connect", "spendwatch_bad_records_total"), lambda bad: bad == before + 1)
 
 
 async def test_a_file_that_is_no_bill_stops_no_other(world: World) -> None:
     (world.bills / "noise.csv").write_bytes(b"\x00\x01\x02")
     published = await world.total("connect", "spendwatch_facts_published_total")
     write(world.bills / "november.csv", [line(1, 9, team="ads")])
-    await until(lambda: world.total("connect", "spendwatch_facts_published_total"), lambda facts: facts > published)
+    await answer_of(lambda: world.total("connect", "spendwatch_facts_published_total"), lambda facts: facts > published)
 
 
 async def test_facts_come_over_http_too(world: World) -> None:
@@ -215,7 +210,7 @@ async def test_a_poisoned_message_goes_to_the_dead_letters_and_the_rest_goes_on(
     series = b"default/effective_cost/USD/1d/tag:team=poisoned"
     async with AIOKafkaProducer(bootstrap_servers=world.stack.bootstrap_servers) as producer:
         poison = await producer.send_and_wait("spendwatch.facts", b"{not json", key=series)
-    await until(lambda: world.total("worker", "spendwatch_facts_rejected_total"), lambda count: count == rejected + 1)
+    await answer_of(lambda: world.total("worker", "spendwatch_facts_rejected_total"), lambda now: now == rejected + 1)
 
     letters = AIOKafkaConsumer(
         "spendwatch.dead-letters", bootstrap_servers=world.stack.bootstrap_servers, auto_offset_reset="earliest"
@@ -231,11 +226,7 @@ async def test_a_poisoned_message_goes_to_the_dead_letters_and_the_rest_goes_on(
 async def test_a_killed_worker_comes_back_and_goes_on(world: World) -> None:
     worker = world.stack.child("worker")
     worker.kill()
-    await until(lambda: _now(worker.restarts), lambda restarts: restarts == 1)
+    await until(lambda: worker.restarts == 1, "the worker is started again")
     write(world.bills / "september.csv", bill(spike=600))
-    firing = await until(lambda: world.alerts(label="team:search", state="resolved"), lambda alerts: len(alerts) >= 1)
+    firing = await answer_of(lambda: world.alerts(label="team:search", state="resolved"), lambda found: len(found) >= 1)
     assert firing[0]["alert"]["actual"] == 702.0  # type: ignore[index]  # a JSON answer
-
-
-async def _now(value: T) -> T:
-    return value
