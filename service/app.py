@@ -19,7 +19,7 @@ from service.errors import ConfigError, UnavailableError
 from service.logs import configure
 from service.metrics import new_registry
 from service.settings import Settings
-from service.signals import stop_on_signals
+from service.signals import Deadline, stop_on_signals
 from service.store.cache import Cache
 from service.store.live import LiveBus, LiveHub
 from service.store.sql import SqlStore
@@ -43,9 +43,9 @@ class _Role:
 
 
 @contextlib.contextmanager
-def _role(name: str) -> Iterator[_Role]:
+def _role(name: str, settings: Settings) -> Iterator[_Role]:
     configure(name)
-    with stop_on_signals() as stop:
+    with stop_on_signals(Deadline(settings.worker.shutdown_seconds)) as stop:
         yield _Role(name=name, registry=new_registry(name), stop=stop)
 
 
@@ -133,7 +133,7 @@ async def run_worker(settings: Settings) -> int:
 
     book = PolicyBook(settings.policies)
     share = max(1, settings.max_new_values // settings.kafka.partitions)
-    with _role("worker") as role:
+    with _role("worker", settings) as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             worker = StreamWorker(
                 settings,
@@ -172,7 +172,7 @@ async def run_api(settings: Settings) -> int:
     from service.web.server import serve
 
     publisher = Publisher(_bootstrap_servers(settings), topic_prefix=settings.kafka.topic_prefix)
-    with _role("api") as role:
+    with _role("api", settings) as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             hub = LiveHub(store.sql, cache)
 
@@ -213,7 +213,7 @@ async def run_deliver(settings: Settings) -> int:
     from service.delivery.receivers.factory import make_receivers
     from service.delivery.run import make_deliverer
 
-    with _role("deliver") as role:
+    with _role("deliver", settings) as role:
         async with _open_store(settings) as store:
             receivers = make_receivers(settings)
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
@@ -250,7 +250,7 @@ async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -
     def ready() -> Mapping[str, str | None]:
         return {"kafka": publisher.problem}
 
-    with _role("connect") as role:
+    with _role("connect", settings) as role:
         metrics = ConnectorMetrics(role.registry)
 
         async def work(checkpoint: Checkpoint) -> int:

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.errors import UnavailableError
+from service.signals import EXIT_CODE
 from service.stream.batch import TopicPartition
 from service.stream.owner import Progress
-
-EXIT_CODE = 75
 
 
 class StuckError(UnavailableError):
@@ -117,26 +116,6 @@ class Heartbeat:
                 faulthandler.dump_traceback(all_threads=True)
                 self._hard_exit(EXIT_CODE)
                 return
-
-
-class Deadline:
-    """Ends the process when a shutdown takes longer than promised, whatever the event loop is doing then."""
-
-    def __init__(self, seconds: float, *, hard_exit: Callable[[int], object] = os._exit) -> None:
-        self._seconds = seconds
-        self._hard_exit = hard_exit
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-
-    def start(self) -> None:
-        self._timer.start()
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-
-    def _end(self) -> None:
-        _last_words(f"the worker did not end within {self._seconds:g} s; what it had not committed is read again")
-        self._hard_exit(EXIT_CODE)
 
 
 def _last_words(text: str) -> None:

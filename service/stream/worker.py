@@ -19,13 +19,14 @@ from prometheus_client import CollectorRegistry
 
 from service.errors import SpendwatchError, UnavailableError
 from service.settings import Settings
+from service.signals import Deadline
 from service.stream.checkpoint import Step
 from service.stream.metrics import StreamMetrics
 from service.stream.partitions import EngineFactory
 from service.stream.record import Announce, Recorder
 from service.stream.session import Parts, Session
 from service.stream.topics import KafkaNotConfiguredError, Topics, ensure_topics
-from service.stream.watchdog import Deadline, Heartbeat, Patience
+from service.stream.watchdog import Heartbeat, Patience
 
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0)
 _MAX_BATCH_BYTES = 512 * 1024

@@ -4,9 +4,10 @@ import time
 
 import pytest
 
+from service.signals import Deadline
 from service.stream.batch import TopicPartition
 from service.stream.owner import Progress
-from service.stream.watchdog import Deadline, Heartbeat, Patience, StuckError, Watchdog, resident_bytes
+from service.stream.watchdog import Heartbeat, Patience, StuckError, Watchdog, resident_bytes
 
 TP = TopicPartition("spendwatch.facts", 0)
 
