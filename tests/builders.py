@@ -1,11 +1,11 @@
-"""Alerts and their events, of which a test states only what matters."""
+"""Facts, alerts and their events, of which a test states only what matters."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from msgspec.structs import replace
 
-from connectors.facts import Basis
+from connectors.facts import Basis, Fact
 from service.core.alerts import (
     Alert,
     AlertEvent,
@@ -26,6 +26,18 @@ _STATES = {
     EventType.RESOLVED: AlertState.RESOLVED,
     EventType.WITHDRAWN: AlertState.WITHDRAWN,
 }
+
+
+def make_fact(**changes: object) -> Fact:
+    """One team's cost of a day, 12.40 USD, in the seventh revision of a bill."""
+    fact = Fact(
+        series="default/effective_cost/USD/1d/tag:team=search",
+        charge_period_start="2024-09-18T00:00:00Z",
+        value=12.4,
+        origin="billing:2024-09",
+        revision=7,
+    )
+    return replace(fact, **changes)
 
 
 def make_alert(alert_id: str = "a1", version: int = 1, *, team: str = "search", **changes: object) -> Alert:

@@ -6,11 +6,13 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from connectors.billing_files import BillingFiles, BillKind
-from connectors.charge import Charge
+from connectors.charge import Charge, ChargeCategory
 from connectors.connector import Delivery, Refused, Unchanged
 from connectors.cur import CurReader
 from connectors.facts import Fact
@@ -150,3 +152,19 @@ def sum_by_metric(facts: Iterable[Fact], dimension: str) -> dict[str, Decimal]:
         if key.dimension == dimension:
             sums[key.metric] += Decimal(repr(fact.value))
     return {metric: round(total, 9) for metric, total in sums.items()}
+
+
+def make_charge(**changes: Any) -> Charge:
+    """8 USD (billed: 10) of EC2 on one day, tagged with a team."""
+    ordinary: dict[str, Any] = {
+        "billed_cost": Decimal(10),
+        "effective_cost": Decimal(8),
+        "billing_currency": "USD",
+        "charge_category": ChargeCategory.USAGE,
+        "charge_period_start": datetime(2024, 9, 18, tzinfo=UTC),
+        "charge_period_end": datetime(2024, 9, 19, tzinfo=UTC),
+        "service_name": "EC2",
+        "sub_account_id": "111",
+        "tags": {"Team": "search"},
+    }
+    return Charge(**ordinary | changes)

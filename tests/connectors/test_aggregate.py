@@ -11,8 +11,7 @@ from connectors.charge import Charge
 from connectors.facts import Fact
 from connectors.series import SeriesKey
 from connectors.split import SplitRules, Splitter
-from tests.connectors.bills import values
-from tests.connectors.test_split import make_charge
+from tests.connectors.bills import make_charge, values
 
 TEAM = "default/effective_cost/USD/1d/tag:team=search"
 

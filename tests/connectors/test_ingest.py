@@ -7,15 +7,10 @@ from hypothesis import strategies as st
 
 from connectors.facts import Basis, Driver, Fact, Fold, encode
 from connectors.ingest import Parsed, parse, validate
+from tests.builders import make_fact
 
 JSON = "application/json; charset=utf-8"
-GOOD = Fact(
-    series="default/effective_cost/USD/1d/tag:team=search",
-    charge_period_start="2024-09-18T00:00:00Z",
-    value=12.4,
-    origin="billing:2024-09",
-    revision=7,
-)
+GOOD = make_fact()
 
 
 def body(**changes: object) -> bytes:

@@ -6,7 +6,7 @@ from connectors.connector import BadReason, ContinuousConnector, CursorError, Fa
 from connectors.facts import Basis, Fact, Fold
 from connectors.metric_csv import MetricCsvConnector, MetricSeries
 from connectors.series import Grain, SeriesKeyError
-from tests.connectors.test_pace import FakeTime
+from tests.clock import FakeTime
 
 SERIES = MetricSeries(metric="cpu_utilization", unit="percent")
 

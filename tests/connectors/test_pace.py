@@ -1,17 +1,7 @@
 import pytest
 
 from connectors.pace import Pace
-
-
-class FakeTime:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def clock(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from tests.clock import FakeTime
 
 
 async def test_event_time_passes_at_its_speed() -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from connectors.facts import Driver, Fact, Fold, Watermark, encode
 from connectors.schema import asyncapi, message_schemas
-from tests.connectors.test_ingest import GOOD
+from tests.builders import make_fact
+
+GOOD = make_fact()
 
 
 class Receipt(msgspec.Struct):

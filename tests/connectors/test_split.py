@@ -1,5 +1,4 @@
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,21 +7,7 @@ from connectors.charge import Charge, ChargeCategory
 from connectors.errors import SplitRulesError
 from connectors.series import Grain, SeriesKey
 from connectors.split import SplitRules, Splitter
-
-
-def make_charge(**changes: Any) -> Charge:
-    ordinary: dict[str, Any] = {
-        "billed_cost": Decimal(10),
-        "effective_cost": Decimal(8),
-        "billing_currency": "USD",
-        "charge_category": ChargeCategory.USAGE,
-        "charge_period_start": datetime(2024, 9, 18, tzinfo=UTC),
-        "charge_period_end": datetime(2024, 9, 19, tzinfo=UTC),
-        "service_name": "EC2",
-        "sub_account_id": "111",
-        "tags": {"Team": "search"},
-    }
-    return Charge(**ordinary | changes)
+from tests.connectors.bills import make_charge
 
 
 def keys(charge: Charge, **rules: Any) -> list[str]:

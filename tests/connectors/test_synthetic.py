@@ -11,8 +11,8 @@ from connectors.facts import Fact
 from connectors.series import Grain, SeriesKey
 from connectors.synthetic import SyntheticConnector, SyntheticOptions, plan, write_truth
 from connectors.synthetic_incidents import Incident, IncidentKind
+from tests.clock import FakeTime
 from tests.connectors.sinks import fold
-from tests.connectors.test_pace import FakeTime
 
 OPTIONS = SyntheticOptions(name="synthetic")
 

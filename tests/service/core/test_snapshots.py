@@ -10,6 +10,7 @@ from service.core.alerts import Alert
 from service.core.engine import Engine
 from service.core.snapshot import PARTITION_KEY, SnapshotError
 from service.settings import Policy
+from tests.service.core.month import DAYS, FINAL, disturbed, make_judging_engine, make_month
 from tests.service.core.support import (
     SEARCH,
     Feed,
@@ -22,7 +23,6 @@ from tests.service.core.support import (
     said,
     standing,
 )
-from tests.service.core.test_order import DAYS, FINAL, disturbed, make_judging_engine, make_month
 
 
 def make_records(seed: int) -> list[Record]:
