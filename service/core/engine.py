@@ -91,6 +91,7 @@ class Engine:
         self._restored: list[SeriesState] = []
         self._offset = -1
         self._frozen_offset = -1
+        self._restored_offset = -1
         self._decode = msgspec.json.Decoder(Fact).decode
         self._life = Lifecycle(
             stats=self.stats,
@@ -116,15 +117,15 @@ class Engine:
         folding = self._folding
         life = self._life
         put, add = Fold.SET, Fold.ADD
+        replayed = max(self._offset, self._restored_offset)
         done = 0
         for record in records:
+            offset = record.offset
+            if offset <= replayed and self._is_known(record):
+                continue
             state = states.get(record.key)  # type: ignore[arg-type]  # no state has None for a key
             if state is None:
                 self._apply_other(record)
-                continue
-            offset = record.offset
-            if offset <= state.last_offset:
-                self._skip(record)
                 continue
             try:
                 fact = decode(record.value or b"")
@@ -149,21 +150,19 @@ class Engine:
                 continue
             if seconds > source.seen:
                 self._see(source, seconds)
-            bucket = state.bucket
             if (
-                bucket is None
-                or instant.bucket != state.index
+                instant.bucket != state.index
                 or fact.drivers
                 or (
-                    (bucket.origin is not origin or bucket.basis is not fact.basis)
-                    and not folding.rejoin(state, bucket, origin, fact.basis)
+                    (state.origin is not origin or state.basis is not fact.basis)
+                    and not folding.rejoin(state, origin, fact.basis)
                 )
             ):
                 if state.due:
                     self._catch_up(state)
                 folding.fold(state, Valid(fact, nano, origin, instant), offset)
             else:
-                ledger = bucket.ledger
+                ledger = state.ledger
                 assert ledger is not None
                 if fold is add:
                     if folding.is_new_event(state, fact):
@@ -176,9 +175,9 @@ class Engine:
                 else:
                     folding.fold(state, Valid(fact, nano, origin, instant), offset)
                 if not ledger.low <= ledger.total <= ledger.high:
-                    life.look(state, bucket, seconds)
+                    assert state.bucket is not None
+                    life.look(state, state.bucket, seconds)
             done += 1
-            state.last_offset = offset
             if not state.dirty:
                 self._touch(state)
         self.stats.facts += done
@@ -217,13 +216,12 @@ class Engine:
         else:
             self.stats.capped += 1
             state, fact = self._other(series, fact)
-            if record.offset <= state.last_offset:
+            if record.offset <= state.restored_offset:
                 self.stats.skipped += 1
                 return
         if state.due:
             self._catch_up(state)
         self._folding.fold(state, Valid(fact, nano, origin, instant), record.offset)
-        state.last_offset = record.offset
         self.stats.facts += 1
         self._touch(state)
 
@@ -236,7 +234,9 @@ class Engine:
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = SeriesState(key, self._policies.judge_of(other))
-        event_id = f"{fact.series}\n{fact.event_id or fact.revision}\n{fact.charge_period_start}"
+        # Of a bucket that its origin states again the first statement stands: to replace it would need to be
+        # remembered per value, which is what the cap saves. Added again, every restatement would look like spend.
+        event_id = f"{fact.series}\n{fact.event_id or fact.origin}\n{fact.charge_period_start}"
         fold = Fold.GAUGE if fact.fold is Fold.GAUGE else Fold.ADD
         return state, msgspec.structs.replace(fact, series=text, fold=fold, event_id=event_id)
 
@@ -255,19 +255,27 @@ class Engine:
             self._wake(settled, deadline=NEVER)
         self._drain()
 
-    def _skip(self, record: Record) -> None:
-        """Folded before a restart. Unless the partition's own snapshot knows of it too, its time still counts."""
+    def _is_known(self, record: Record) -> bool:
+        """Whether it was folded before a restart, or is repeated by the stream.
+
+        The partition's snapshot is the last of a checkpoint, so all at or below its offset is in the snapshots of the
+        series. Beyond it some series may have one that is newer; then the fact's time counts still.
+        """
+        if record.offset <= self._offset:
+            self.stats.skipped += 1
+            return True
+        state = self._states.get(record.key or b"")
+        if state is None or record.offset > state.restored_offset:
+            return False
         self.stats.skipped += 1
-        if record.offset <= self._frozen_offset:
-            return
         try:
             fact = self._decode(record.value or b"")
-            state = self._states[record.key or b""]
             self._see(
                 self._registers.origin(fact.origin).source, state.judge.instants[fact.charge_period_start].seconds
             )
         except (*DECODE_ERRORS, RejectError, InstantError):
-            return  # it was refused then, too
+            pass  # it was refused then, too
+        return True
 
     def _reject(self, record: Record, error: Exception) -> None:
         if isinstance(error, InstantError):
@@ -367,7 +375,7 @@ class Engine:
         of all, and must be written last: on load it may be older than those of its series, never newer.
         """
         states = self._dirty if limit is None else self._dirty[:limit]
-        snapshots = [(state.key, encode_series(state)) for state in states]
+        snapshots = [(state.key, encode_series(state, self._offset)) for state in states]
         for state in states:
             state.dirty = False
         del self._dirty[: len(states)]
@@ -385,7 +393,7 @@ class Engine:
             self._restore_partition(key, snapshot)
             return
         known = self._states.get(key)
-        if known is not None and offset_of(key, snapshot) <= known.last_offset:
+        if known is not None and offset_of(key, snapshot) <= known.restored_offset:
             return
         try:
             judge = self._policies.judge_of(SeriesKey.parse(key.decode()))
@@ -394,6 +402,7 @@ class Engine:
             raise SnapshotError(key, str(error)) from None
         state.sources = self._registers.sources_of(state.sources)
         self._states[key] = state
+        self._restored_offset = max(self._restored_offset, state.restored_offset)
         self._restored.append(state)
 
     def _freeze_partition(self) -> bytes:

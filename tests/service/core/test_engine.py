@@ -382,6 +382,13 @@ def test_new_values_beyond_the_cap_share_one_series() -> None:
     assert engine.month_to_date(SEARCH.replace("search", "__other__.3")) == ("2024-09", 48.0)
 
 
+def test_a_capped_value_that_is_stated_again_is_not_added_again() -> None:
+    feed = Feed(make_engine(max_new_series=1))
+    feed.send(make_fact(0, 1.0))
+    feed.send(*(make_fact(0, value, series=ADS, revision=number) for number, value in enumerate((40.0, 75.0, 100.0))))
+    assert feed.engine.month_to_date(SEARCH.replace("search", "__other__.0")) == ("2024-09", 40.0)
+
+
 def test_new_values_are_admitted_again_in_the_next_hour() -> None:
     feed = Feed(make_engine(max_new_series=1))
     feed.send(make_fact(0, 1.0), make_fact(0, 1.0, series=ADS))
