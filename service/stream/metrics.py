@@ -54,7 +54,9 @@ class StreamMetrics:
         self._plain = {name: self._counter(name, help_) for name, (_, help_) in _OF_ENGINE.items()}
         self._recorded = self._counter("alerts_recorded", "Versions of alerts written to the store, or known there.")
         self._events = self._counter("alert_events", "Changes of alerts in the store, by detection.")
-        self._unreadable_alerts = self._counter("alerts_unreadable", "Messages on the alerts topic that are none.")
+        self._unreadable_alerts = self._counter(
+            "alerts_unreadable", "Messages on the alerts topic put aside as dead letters."
+        )
         self._store_failures = self._counter("store_failures", "Failed attempts to store alerts.")
         self._announce_failures = self._counter("announce_failures", "Events that could not be announced live.")
         self._series = self._gauge("series_tracked", "Series with live state in this worker.")

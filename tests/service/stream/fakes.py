@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from aiokafka.errors import KafkaTimeoutError
 
 from connectors.facts import Fact, decode_fact, encode, key_of
-from service.core.alerts import Alert, AlertEvent
+from service.core.alerts import Alert, AlertEvent, AlertKind
+from service.core.episodes import alert_id
 from service.core.rejects import Rejected, RejectReason
 from service.core.stats import EngineStats
 from service.stream.batch import Record
@@ -111,8 +112,8 @@ class SummingEngine:
         state.hash = (state.hash * 1_000_003 + int(fact.value * 1000)) % (2**61 - 1)
         self._dirty.add(key)
         if fact.value > ALARMING:
-            alert_id = f"{fact.series}-{state.count}"
-            self._alerts.append(make_alert(alert_id, actual=fact.value, buckets=state.count))
+            number = alert_id(fact.series, AlertKind.SPIKE, state.count)
+            self._alerts.append(make_alert(number, actual=fact.value, buckets=state.count))
 
     def take_alerts(self) -> list[Alert]:
         taken, self._alerts = self._alerts, []
@@ -185,10 +186,11 @@ class FakeProducer:
 
 
 class ListStore:
-    """Raises the given errors first."""
+    """Raises the given errors first, and one of its own for as long as any of *refused* is among the alerts."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: Exception, refused: Collection[str] = ()) -> None:
         self.errors = list(errors)
+        self.refused = set(refused)
         self.alerts: list[Alert] = []
         self.asked = asyncio.Event()
 
@@ -196,5 +198,7 @@ class ListStore:
         self.asked.set()
         if self.errors:
             raise self.errors.pop(0)
+        if culprits := self.refused.intersection(alert.id for alert in alerts):
+            raise ValueError(f"refused because of {sorted(culprits)}")
         self.alerts += alerts
         return [event_of(alert, seq=seq) for seq, alert in enumerate(alerts, start=1)]

@@ -15,6 +15,7 @@ from service.stream.record import Announce, Record
 from service.stream.topics import Topics
 from tests.builders import make_alert
 from tests.service.stream.fakes import FakeProducer, FakeRecord, ListStore
+from tests.waiting import until
 
 TOPICS = Topics.of(Kafka())
 TP = TopicPartition(TOPICS.alerts, 0)
@@ -100,3 +101,34 @@ async def test_announcement_that_fails_stops_nothing() -> None:
     assert first.finished
     assert second.finished
     assert desk.registry.get_sample_value("spendwatch_announce_failures_total") == 2
+
+
+async def test_alert_that_the_store_refuses_is_put_aside_and_the_rest_goes_on() -> None:
+    desk = Desk(store := ListStore(refused=["c"]))
+    await desk.record.run(stream(batch := batch_of(*map(encoded, "abcde"))))
+    await desk.outgoing.flush()
+    assert [alert.id for alert in store.alerts] == ["a", "b", "d", "e"]
+    assert len(desk.heard) == 4
+    assert desk.producer.sent == [(TOPICS.dead_letters, b"spendwatch.alerts/0/2")]
+    assert desk.registry.get_sample_value("spendwatch_alerts_unreadable_total") == 1
+    assert desk.record.store_away is None
+    assert batch.finished
+
+
+async def test_store_that_refuses_everything_is_waited_for() -> None:
+    ids = [f"a{number}" for number in range(module._REFUSED_IN_A_ROW + 5)]
+    desk = Desk(store := ListStore(refused=ids))
+    running = asyncio.create_task(desk.record.run(stream(batch := batch_of(*map(encoded, ids)))))
+    count = desk.registry.get_sample_value
+    await until(lambda: count("spendwatch_alerts_unreadable_total") == module._REFUSED_IN_A_ROW, pause_seconds=0)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            store.asked.clear()
+            await store.asked.wait()
+    assert desk.record.store_away == "alerts cannot be stored: ValueError"
+    assert not batch.finished
+    store.refused.clear()
+    await running
+    assert [alert.id for alert in store.alerts] == ids[module._REFUSED_IN_A_ROW :]
+    assert desk.record.store_away is None
+    assert batch.finished
