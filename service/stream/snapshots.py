@@ -16,6 +16,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from msgspec import Struct
 
 from service.core.snapshot import SnapshotError
+from service.core.validation import DECODE_ERRORS
 from service.errors import ConfigError, SpendwatchError
 from service.stream.batch import TopicPartition
 from service.stream.owner import Position
@@ -38,6 +39,9 @@ class Marker(Struct, frozen=True, kw_only=True, array_like=True):
     offset: int
 
 
+_decode_marker = msgspec.msgpack.Decoder(Marker).decode
+
+
 class StateLostError(ConfigError):
     """The snapshots do not reach as far as the committed offsets."""
 
@@ -53,11 +57,12 @@ class StateLostError(ConfigError):
 
 
 class StateUnreadableError(ConfigError):
-    """A snapshot that this version cannot read: of another version, or damaged."""
+    """A snapshot or checkpoint that this version cannot read: of another version, or damaged."""
 
     def __init__(self, tp: TopicPartition, problem: str) -> None:
         super().__init__(
-            f"{tp}: {problem}. Run the version that wrote it, or set worker.start_cold to let such series begin anew"
+            f"{tp}: {problem}. Run the version that wrote it, or set worker.start_cold to begin anew where nothing can"
+            " be read"
         )
         self.tp = tp
 
@@ -189,10 +194,12 @@ class SnapshotLoader:
             fetched = await consumer.getmany(*left, timeout_ms=100, max_records=_RECORDS_A_TURN)
             for source, records in fetched.items():
                 tp = sources[source]
-                found = [record.value for record in records if record.key == MARKER_KEY]
-                markers |= {tp: _highest(found, markers.get(tp))} if found else {}
                 for record in records:
-                    if record.value is not None and record.key not in (None, MARKER_KEY):
+                    if record.value is None or record.key is None:
+                        continue
+                    if record.key == MARKER_KEY:
+                        self._mark(markers, tp, record.value)
+                    else:
                         count += self._restored(tp, partial(restore, tp, record.key, record.value))
             at_end = {source for source in left if await _at_end(consumer, source)}
             left -= at_end
@@ -202,6 +209,19 @@ class SnapshotLoader:
                 raise LoadStalledError(self._topics.state, _STALLED_SECONDS)
             await asyncio.sleep(0)
         return count, markers
+
+    def _mark(self, markers: dict[TopicPartition, Marker], tp: TopicPartition, value: bytes) -> None:
+        """Keep the highest marker. Raises StateUnreadableError."""
+        try:
+            marker = _decode_marker(value)
+        except DECODE_ERRORS as error:
+            if not self._start_cold:
+                raise StateUnreadableError(tp, f"the checkpoint is unreadable: {error}") from None
+            _log.warning("a checkpoint is left out", partition=tp.partition, reason=str(error))
+            return
+        before = markers.get(tp)
+        if before is None or marker.offset > before.offset:
+            markers[tp] = marker
 
     def _restored(self, tp: TopicPartition, restore: Callable[[], None]) -> bool:
         try:
@@ -225,8 +245,3 @@ async def _at_end(consumer: AIOKafkaConsumer, source: KafkaTopicPartition) -> bo
     """By the end that the last fetch told, not by ListOffsets: that one is wrong on the embedded broker."""
     end = consumer.highwater(source)
     return end is not None and await consumer.position(source) >= end
-
-
-def _highest(found: Sequence[bytes], before: Marker | None) -> Marker:
-    markers = [msgspec.msgpack.decode(value, type=Marker) for value in found]
-    return max(markers if before is None else [before, *markers], key=lambda marker: marker.offset)
