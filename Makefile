@@ -37,6 +37,7 @@ $(INSTALLED): pyproject.toml requirements/dev.txt requirements/build.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements/build.txt -r requirements/dev.txt; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m compileall -q connectors detectors service || true; \
 	touch $@; \
 	} >&2
 
