@@ -5,6 +5,7 @@ attempts carry the same `webhook-id` and body, each its own timestamp.
 """
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 
 import httpx
@@ -21,6 +22,9 @@ from service.store.store import Delivery
 
 MAX_ERROR_BYTES = 2048
 """So much of an error's body is kept for the operator."""
+BODY_SECONDS = 1.0
+"""So long an answer's body is waited for: what it means is known before, but a body that was read to its end lets the
+connection be used again, and an error's says what was wrong."""
 CONCURRENCY = 8
 _SHORTEST_SECRET_PART = 6
 
@@ -116,10 +120,6 @@ class Webhook:
             # httpx limits each read; a server that sends a byte now and then would hold us for ever.
             async with asyncio.timeout(self._config.timeout_seconds):
                 response = await self._transport.handle_async_request(self._request(body, headers))
-                try:
-                    return self._outcome(response, await _beginning(response), now)
-                finally:
-                    await response.aclose()
         except AddressRefusedError as error:
             return Rejected(reason=FailureReason.REFUSED_ADDRESS, detail=str(error))
         except (TimeoutError, httpx.TimeoutException):
@@ -128,6 +128,8 @@ class Webhook:
         except httpx.HTTPError as error:
             detail = f"{self.address}: {self._without_secrets(str(error)) or type(error).__name__}"
             return Retry(reason=FailureReason.NETWORK, detail=detail)
+        # The status decides. A body that hangs or breaks must not have an accepted message sent again.
+        return self._outcome(response, await _beginning(response), now)
 
     async def close(self) -> None:
         await self._transport.aclose()
@@ -176,12 +178,17 @@ class Webhook:
 
 
 async def _beginning(response: httpx.Response) -> bytes:
-    """Up to MAX_ERROR_BYTES of the body. A longer one costs the connection, which is then not used again."""
+    """Up to MAX_ERROR_BYTES of the body, as far as it comes within BODY_SECONDS; closes the response.
+
+    A longer or slower one costs the connection, which is then not used again.
+    """
     if response.is_stream_consumed:
         return response.content[:MAX_ERROR_BYTES]  # a transport that had it all in memory
     data = b""
-    async for chunk in response.aiter_raw():
-        data += chunk
-        if len(data) >= MAX_ERROR_BYTES:
-            break
+    with contextlib.suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(BODY_SECONDS), contextlib.aclosing(response):
+            async for chunk in response.aiter_raw():
+                data += chunk
+                if len(data) >= MAX_ERROR_BYTES:
+                    break
     return data[:MAX_ERROR_BYTES]

@@ -1,6 +1,7 @@
 """What is sent to a Standard Webhooks endpoint, and what its answers mean."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from service.delivery.receivers import webhook as module
 from service.delivery.receivers.factory import make_receivers
 from service.delivery.receivers.receiver import Delivered, FailureReason, Rejected, Retry
 from service.delivery.receivers.webhook import MAX_ERROR_BYTES, Webhook
@@ -182,15 +184,16 @@ async def test_nothing_secret_is_logged_or_shown(caplog: pytest.LogCaptureFixtur
     assert repr(webhook) == "Webhook('desk', https://desk.example)"
 
 
-@pytest.fixture
-async def dripping() -> AsyncIterator[int]:
-    """A server that begins an answer and then sends a byte now and then, for ever."""
+@contextlib.asynccontextmanager
+async def answering(beginning: bytes, *, breaks: bool = False) -> AsyncIterator[Webhook]:
+    """Sends to a server that begins an answer, and then breaks the connection or drips bytes for ever."""
     closing = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-            while not closing.is_set():
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(beginning)
+            while not closing.is_set() and not breaks:
                 writer.write(b"x")
                 await writer.drain()
                 await asyncio.wait({asyncio.ensure_future(closing.wait())}, timeout=0.01)
@@ -200,18 +203,39 @@ async def dripping() -> AsyncIterator[int]:
             writer.close()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
+        port = server.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/"
+        webhook = Webhook(make_config(url=url, allow_http=True, allow_private=True, timeout_seconds=1))
+        async with asyncio.timeout(5):
+            yield webhook
+        await webhook.close()
         closing.set()
 
 
-async def test_a_server_that_drips_is_given_up_in_time(dripping: int) -> None:
-    config = make_config(url=f"http://127.0.0.1:{dripping}/", allow_http=True, allow_private=True, timeout_seconds=0.2)
-    webhook = Webhook(config)
-    async with asyncio.timeout(5):
+async def test_a_server_that_drips_is_given_up_in_time() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\nServer: ") as webhook:
         outcome = await webhook.send(make_delivery(), now=datetime.now(UTC))
-    expected = f"http://127.0.0.1:{dripping} did not answer within 0.2 s"
-    assert outcome == Retry(reason=FailureReason.TIMEOUT, detail=expected)
-    await webhook.close()
+        expected = f"{webhook.address} did not answer within 1 s"
+        assert outcome == Retry(reason=FailureReason.TIMEOUT, detail=expected)
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["hangs", "breaks"])
+async def test_an_accepted_message_is_delivered_whatever_becomes_of_the_body(
+    breaks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BODY_SECONDS", 0.1)
+    async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", breaks=breaks) as webhook:
+        assert await webhook.send(make_delivery(), now=datetime.now(UTC)) == Delivered()
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["hangs", "breaks"])
+async def test_a_refusal_is_one_whatever_becomes_of_the_body(breaks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BODY_SECONDS", 0.1)
+    async with answering(b"HTTP/1.1 410 Gone\r\nContent-Length: 1000\r\n\r\nmoved", breaks=breaks) as webhook:
+        outcome = await webhook.send(make_delivery(), now=datetime.now(UTC))
+        assert isinstance(outcome, Rejected)
+        assert outcome.reason is FailureReason.GONE
+        assert outcome.detail.startswith(f"{webhook.address} answered 410: moved")
 
 
 @pytest.mark.parametrize(
