@@ -152,7 +152,7 @@ class Aggregate:
             labels={column: shorten(value) for column, value in zip(columns, values, strict=True) if value is not None},
             cost=_float(part.cost),
             quantity=None if quantity is None else _float(quantity),
-            unit=None if quantity is None else part.unit,
+            unit=None if quantity is None or part.unit is None else shorten(part.unit),
         )
 
 

@@ -23,12 +23,13 @@ from connectors.charge import Charge
 from connectors.connector import BadReason, BadRecord, Delivery, Refused, Unchanged
 from connectors.cur import CurReader
 from connectors.errors import NotABillError, OtherDatasetError, UnreadableFileError
-from connectors.facts import Fact
+from connectors.facts import MAX_TEXT, Fact
 from connectors.focus import FocusReader
 from connectors.manifests import Manifest, is_manifest, latest, locate, read_manifest, territory
 from connectors.paths import find_files
 from connectors.split import SplitRules, Splitter
 from connectors.tabular import BadRow, Table, open_table
+from connectors.tags import clip
 
 READING_VERSION = 1
 """Part of every fingerprint: raise it when the same file would give other facts, so that files are read again."""
@@ -132,7 +133,7 @@ class BillingFiles:
         return _Source(name=delivery, manifest=manifest.path, files=tuple(files))
 
     def _read(self, source: _Source, known: Mapping[str, str]) -> Delivery | Unchanged | Refused | None:
-        origin = f"{self._name}:{source.name}"
+        origin = self._origin(source.name)
         try:
             fingerprint = self._fingerprint(source)
             if known.get(origin) == fingerprint:
@@ -211,8 +212,11 @@ class BillingFiles:
         self._digests[file] = (state, digest)
         return digest
 
+    def _origin(self, name: str) -> str:
+        return clip(f"{self._name}:{name}", MAX_TEXT)
+
     def _refused(self, name: str, error: UnreadableFileError) -> Refused:
-        return Refused(origin=f"{self._name}:{name}", path=error.path, expected=error.expected, found=error.found)
+        return Refused(origin=self._origin(name), path=error.path, expected=error.expected, found=error.found)
 
     def _bad_row(self, label: str, row: BadRow) -> BadRecord:
         place = f"{label}:{row.line}"

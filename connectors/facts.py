@@ -6,12 +6,20 @@ A fact is one JSON object; its Kafka key is its series, so that all facts of a s
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 MAX_ABS_VALUE = 1e12
 """Larger amounts are refused: within this bound sums stay exact (nano-units in integers)."""
+MAX_TEXT = 1024
+"""Characters of an origin, an event id or a driver's label: what is kept of a series has to stay small."""
+MAX_DRIVERS = 20
+MAX_LABELS = 8
+"""Of one driver."""
+
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
 class Fold(StrEnum):
@@ -40,10 +48,10 @@ class Driver(Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantity: `ConsumedQuantity` or `PricingQuantity` behind the cost, where the source tells it.
     """
 
-    labels: dict[str, str]
+    labels: Annotated[dict[Text, Text], Meta(max_length=MAX_LABELS)]
     cost: float
     quantity: float | None = None
-    unit: str | None = None
+    unit: Text | None = None
 
 
 class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,12 +71,12 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     series: str
     charge_period_start: str
     value: float
-    origin: str
-    revision: int = 0
+    origin: Text
+    revision: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     fold: Fold = Fold.SET
     basis: Basis = Basis.BILLED
-    event_id: str = ""
-    drivers: tuple[Driver, ...] = ()
+    event_id: Text = ""
+    drivers: Annotated[tuple[Driver, ...], Meta(max_length=MAX_DRIVERS)] = ()
 
 
 class Watermark(Struct, frozen=True, kw_only=True):
@@ -78,7 +86,7 @@ class Watermark(Struct, frozen=True, kw_only=True):
     anything: a later fact about an older bucket is a restatement like any other.
     """
 
-    source: str
+    source: Text
     complete_until: str
 
 

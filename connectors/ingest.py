@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from connectors.facts import MAX_ABS_VALUE, Fact, Fold, format_instant
+from connectors.facts import MAX_ABS_VALUE, MAX_TEXT, Fact, Fold, Text, format_instant
 from connectors.instants import InstantError, parse_instant
 from connectors.series import SeriesKey, SeriesKeyError
 
@@ -29,7 +29,6 @@ EVENT_TYPE = "dev.spendwatch.fact"
 _EVENT = "application/cloudevents+json"
 _EVENT_BATCH = "application/cloudevents-batch+json"
 _NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"})
-_MAX_TEXT = 1024
 _PATH = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _WITH_OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?[+-]\d\d:\d\d", re.ASCII)
 
@@ -64,7 +63,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
 class _Draft(Fact, frozen=True, kw_only=True):
     """A fact whose origin may come from the event around it."""
 
-    origin: str = ""
+    origin: Text = ""
 
 
 _T = TypeVar("_T")
@@ -96,7 +95,10 @@ def parse(body: bytes, content_type: str, headers: Mapping[str, str]) -> Parsed:
 
 
 def validate(fact: Fact) -> tuple[str, str] | None:
-    """(field, what is wrong) of a fact that would be rejected downstream; None when it is sound."""
+    """(field, what is wrong) of a decoded fact that would be rejected downstream; None when it is sound.
+
+    The decoder has checked what facts.py declares: types, lengths, and the range of the revision.
+    """
     try:
         _check_series(fact.series)
     except SeriesKeyError as error:
@@ -105,15 +107,10 @@ def validate(fact: Fact) -> tuple[str, str] | None:
         return "charge_period_start", wrong
     if not math.isfinite(fact.value) or abs(fact.value) > MAX_ABS_VALUE:
         return "value", f"expected a finite number within +-{MAX_ABS_VALUE:.0e}, got {fact.value}"
-    source = fact.origin.partition(":")[0]
-    if not source or len(fact.origin) > _MAX_TEXT:
-        return "origin", f"expected `<source>:<delivery>` of at most {_MAX_TEXT} characters, got {fact.origin[:80]!r}"
+    if not fact.origin.partition(":")[0]:
+        return "origin", f"expected `<source>:<delivery>`, got {fact.origin[:80]!r}"
     if fact.fold is Fold.ADD and not fact.event_id:
         return "event_id", "an `add` fact needs an event_id, got none"
-    if len(fact.event_id) > _MAX_TEXT:
-        return "event_id", f"expected at most {_MAX_TEXT} characters, got {len(fact.event_id)}"
-    if not 0 <= fact.revision < 2**63:
-        return "revision", f"expected a number from 0 to 2^63 - 1, got {fact.revision}"
     for index, driver in enumerate(fact.drivers):
         if not math.isfinite(driver.cost) or abs(driver.cost) > MAX_ABS_VALUE:
             return f"drivers[{index}].cost", f"expected a finite number within +-{MAX_ABS_VALUE:.0e}, got {driver.cost}"
@@ -182,16 +179,23 @@ def _fact_in_event(data: bytes | msgspec.Raw, source: str, event_id: str, *, bel
     if not source or not event_id:
         raise _ItemError("id" if source else "source", "expected a text that is not empty")
     draft = _decode(_draft_decoder, data, below=below)
+    # The part of an origin before the first colon is its source; a URI has colons of its own.
+    origin = draft.origin or f"{source.replace(':', '%3A')}:events"
+    identity = draft.event_id or f"{source}#{event_id}"
+    for name, text in (("source", origin), ("id", identity)):
+        if len(text) > MAX_TEXT:
+            raise _ItemError(
+                name, f"expected source and id to make texts of at most {MAX_TEXT} characters, got {len(text)}"
+            )
     return Fact(
         series=draft.series,
         charge_period_start=draft.charge_period_start,
         value=draft.value,
-        # The part of an origin before the first colon is its source; a URI has colons of its own.
-        origin=draft.origin or f"{source.replace(':', '%3A')}:events",
+        origin=origin,
         revision=draft.revision,
         fold=draft.fold,
         basis=draft.basis,
-        event_id=draft.event_id or f"{source}#{event_id}",
+        event_id=identity,
         drivers=draft.drivers,
     )
 

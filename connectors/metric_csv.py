@@ -19,10 +19,11 @@ import msgspec
 
 from connectors import cells
 from connectors.connector import BadReason, BadRecord, CursorError, FactBatch, Refused
-from connectors.facts import Basis, Fact, Fold, format_instant
+from connectors.facts import MAX_TEXT, Basis, Fact, Fold, format_instant
 from connectors.pace import Pace
 from connectors.paths import find_files
 from connectors.series import Grain, SeriesKey
+from connectors.tags import clip
 
 _HEADER = ("timestamp", "value")
 _ROWS_AT_ONCE = 2000
@@ -203,10 +204,10 @@ class MetricCsvConnector:
             series=series,
             charge_period_start=format_instant(at),
             value=value,
-            origin=f"{self._name}:{label}",
+            origin=clip(f"{self._name}:{label}", MAX_TEXT),
             fold=Fold.GAUGE,
             basis=Basis.ESTIMATED,
-            event_id=f"{label}:{line}",
+            event_id=clip(f"{label}:{line}", MAX_TEXT),
         )
         return fact, at.timestamp()
 

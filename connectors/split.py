@@ -27,6 +27,7 @@ from msgspec import Struct
 from connectors.cells import Memo
 from connectors.charge import TEXT_COLUMNS, Charge, ChargeCategory
 from connectors.errors import SplitRulesError
+from connectors.facts import MAX_DRIVERS, MAX_LABELS
 from connectors.series import TOTAL, UNTAGGED, Grain, SeriesKey
 from connectors.tags import ALIASES, TagSelector, fold_key, shorten
 
@@ -170,14 +171,12 @@ class _Getter:
 
 
 def _check(rules: SplitRules, tenant: str) -> None:
-    for what, columns in (("dimensions", rules.dimensions), ("drivers", rules.drivers)):
-        for column in columns:
-            if column not in TEXT_COLUMNS:
-                raise SplitRulesError(
-                    f"split.{what}: expected one of {', '.join(sorted(TEXT_COLUMNS))}, got {column!r}"
-                )
-        if len(set(columns)) != len(columns):
-            raise SplitRulesError(f"split.{what}: each column once, got {', '.join(columns)}")
+    _check_columns("dimensions", rules.dimensions)
+    _check_columns("drivers", rules.drivers)
+    if len(rules.drivers) > MAX_LABELS:
+        raise SplitRulesError(f"split.drivers: expected at most {MAX_LABELS} columns, got {len(rules.drivers)}")
+    if not 0 <= rules.top_drivers <= MAX_DRIVERS:
+        raise SplitRulesError(f"split.top_drivers: expected 0 to {MAX_DRIVERS}, got {rules.top_drivers}")
     folded = [fold_key(key) for key in rules.tags]
     for key, fold in zip(rules.tags, folded, strict=True):
         if not fold or len(key) > MAX_TAG_KEY_LENGTH or "=" in key or not key.isprintable():
@@ -192,3 +191,11 @@ def _check(rules: SplitRules, tenant: str) -> None:
         )
     except ValueError as error:
         raise SplitRulesError(f"tenant {tenant!r}: {error}") from None
+
+
+def _check_columns(what: str, columns: tuple[str, ...]) -> None:
+    for column in columns:
+        if column not in TEXT_COLUMNS:
+            raise SplitRulesError(f"split.{what}: expected one of {', '.join(sorted(TEXT_COLUMNS))}, got {column!r}")
+    if len(set(columns)) != len(columns):
+        raise SplitRulesError(f"split.{what}: each column once, got {', '.join(columns)}")

@@ -33,11 +33,15 @@ _decoder = msgspec.json.Decoder(dict[str, object], float_hook=str)
 
 def shorten(value: str) -> str:
     """*value* on one line and within MAX_VALUE_LENGTH."""
-    clean = _CONTROL.sub(" ", value).strip() if not value.isprintable() else value
-    if len(clean) <= MAX_VALUE_LENGTH:
-        return clean
-    digest = hashlib.sha256(clean.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{clean[: MAX_VALUE_LENGTH - 9]}~{digest}"
+    return clip(_CONTROL.sub(" ", value).strip() if not value.isprintable() else value, MAX_VALUE_LENGTH)
+
+
+def clip(text: str, limit: int) -> str:
+    """*text*, or as much of it as fits in *limit* characters together with a digest of the whole."""
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{text[: limit - 9]}~{digest}"
 
 
 def clean_value(value: object) -> str | None:

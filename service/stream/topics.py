@@ -48,6 +48,10 @@ class KafkaNotConfiguredError(ConfigError):
         super().__init__("set kafka.bootstrap_servers (SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS) to host:port of a Kafka")
 
 
+MAX_SNAPSHOT_BYTES = 16 * 1024 * 1024
+"""A series whose every bucket names many origins or drivers; ordinary ones have 2 kB."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topics:
     """Names. The state topic carries the version of the snapshots' layout around the engine's own."""
@@ -77,6 +81,7 @@ def layout(kafka: Kafka) -> list[NewTopic]:
         # A worker that was cut off may write an older snapshot after its successor's: both must be there to be
         # compared when the state is loaded within the hour.
         "min.compaction.lag.ms": "3600000",
+        "max.message.bytes": str(MAX_SNAPSHOT_BYTES),
     }
     keep_for_people = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
     wanted = (

@@ -25,7 +25,7 @@ from service.stream.metrics import StreamMetrics
 from service.stream.partitions import EngineFactory
 from service.stream.record import Announce, Recorder
 from service.stream.session import Parts, Session
-from service.stream.topics import KafkaNotConfiguredError, Topics, ensure_topics
+from service.stream.topics import MAX_SNAPSHOT_BYTES, KafkaNotConfiguredError, Topics, ensure_topics
 from service.stream.watchdog import Heartbeat, Patience
 
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 5.0)
@@ -127,6 +127,7 @@ class StreamWorker:
                 # under way, so order holds over retries, and a repeated alert or snapshot changes nothing.
                 linger_ms=2,
                 max_batch_size=_MAX_BATCH_BYTES,
+                max_request_size=MAX_SNAPSHOT_BYTES,
                 request_timeout_ms=30_000,
             )
             try:

@@ -3,12 +3,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.aggregate import Aggregate, Overflow
 from connectors.charge import Charge
-from connectors.facts import Fact
+from connectors.facts import Fact, decode_fact, encode
 from connectors.series import SeriesKey
 from connectors.split import SplitRules, Splitter
 from tests.connectors.bills import make_charge, values
@@ -49,6 +50,15 @@ def test_credits_may_make_a_sum_negative_and_zero_has_no_sign() -> None:
 def test_currencies_are_never_added() -> None:
     facts = add_up([make_charge(), make_charge(billing_currency="EUR")])
     assert [SeriesKey.parse(fact.series).unit for fact in facts] == ["EUR", "USD"]
+
+
+def test_whatever_a_bill_holds_its_facts_can_be_decoded() -> None:
+    long = "y\n" * 5_000
+    charge = make_charge(service_name=long, resource_id=long, tags={"team": long}, consumed_unit=long)
+    charge = msgspec.structs.replace(charge, consumed_quantity=Decimal(1))
+    fact = only([charge], drivers=("service_name", "resource_id"), top_drivers=20)
+    assert fact.drivers[0].unit is not None
+    assert decode_fact(encode(fact)) == fact
 
 
 def test_drivers_are_the_largest_by_absolute_cost() -> None:

@@ -9,6 +9,7 @@ import pytest
 from connectors.billing_files import MAX_RAW_BYTES, BillingFiles, BillKind
 from connectors.connector import BadReason, Connector, Delivery, Refused, Unchanged
 from connectors.errors import SplitRulesError
+from connectors.facts import MAX_TEXT, decode_fact, encode
 from connectors.split import SplitRules
 from tests.connectors.bills import DATA, cur_row, deliver, focus_row, poll, values, write_csv
 
@@ -92,6 +93,19 @@ async def test_files_are_hashed_only_when_they_changed(tmp_path: Path, monkeypat
     assert isinstance(first, Delivery)
     monkeypatch.setattr("connectors.billing_files.hashlib.file_digest", None)
     assert [type(item) async for item in connector.deliveries({first.origin: first.fingerprint})] == [Unchanged]
+
+
+async def test_a_path_longer_than_an_origin_is_cut_and_stays_one_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["x" * 200] * 6)
+    folder.mkdir(parents=True)
+    for name in ("a.csv", "b.csv"):
+        write_csv(folder / name, [focus_row()])
+    first, second = await poll(tmp_path)
+    assert isinstance(first, Delivery)
+    assert len(first.origin) == MAX_TEXT
+    assert {decode_fact(encode(fact)).origin for fact in first.facts} == {first.origin}
+    assert second.origin != first.origin
+    assert await poll(tmp_path, known={first.origin: first.fingerprint}) == [Unchanged(origin=first.origin), second]
 
 
 async def test_a_folder_is_read_in_the_order_of_names(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from connectors.charge import Charge, ChargeCategory
+from connectors.charge import TEXT_COLUMNS, Charge, ChargeCategory
 from connectors.errors import SplitRulesError
 from connectors.series import Grain, SeriesKey
 from connectors.split import SplitRules, Splitter
@@ -96,6 +96,11 @@ def test_every_key_can_be_parsed_again() -> None:
         ({"dimensions": ("service",)}, r"split\.dimensions: expected one of billing_account_id, .*, got 'service'"),
         ({"drivers": ("billed_cost",)}, r"split\.drivers: expected one of .*, got 'billed_cost'"),
         ({"dimensions": ("service_name", "service_name")}, "each column once"),
+        (
+            {"drivers": tuple(sorted(TEXT_COLUMNS)[:9])},
+            r"split\.drivers: expected at most 8 columns, got 9",
+        ),
+        ({"top_drivers": 21}, r"split\.top_drivers: expected 0 to 20, got 21"),
         ({"tags": ("team", "Team")}, "'team' is listed twice"),
         ({"tags": ("",)}, "expected a key of 1 to 64 characters without '=', got ''"),
         ({"tags": ("a=b",)}, "got 'a=b'"),
