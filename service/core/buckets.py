@@ -177,24 +177,19 @@ class Ledger:
 class Bucket:
     """One charge period of a series, with all its contributions.
 
-    origin, basis, ledger: of the latest fact, so that the next one of the same origin finds its way at once.
     fired: its running total is an abnormal bucket of a reported episode.
     """
 
-    __slots__ = ("basis", "billed", "estimated", "fired", "index", "ledger", "origin")
+    __slots__ = ("billed", "estimated", "fired", "index")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.billed: Ledger | None = None
         self.estimated: Ledger | None = None
-        self.origin: Origin | None = None
-        self.basis: Basis | None = None
-        self.ledger: Ledger | None = None
         self.fired = False
 
     def close(self) -> None:
         """Forget what only an open bucket needs."""
-        self.origin = self.basis = self.ledger = None
         self.fired = False
         for ledger in (self.billed, self.estimated):
             if ledger is not None:

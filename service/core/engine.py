@@ -165,7 +165,7 @@ class Engine:
                 ledger = state.ledger
                 assert ledger is not None
                 if fold is add:
-                    if folding.is_new_event(state, fact):
+                    if folding.is_new_event(state, origin, fact.event_id):
                         ledger.total += nano
                     else:
                         self.stats.repeated += 1

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from connectors.facts import Basis, Fact, Fold
 from service.core.buckets import Bucket, Ledger
-from service.core.event_ids import ID_BYTES, KEPT_IDS, digest_of, forget_older_half
+from service.core.event_ids import ID_BYTES, KEPT_IDS, forget_older_half
 from service.core.instants import Instant
 from service.core.lifecycle import Lifecycle, add_to_month
 from service.core.registers import Registers
@@ -54,23 +54,23 @@ class Folding:
             # With this source, which is further than the others, something is complete already.
             self._catch_up_late(state, valid.origin.source, offset)
 
-    def rejoin(self, state: SeriesState, bucket: Bucket, origin: Origin, basis: Basis) -> bool:
-        """Make *origin* with *basis* the one that the bucket's next facts are expected from.
+    def rejoin(self, state: SeriesState, origin: Origin, basis: Basis) -> bool:
+        """Make *origin* with *basis* the one that the next facts of the present bucket are expected from.
 
-        False, and nothing is changed, when they are new to the series or bring its first bill: that takes more care.
+        False, and nothing is changed, when they are new to the series or to the bucket: that takes more care.
         """
-        if basis is Basis.BILLED and bucket.billed is None:
+        bucket = state.bucket
+        assert bucket is not None
+        ledger = bucket.billed if basis is Basis.BILLED else bucket.estimated
+        if ledger is None or not _is_known(state, origin.source, basis):
             return False
-        if not _is_known(state, origin.source, basis):
-            return False
-        bucket.ledger = bucket.ledger_of(basis)
-        bucket.origin, bucket.basis = origin, basis
+        state.origin, state.basis, state.ledger = origin, basis, ledger
         return True
 
     def count_in(self, state: SeriesState, bucket: Bucket, valid: Valid) -> bool:
         """Add the fact to the ledger of its basis; False when it says nothing new."""
         fact, nano, origin, instant = valid
-        if fact.fold is not Fold.SET and fact.event_id and not self.is_new_event(state, fact):
+        if fact.fold is not Fold.SET and fact.event_id and not self.is_new_event(state, origin, fact.event_id):
             return False
         ledger = bucket.ledger_of(fact.basis)
         if fact.fold is Fold.SET:
@@ -86,10 +86,11 @@ class Folding:
         ledger.sample(nano, instant.micros, fact.event_id)
         return True
 
-    def is_new_event(self, state: SeriesState, fact: Fact) -> bool:
+    def is_new_event(self, state: SeriesState, origin: Origin, event_id: str) -> bool:
         """Remember the event's id; False when it was counted before."""
-        digest = digest_of(fact.origin, fact.event_id)
-        seen, log = state.rare.seen_ids, state.rare.id_log
+        digest = origin.digest_of(event_id)
+        rare = state.rare
+        seen, log = rare.seen_ids, rare.id_log
         if seen is None or log is None:
             rare = state.own_rare()
             rare.seen_ids, rare.id_log = {digest}, bytearray(digest)
@@ -136,10 +137,8 @@ class Folding:
                 ledger.parts = None
 
     def _join(self, state: SeriesState, bucket: Bucket, valid: Valid) -> None:
-        origin, basis = valid.origin, valid.fact.basis
-        bucket.ledger = bucket.ledger_of(basis)
-        bucket.origin, bucket.basis = origin, basis
-        self._add_source(state, origin.source, basis)
+        state.take_up(bucket, valid.origin, valid.fact.basis)
+        self._add_source(state, valid.origin.source, valid.fact.basis)
 
     def _add_source(self, state: SeriesState, source: Source, basis: Basis) -> None:
         if _is_known(state, source, basis) or len(state.sources) >= MAX_SERIES_SOURCES:
@@ -154,7 +153,6 @@ class Folding:
             self._stats.repeated += 1
             return
         self._join(state, bucket, valid)
-        state.take_up(bucket)
         if valid.fact.fold is Fold.GAUGE or basis is not bucket.effective_basis:
             self._life.prepare(state, bucket)
         if self._life.needs_look(bucket):
@@ -166,7 +164,6 @@ class Folding:
             self._stats.repeated += 1
             return
         self._join(state, bucket, valid)
-        state.take_up(bucket)
         life = self._life
         life.prepare(state, bucket)
         if life.needs_look(bucket):
@@ -204,7 +201,7 @@ class Folding:
         """Older than the ring: an event still counts in the sum of its month. What was set before is not known any
         more, so a `set` is counted only."""
         self._stats.too_late += 1
-        if valid.fact.fold is Fold.ADD and self.is_new_event(state, valid.fact):
+        if valid.fact.fold is Fold.ADD and self.is_new_event(state, valid.origin, valid.fact.event_id):
             add_to_month(state, index, valid.nano)
 
     def _catch_up_late(self, state: SeriesState, source: Source, offset: int) -> None:

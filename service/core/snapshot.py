@@ -160,12 +160,13 @@ def offset_of(key: bytes, data: bytes) -> int:
     return header.offset
 
 
-def encode_series(state: SeriesState) -> bytes:
+def encode_series(state: SeriesState, offset: int) -> bytes:
+    """offset: all facts of the series at or below it are in its state, and none beyond."""
     ring, rare = state.ring, state.rare
     return _encoder.encode(
         _Series(
             VERSION,
-            state.last_offset,
+            offset,
             [_pack_bucket(bucket) for bucket in state.open_buckets],
             [(source.name, basis) for source, basis in state.sources],
             None if ring is None else _pack_ring(ring),
@@ -198,7 +199,7 @@ def decode_series(
     try:
         packed = _series_decoder.decode(data)
         state = SeriesState(key, judge)
-        state.last_offset = packed.offset
+        state.restored_offset = packed.offset
         state.set_open(tuple(_unpack_bucket(bucket, origin_of, intern) for bucket in packed.open))
         state.sources = tuple((origin_of(f"{name}:").source, basis) for name, basis in packed.sources)
         if packed.ring is not None:

@@ -12,6 +12,8 @@ Both move in event time and by records only, so a replay moves them the same way
 import heapq
 from typing import TYPE_CHECKING
 
+from service.core.event_ids import EventHash
+
 if TYPE_CHECKING:
     from service.core.ring import Stamps
     from service.core.state import SeriesState
@@ -101,11 +103,12 @@ class Source:
 class Origin:
     """One `<source>:<delivery>`; an engine shares one object per name among its series, as long as it can."""
 
-    __slots__ = ("_revision", "_stamp", "name", "source")
+    __slots__ = ("_revision", "_stamp", "digest_of", "name", "source")
 
     def __init__(self, name: str, source: Source) -> None:
         self.name = name
         self.source = source
+        self.digest_of = EventHash(name)
         self._revision = 0
         self._stamp: tuple[bool, Origin, int] | None = None
 

@@ -5,13 +5,13 @@ from typing import NamedTuple
 from connectors.facts import Basis
 from detectors.detector import Detector
 from service.core.alerts import AlertKind, AlertStatus
-from service.core.buckets import Bucket
+from service.core.buckets import Bucket, Ledger
 from service.core.drivers import Change
 from service.core.episodes import Episode
 from service.core.judging import Traced
 from service.core.policies import Judge
 from service.core.ring import Ring
-from service.core.sources import FOREVER, Source
+from service.core.sources import FOREVER, Origin, Source
 
 NO_BUCKET = -(2**62)
 """Number of no bucket at all."""
@@ -102,9 +102,10 @@ NOTHING = Rare()
 class SeriesState:
     """One series of one partition. There may be a million: what only some have stands in `rare`.
 
-    key: its text as bytes. last_offset: of the last fact that was folded; those at or below it are skipped.
+    key: its text as bytes. restored_offset: of the snapshot it came from; facts at or below it are in it.
     bucket: the open bucket of the latest fact, if any. others: the other buckets that have not closed.
-    index: number of `bucket`, or NO_BUCKET whenever the next fact has to take the careful way.
+    index, origin, basis, ledger: number of `bucket`, and what the next fact finds its way by if it is of the same
+        origin; index is NO_BUCKET whenever it has to take the careful way.
     ring: the closed ones that may be restated; None before the first has closed.
     anchor: numbers of the detector as of the ring's start; None stands for a cold one.
     head: the same as of the ring's end; None while rare.detector is ahead of it, or for a cold one.
@@ -121,6 +122,7 @@ class SeriesState:
 
     __slots__ = (
         "anchor",
+        "basis",
         "bucket",
         "dirty",
         "due",
@@ -128,9 +130,11 @@ class SeriesState:
         "index",
         "judge",
         "key",
-        "last_offset",
+        "ledger",
+        "origin",
         "others",
         "rare",
+        "restored_offset",
         "ring",
         "sources",
         "watched_at",
@@ -139,8 +143,11 @@ class SeriesState:
     def __init__(self, key: bytes, judge: Judge) -> None:
         self.key = key
         self.judge = judge
-        self.last_offset = -1
+        self.restored_offset = -1
         self.index = NO_BUCKET
+        self.origin: Origin | None = None
+        self.basis: Basis | None = None
+        self.ledger: Ledger | None = None
         self.bucket: Bucket | None = None
         self.others: tuple[Bucket, ...] = ()
         self.ring: Ring | None = None
@@ -218,15 +225,18 @@ class SeriesState:
     def set_open(self, buckets: tuple[Bucket, ...]) -> None:
         """oldest first."""
         self.index = NO_BUCKET
+        self.origin = self.basis = self.ledger = None
         self.bucket = buckets[-1] if buckets else None
         self.others = buckets[:-1]
 
-    def take_up(self, bucket: Bucket) -> None:
-        """Make an open or a new bucket the one that the next facts are expected for."""
+    def take_up(self, bucket: Bucket, origin: Origin, basis: Basis) -> None:
+        """Make an open or a new bucket the one that the next facts are expected for, and of this origin."""
         if bucket is not self.bucket:
             others = [other for other in self.open_buckets if other is not bucket]
             self.bucket, self.others = bucket, tuple(others)
         self.index = bucket.index
+        self.origin, self.basis = origin, basis
+        self.ledger = bucket.ledger_of(basis)
 
 
 def _index_of(bucket: Bucket) -> int:

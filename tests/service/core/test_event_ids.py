@@ -1,17 +1,18 @@
 """Which events were counted already, within bounds."""
 
-from service.core.event_ids import ID_BYTES, KEPT_IDS, digest_of, forget_older_half, restore_ids
+from service.core.event_ids import ID_BYTES, KEPT_IDS, EventHash, forget_older_half, restore_ids
 from tests.service.core.support import SEARCH, Feed, make_engine, make_event
 
 
 def test_ids_of_two_origins_are_two_ids() -> None:
-    assert digest_of("a", "b") != digest_of("b", "a")
-    assert digest_of("meter:a", "1") != digest_of("meter:b", "1")
-    assert len(digest_of("a", "b")) == ID_BYTES
+    first, second = EventHash("meter:a"), EventHash("meter:b")
+    assert first("1") == EventHash("meter:a")("1")
+    assert len({first("1"), second("1"), first("2"), EventHash("meter:a1")("")}) == 4
+    assert len(first("1")) == ID_BYTES
 
 
 def test_the_older_half_is_forgotten() -> None:
-    digests = [digest_of("meter:a", str(number)) for number in range(10)]
+    digests = [EventHash("meter:a")(str(number)) for number in range(10)]
     seen, log = set(digests), bytearray(b"".join(digests))
     assert forget_older_half(seen, log) == 5
     assert seen == set(digests[5:]) == restore_ids(bytes(log))

@@ -55,6 +55,11 @@ def by_series(alerts: list[Alert]) -> dict[str, list[Alert]]:
     return found
 
 
+def without_offsets(snapshots: dict[bytes, bytes]) -> dict[bytes, list[object]]:
+    """A snapshot bears the offset at which it was taken, after its version."""
+    return {key: msgspec.msgpack.decode(snapshot, type=list[object])[2:] for key, snapshot in snapshots.items()}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_restart_continues_identically(seed: int) -> None:
     records = make_records(seed)
@@ -70,7 +75,7 @@ def test_a_restart_continues_identically(seed: int) -> None:
         topic.update(engine.freeze())
     assert engine.digest() == expected.digest()
     assert by_series(alerts) == by_series(expected_alerts)
-    assert topic == dict(expected.freeze())
+    assert without_offsets(topic) == without_offsets(dict(expected.freeze()))
 
 
 @pytest.mark.parametrize("seed", range(4))
