@@ -76,7 +76,7 @@ class SqlOutbox:
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]:
         async with self._database.reading() as connection:
-            found = await connection.execute(select(alerts.c.id).where(alerts.c.id == alert_id))
+            found = await connection.execute(select(alerts.c.id).where(alerts.c.id == searchable(alert_id)))
             if found.first() is None:
                 raise AlertNotFoundError(alert_id)
             query = _with_event().where(deliveries.c.alert_id == alert_id)

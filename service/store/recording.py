@@ -27,13 +27,13 @@ def searchable(text: str, length: int | None = None) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
 
 
-def delivery_id(event: AlertEvent, receiver: str) -> str:
+def delivery_id(event: AlertEvent, receiver: str, *, by_hand: bool) -> str:
     """The same for the same message, also when the store is rebuilt from Kafka and events get other numbers.
 
-    Detection makes one event per version of an alert; what people do is told apart by the event's number.
+    Detection makes one event per version of an alert; what people do (*by_hand*) is told apart by the event's number.
     """
     alert = event.record.alert
-    what = f"v{alert.version}" if event.actor == DETECTION else f"s{event.seq}"
+    what = f"s{event.seq}" if by_hand else f"v{alert.version}"
     return "msg_" + hashlib.sha256(f"{alert.id}\n{what}\n{receiver}".encode()).hexdigest()[:32]
 
 
@@ -82,12 +82,14 @@ class Recording:
         lean = replace(record, alert=replace(alert, history=()))
         event = AlertEvent(seq=self._seq, at=at, type=kind, actor=actor, comment=comment, record=lean)
         self.events.append(event)
+        # Detection only speaks in new versions. Who did it is no help: people may take any name.
+        by_hand = before is not None and before.alert.version == alert.version
         told = self._told.setdefault(alert.id, {})
         for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
             # One that was told and is no longer configured has nobody to send to it.
             if self._receivers is None or receiver in self._receivers:
                 told[receiver] = notice_of(alert)
-                self._deliveries.append(_delivery_row(event, receiver))
+                self._deliveries.append(_delivery_row(event, receiver, by_hand=by_hand))
 
     async def flush(self) -> None:
         """Write everything. The transaction is the caller's."""
@@ -180,9 +182,9 @@ def _event_row(event: AlertEvent) -> dict[str, Any]:
     }
 
 
-def _delivery_row(event: AlertEvent, receiver: str) -> dict[str, Any]:
+def _delivery_row(event: AlertEvent, receiver: str, *, by_hand: bool) -> dict[str, Any]:
     return {
-        "id": delivery_id(event, receiver),
+        "id": delivery_id(event, receiver, by_hand=by_hand),
         "receiver": receiver,
         "alert_id": event.record.alert.id,
         "seq": event.seq,

@@ -13,7 +13,7 @@ from service.core.transitions import acknowledged, detected, resolved
 from service.store import queries
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.outbox import SqlOutbox, event_of
-from service.store.recording import Recording, decode_record
+from service.store.recording import Recording, decode_record, searchable
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
@@ -70,7 +70,7 @@ class SqlStore(SqlOutbox):
 
     async def get(self, alert_id: str) -> AlertRecord:
         async with self._database.reading() as connection:
-            found = await connection.execute(select(alerts.c.document).where(alerts.c.id == alert_id))
+            found = await connection.execute(select(alerts.c.document).where(alerts.c.id == searchable(alert_id)))
             document = found.scalar_one_or_none()
         if document is None:
             raise AlertNotFoundError(alert_id)
@@ -91,7 +91,7 @@ class SqlStore(SqlOutbox):
         return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
-        query = select(events).where(events.c.alert_id == alert_id).order_by(events.c.seq)
+        query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)
         async with self._database.reading() as connection:
             trail = [event_of(row) for row in await connection.execute(query)]
         if not trail:
@@ -124,7 +124,7 @@ class SqlStore(SqlOutbox):
     ) -> AlertEvent | None:
         async with self._database.writing() as connection:
             recording = Recording(connection, self._routes, self._receivers)
-            await recording.begin([alert_id])
+            await recording.begin([searchable(alert_id)])
             current = recording.current(alert_id)
             if current is None:
                 raise AlertNotFoundError(alert_id)

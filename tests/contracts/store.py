@@ -137,6 +137,42 @@ class AlertStoreContract:
         assert await store.acknowledge("a2", actor="ada", comment="", at=NOON) is None
         assert await store.resolve("a2", actor="ada", comment="", at=NOON) is None
 
+    async def test_a_person_may_have_any_name(self, store: AlertStore) -> None:
+        await store.record([make_alert()])
+        event = await store.acknowledge("a1", actor="detection", comment="", at=NOON)
+        assert event is not None
+        assert event.type is EventType.ACKNOWLEDGED
+        event = await store.resolve("a1", actor="detection", comment="", at=NOON)
+        assert event is not None
+        assert event.record.resolved_by == "detection"
+
+    async def test_an_id_that_no_alert_can_have_is_unknown(self, store: AlertStore) -> None:
+        for alert_id in ("a\0b", "", "x" * 10_000):
+            with pytest.raises(AlertNotFoundError):
+                await store.get(alert_id)
+            with pytest.raises(AlertNotFoundError):
+                await store.events_of(alert_id)
+            with pytest.raises(AlertNotFoundError):
+                await store.acknowledge(alert_id, actor="ada", comment="", at=NOON)
+
+    async def test_the_largest_that_is_read_from_the_topic_is_kept(self, store: AlertStore) -> None:
+        """Within the limits of service/stream/alert_messages.py."""
+        wide = "".join(chr(0x10000 + number) for number in range(512))
+        largest = make_alert(
+            "z" * 64,
+            version=2**63 - 1,
+            buckets=2**63 - 1,
+            series=wide,
+            tenant=wide[:64],
+            unit=wide[:64],
+            reason=wide * 8,
+            labels={f"{number}{wide}"[:512]: wide for number in range(64)} | {"nul\0": "\0"},
+            impact=1e18,
+        )
+        [event] = await store.record([largest])
+        assert (await store.get(event.record.alert.id)).alert == largest
+        assert (await store.summary()).impact == {wide[:64]: 1e18}
+
     async def test_unknown_alerts_are_named(self, store: AlertStore) -> None:
         with pytest.raises(AlertNotFoundError, match="no alert has the id 'nope'"):
             await store.get("nope")
@@ -302,6 +338,15 @@ class OutboxContract:
         assert len({d.id for d in claimed}) == 2
         assert await store.record([make_alert()]) == []
         assert await self.claim(store) == []
+
+    async def test_what_people_do_is_told_whatever_they_call_themselves(self, open_store: OpenStore) -> None:
+        """A person named as detection is once got the id of detection's message, which the database refused."""
+        store = open_store(everyone("desk"))
+        await store.record([make_alert()])
+        await store.resolve("a1", actor="detection", comment="", at=NOON)
+        told = await store.deliveries_of("a1")
+        assert [d.event.type for d in told] == [EventType.OPENED, EventType.RESOLVED]
+        assert len({d.id for d in told}) == 2
 
     async def test_an_alert_nobody_is_routed_to_makes_no_message(self, open_store: OpenStore) -> None:
         store = open_store(everyone())
