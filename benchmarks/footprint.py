@@ -35,7 +35,13 @@ class Footprint:
 
     @property
     def bytes_per_series(self) -> float:
+        """Resident memory of the whole worker, with what a checkpoint of all series left behind."""
         return (self.live.rss_mb - self.empty.rss_mb) * 1024 * 1024 / self.series
+
+    @property
+    def loaded_bytes_per_series(self) -> float:
+        """The same before the first fact: the state alone."""
+        return (self.loaded.rss_mb - self.empty.rss_mb) * 1024 * 1024 / self.series
 
 
 async def measure(servers: str, *, series: int, partitions: int) -> Footprint:

@@ -69,6 +69,7 @@ def memory(found: Footprint) -> Line:
         "name": "memory",
         "series": found.series,
         "bytes_per_series": round(found.bytes_per_series),
+        "loaded_bytes_per_series": round(found.loaded_bytes_per_series),
         "peak_rss_mb": round(found.live.peak_rss_mb, 1),
         "rss_mb": round(found.live.rss_mb, 1),
         "loaded_rss_mb": round(found.loaded.rss_mb, 1),

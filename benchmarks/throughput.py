@@ -16,7 +16,7 @@ from benchmarks.usage import Usage
 from benchmarks.workload import PADDING, states
 
 PATIENCE_SECONDS = 600.0
-_SLOWEST_LOOK_SECONDS = 0.25
+_SLOWEST_LOOK_SECONDS = 0.5
 _FASTEST_LOOK_SECONDS = 0.01
 
 
