@@ -5,8 +5,7 @@ that were prepared for it, when a bucket closes, or when a closed one is restate
 its records alone, not on how they were cut into batches, and not on a clock.
 """
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,13 +13,15 @@ from connectors.facts import WATERMARK_KEY_PREFIX, Fact, Fold
 from connectors.series import SeriesKey, SeriesKeyError
 from service.core.alerts import Alert
 from service.core.amounts import MAX_NANO, NANO
+from service.core.closing import Closing
 from service.core.digest import digest_of_states
 from service.core.drivers import KEPT_BUCKETS
 from service.core.folding import Folding, Valid
 from service.core.instants import InstantError
 from service.core.lifecycle import Lifecycle
 from service.core.live import KEPT_OBJECTS, LiveDetectors
-from service.core.newcomers import Newcomers, other_of
+from service.core.months import month_to_date
+from service.core.newcomers import Newcomers, as_event_of, other_of
 from service.core.policies import PolicyBook
 from service.core.registers import Registers
 from service.core.rejects import Rejected, RejectError
@@ -35,23 +36,22 @@ from service.core.snapshot import (
     offset_of,
 )
 from service.core.sources import FOREVER, NEVER, Source
-from service.core.state import NO_BUCKET, SeriesState
+from service.core.state import SeriesState
 from service.core.stats import EngineStats
 from service.core.validation import (
     DECODE_ERRORS,
-    MAX_BEHIND_SECONDS,
     Record,
     amount_of,
-    bad_time,
     bad_value,
     check_fold,
     check_time,
     instant_of,
     key_mismatch,
     promise_of,
+    rejected_for,
     series_of,
-    undecodable,
 )
+from service.core.watching import is_due, watch_next
 
 
 class Engine:
@@ -79,15 +79,12 @@ class Engine:
         self._policies = policies
         self._partition = partition
         self._close_limit = close_limit
-        self._closable = 0
         self._states: dict[bytes, SeriesState] = {}
         self._registers = Registers()
         self._newcomers = Newcomers(max_new_series)
         self._alerts: list[Alert] = []
         self._rejects: list[Rejected] = []
         self._dirty: list[SeriesState] = []
-        self._due: deque[SeriesState] = deque()
-        self._deadline = FOREVER
         self._restored: list[SeriesState] = []
         self._offset = -1
         self._frozen_offset = -1
@@ -101,16 +98,18 @@ class Engine:
             driver_buckets=driver_buckets,
         )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
+        self._closing = Closing(self._folding.settle_waiting)
 
     # -- records in ---------------------------------------------------------------------------------------------
 
     def apply(self, records: Sequence[Record]) -> None:  # noqa: C901  # per fact: a call costs as much as an addition
         """Fold records in order of their offsets. Never raises on what they hold."""
-        self._closable = FOREVER if self._close_limit is None else self._close_limit
+        closing = self._closing
+        closing.allowed = FOREVER if self._close_limit is None else self._close_limit
         if self._restored:
             self._awaken()
-        if self._due:
-            self._drain()
+        if closing:
+            closing.drain()
         states = self._states
         origins = self._registers.origins
         decode = self._decode
@@ -159,7 +158,7 @@ class Engine:
                 )
             ):
                 if state.due:
-                    self._catch_up(state)
+                    closing.close(state)
                 folding.fold(state, Valid(fact, nano, origin, instant), offset)
             else:
                 ledger = state.ledger
@@ -187,9 +186,9 @@ class Engine:
 
     def advance(self, limit: int) -> int:
         """Close at most *limit* of the series that `close_limit` has put off; returns how many are left."""
-        self._closable = limit
-        self._drain()
-        return len(self._due)
+        self._closing.allowed = limit
+        self._closing.drain()
+        return len(self._closing)
 
     def _apply_other(self, record: Record) -> None:
         """The first fact of a series, a watermark, or something that is neither."""
@@ -220,40 +219,35 @@ class Engine:
                 self.stats.skipped += 1
                 return
         if state.due:
-            self._catch_up(state)
+            self._closing.close(state)
         self._folding.fold(state, Valid(fact, nano, origin, instant), record.offset)
         self.stats.facts += 1
         self._touch(state)
 
     def _other(self, series: SeriesKey, fact: Fact) -> tuple[SeriesState, Fact]:
-        """What takes a value beyond the cap. There a fact counts as an event of its series: of a million values
-        nobody can remember who said what."""
+        """What takes a value beyond the cap, and what the fact is there."""
         other = other_of(series, self._partition)
-        text = str(other)
-        key = text.encode()
+        key = str(other).encode()
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = SeriesState(key, self._policies.judge_of(other))
-        # Of a bucket that its origin states again the first statement stands: to replace it would need to be
-        # remembered per value, which is what the cap saves. Added again, every restatement would look like spend.
-        event_id = f"{fact.series}\n{fact.event_id or fact.origin}\n{fact.charge_period_start}"
-        fold = Fold.GAUGE if fact.fold is Fold.GAUGE else Fold.ADD
-        return state, msgspec.structs.replace(fact, series=text, fold=fold, event_id=event_id)
+        return state, as_event_of(other, fact)
 
     def _promise(self, record: Record) -> None:
         """A source says until when it is complete: close what it held up, and fold again what it has restated."""
         promise = promise_of(record)
+        closing = self._closing
         self.stats.watermarks += 1
         source = self._registers.source(promise.source)
-        if promise.until >= self._deadline or not source.has_word:  # its first word may take its mark back
-            self._drain_all()
+        if promise.until >= closing.deadline or not source.has_word:  # its first word may take its mark back
+            closing.drain_all()
         source.word = max(source.word, promise.until)
-        self._ring(source.take_due())
+        closing.ring(source.take_due())
         if source.unsettled:
             waiting = self._folding.waiting
             settled = [state for state in source.unsettled if waiting[state] < record.offset]
-            self._wake(settled, deadline=NEVER)
-        self._drain()
+            closing.wake(settled, deadline=NEVER)
+        closing.drain()
 
     def _is_known(self, record: Record) -> bool:
         """Whether it was folded before a restart, or is repeated by the stream.
@@ -278,23 +272,9 @@ class Engine:
         return True
 
     def _reject(self, record: Record, error: Exception) -> None:
-        if isinstance(error, InstantError):
-            error = bad_time("charge_period_start", error)
-        elif isinstance(error, DECODE_ERRORS):
-            error = undecodable(error)
-        elif not isinstance(error, RejectError):
-            error = bad_value("value", self._decode(record.value or b"").value)
-        self.stats.rejected[error.reason] += 1
-        self._rejects.append(
-            Rejected(
-                offset=record.offset,
-                key=record.key,
-                value=record.value or b"",
-                reason=error.reason,
-                field=error.field,
-                message=str(error),
-            )
-        )
+        rejected = rejected_for(record, error)
+        self.stats.rejected[rejected.reason] += 1
+        self._rejects.append(rejected)
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -302,57 +282,14 @@ class Engine:
         """A fact is newer than all before it of its source."""
         if seconds <= source.seen:
             return
-        if seconds >= self._deadline:
-            self._drain_all()
-        source.seen = seconds
-        source.oldest = seconds - MAX_BEHIND_SECONDS
+        closing = self._closing
+        if seconds >= closing.deadline:
+            closing.drain_all()
+        source.see(seconds)
         self.stats.last_start = max(self.stats.last_start, seconds)
         if seconds >= source.wake:
-            self._ring(source.take_due())
-            self._drain()
-
-    def _ring(self, states: Iterable[SeriesState]) -> None:
-        """The time has come that these were watched for. Some have been closed in another way since."""
-        life = self._life
-        for state in states:
-            if not state.due:
-                at = state.watched_at
-                due = life.comes_due(state)
-                state.watched_at = FOREVER
-                if due:
-                    self._wake((state,), deadline=at + state.judge.grain_seconds)
-                else:
-                    life.watch_next(state)
-
-    def _wake(self, states: Iterable[SeriesState], *, deadline: int) -> None:
-        """Have them closed, now or, beyond `close_limit`, later: at the latest before a source comes to *deadline*,
-        when the next of their buckets may close. So what is put off ends as if it had not been."""
-        self._deadline = min(self._deadline, deadline)
-        for state in states:
-            state.watched_at = FOREVER
-            if not state.due:
-                state.due = True
-                state.index = NO_BUCKET
-                self._due.append(state)
-
-    def _drain(self) -> None:
-        due = self._due
-        while due and self._closable > 0:
-            state = due.popleft()
-            if state.due:  # else its next fact came first, and closed it
-                self._closable -= 1
-                self._catch_up(state)
-        if not due:
-            self._deadline = FOREVER
-
-    def _drain_all(self) -> None:
-        limit, self._closable = self._closable, FOREVER
-        self._drain()
-        self._closable = limit
-
-    def _catch_up(self, state: SeriesState) -> None:
-        state.due = False
-        self._folding.settle_waiting(state)
+            closing.ring(source.take_due())
+            closing.drain()
 
     # -- alerts, rejects, snapshots out -------------------------------------------------------------------------
 
@@ -381,7 +318,14 @@ class Engine:
         del self._dirty[: len(states)]
         if not self._dirty and self._offset > self._frozen_offset:
             self._frozen_offset = self._offset
-            snapshots.append((PARTITION_KEY, self._freeze_partition()))
+            partition = PartitionSnapshot(
+                offset=self._offset,
+                sources=self._registers.export_sources(),
+                hour=self._newcomers.hour,
+                newcomers=self._newcomers.export(),
+                last_start=self.stats.last_start,
+            )
+            snapshots.append((PARTITION_KEY, encode_partition(partition)))
         return snapshots
 
     def restore(self, key: bytes, snapshot: bytes) -> None:
@@ -405,29 +349,13 @@ class Engine:
         self._restored_offset = max(self._restored_offset, state.restored_offset)
         self._restored.append(state)
 
-    def _freeze_partition(self) -> bytes:
-        return encode_partition(
-            PartitionSnapshot(
-                offset=self._offset,
-                sources=sorted((name, source.seen, source.word) for name, source in self._registers.sources.items()),
-                hour=self._newcomers.hour,
-                newcomers=[(*dimension, count) for dimension, count in self._newcomers.counts.items()],
-                last_start=self.stats.last_start,
-            )
-        )
-
     def _restore_partition(self, key: bytes, data: bytes) -> None:
         snapshot = decode_partition(key, data)
-        if snapshot.offset <= self._frozen_offset:
-            return
-        self._offset = self._frozen_offset = snapshot.offset
-        for name, seen, word in snapshot.sources:
-            source = self._registers.source(name)
-            source.seen, source.word = seen, word
-            source.oldest = seen - MAX_BEHIND_SECONDS
-        self._newcomers.hour = snapshot.hour
-        self._newcomers.counts = {(tenant, dimension): count for tenant, dimension, count in snapshot.newcomers}
-        self.stats.last_start = snapshot.last_start
+        if snapshot.offset > self._frozen_offset:
+            self._offset = self._frozen_offset = snapshot.offset
+            self._registers.take_over(snapshot.sources)
+            self._newcomers.take_over(snapshot.hour, snapshot.newcomers)
+            self.stats.last_start = snapshot.last_start
 
     def _awaken(self) -> None:
         """All snapshots are there: have the sources wake the series again, and close what was due."""
@@ -438,10 +366,10 @@ class Engine:
         for state in sorted(waiting, key=_waiting_since):
             self._folding.wait_again(state)
         for state in restored:
-            if state.rare.waits_for is None and self._life.is_due(state):
-                self._wake((state,), deadline=NEVER)
+            if state.rare.waits_for is None and is_due(state):
+                self._closing.wake((state,), deadline=NEVER)
             else:
-                self._life.watch_next(state)
+                watch_next(state)
 
     def __len__(self) -> int:
         """Series with live state."""
@@ -456,7 +384,7 @@ class Engine:
     def month_to_date(self, series: str) -> tuple[str, float] | None:
         """("2024-09", amount) of the newest month of a series; None for one that is not known here."""
         state = self._states.get(series.encode())
-        return None if state is None else self._life.month_to_date(state)
+        return None if state is None else month_to_date(state)
 
     def _emit(self, alert: Alert) -> None:
         self._alerts.append(alert)

@@ -6,11 +6,13 @@ from connectors.facts import Basis, Fact, Fold
 from service.core.buckets import Bucket, Ledger
 from service.core.event_ids import ID_BYTES, KEPT_IDS, forget_older_half
 from service.core.instants import Instant
-from service.core.lifecycle import Lifecycle, add_to_month
+from service.core.lifecycle import Lifecycle
+from service.core.months import add_to_month
 from service.core.registers import Registers
 from service.core.sources import FOREVER, Origin, Source
 from service.core.state import SeriesState
 from service.core.stats import EngineStats
+from service.core.watching import is_due, ready_until, watch, watch_next
 
 MAX_UNSETTLED_RECORDS = 20_000
 """A restated series waits for its source's watermark, but for no more records than this."""
@@ -50,7 +52,7 @@ class Folding:
             self._fold_new(state, index, valid, offset)
         else:
             self._restate(state, index, valid, offset)
-        if state.sources is not sources and state.rare.waits_for is None and self._life.is_due(state):
+        if state.sources is not sources and state.rare.waits_for is None and is_due(state):
             # With this source, which is further than the others, something is complete already.
             self._catch_up_late(state, valid.origin.source, offset)
 
@@ -145,7 +147,7 @@ class Folding:
             return  # beyond that its facts count, but when it is complete is not asked
         state.sources = self._registers.sources_of((*state.sources, (source, basis)))
         state.watched_at = FOREVER
-        self._life.watch_next(state)
+        watch_next(state)
 
     def _fold_open(self, state: SeriesState, bucket: Bucket, valid: Valid) -> None:
         basis = bucket.effective_basis
@@ -168,10 +170,10 @@ class Folding:
         life.prepare(state, bucket)
         if life.needs_look(bucket):
             life.look(state, bucket, valid.instant.seconds)
-        if life.ready_until(state) >= state.judge.close_at(index):
+        if ready_until(state) >= state.judge.close_at(index):
             self._catch_up_late(state, valid.origin.source, offset)
         else:
-            life.watch(state, index)
+            watch(state, index)
 
     def _restate(self, state: SeriesState, index: int, valid: Valid, offset: int) -> None:
         ring = state.ring

@@ -5,21 +5,21 @@ Everything here happens at a record, never at the edge of a batch, so that a rep
 
 from collections.abc import Callable
 
-from connectors.facts import Basis
 from detectors.detector import Detector, StateError
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.amounts import to_units
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
-from service.core.instants import to_datetime
 from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
 from service.core.live import LiveDetectors, numbers_of, restored
+from service.core.months import keep_month
 from service.core.reporting import say, withdraw
 from service.core.ring import Ring
-from service.core.sources import FOREVER, HOLD, NEVER
+from service.core.sources import FOREVER
 from service.core.state import NO_BUCKET, Near, SeriesState
 from service.core.stats import EngineStats
+from service.core.watching import ready_until, watch_next
 
 ANCHOR_STEP = 4
 """The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
@@ -49,82 +49,10 @@ class Lifecycle:
         self._touch = touch
         self._driver_buckets = driver_buckets
 
-    # -- time ---------------------------------------------------------------------------------------------------
-
-    def ready_until(self, state: SeriesState) -> int:
-        """Until when the series is complete: as soon as all sources of one basis say so.
-
-        Metered estimates need not wait for the bill. A source HOLD buckets behind another of its basis is not
-        waited for: it may never come back.
-        """
-        sources = state.sources
-        grain_seconds = state.judge.grain_seconds
-        if len(sources) == 1:
-            return sources[0][0].mark(grain_seconds)
-        ready = NEVER
-        for basis in (Basis.ESTIMATED, Basis.BILLED):
-            marks = [source.mark(grain_seconds) for source, its_basis in sources if its_basis is basis]
-            if marks:
-                front = max(marks) - HOLD * grain_seconds
-                ready = max(ready, min(mark for mark in marks if mark >= front))
-        return ready
-
-    def watch(self, state: SeriesState, index: int) -> None:
-        """Have the sources wake the series when bucket *index* is complete."""
-        close_at = state.judge.close_at(index)
-        if state.watched_at <= close_at:
-            return
-        state.watched_at = close_at
-        grain_seconds = state.judge.grain_seconds
-        marks = [source.mark(grain_seconds) for source, _ in state.sources]
-        for (source, _), mark in zip(state.sources, marks, strict=True):
-            if mark < close_at:
-                source.watch(close_at, state)
-            else:  # it waits for others: ask again when the one behind it would not be waited for any more
-                behind = min(other for other in marks if other >= mark - HOLD * grain_seconds)
-                source.watch(behind + HOLD * grain_seconds + 1, state)
-
-    def watch_next(self, state: SeriesState) -> None:
-        """Watch for what closes next: the oldest open bucket, and the one whose absence ends an episode.
-
-        What could close already is not watched for: it waits for a watermark, or is about to close.
-        """
-        ready = self.ready_until(state)
-        for bucket in state.open_buckets:
-            if ready < state.judge.close_at(bucket.index):
-                self.watch(state, bucket.index)
-                break
-        run = state.run
-        if run is not None and ready < state.judge.close_at(run.last + 1):
-            self.watch(state, run.last + 1)
-
-    def comes_due(self, state: SeriesState) -> bool:
-        """Whether what the series was watched for is still there, and complete.
-
-        What waits for a watermark is complete already, and is no reason to close anything now.
-        """
-        if state.rare.waits_for is None:
-            return self.is_due(state)
-        at = state.watched_at
-        close_at = state.judge.close_at
-        if self.ready_until(state) < at:
-            return False
-        if state.run is not None and close_at(state.run.last + 1) == at:
-            return True
-        return any(close_at(bucket.index) == at for bucket in state.open_buckets)
-
-    def is_due(self, state: SeriesState) -> bool:
-        """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
-        ready = self.ready_until(state)
-        close_at = state.judge.close_at
-        return any(close_at(bucket.index) <= ready for bucket in state.open_buckets) or (
-            state.run is not None and close_at(state.run.last + 1) <= ready
-        )
-
     def catch_up(self, state: SeriesState) -> None:
         """Fold what was restated, and close what is complete."""
         self.settle(state)
-        ready = self.ready_until(state)
+        ready = ready_until(state)
         judge = state.judge
         closed = False
         while state.open_buckets and judge.close_at(state.open_buckets[0].index) <= ready:
@@ -137,7 +65,7 @@ class Lifecycle:
         run = state.run
         if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
             self._report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
-        self.watch_next(state)
+        watch_next(state)
         state.index = NO_BUCKET
         self._touch(state)
 
@@ -178,7 +106,7 @@ class Lifecycle:
             self._move_anchor(state, ring, state.judge.shared(start))
 
     def _move_anchor(self, state: SeriesState, ring: Ring, start: int) -> None:
-        _keep_month(state, ring, start)
+        keep_month(state, ring, start)
         detector = self._anchor_detector(state)
         run = learn_again(state.judge, detector, state.rare.anchor_run, ring, start)
         if run is not state.rare.anchor_run:
@@ -203,7 +131,7 @@ class Lifecycle:
         self._report(state, ended, complete=True, judged_at=FOREVER)
         _trim_parts(ring, self._driver_buckets)
         self._prepare_open(state)
-        self.watch_next(state)
+        watch_next(state)
 
     def _refold(self, state: SeriesState, ring: Ring, restated: int) -> list[Episode]:
         """Fold from bucket *restated* on, at the least; returns the episodes that ended on the way.
@@ -385,7 +313,7 @@ class Lifecycle:
         following = run.last + 1
         if state.open_bucket(following) is not None or state.open_bucket(run.last) is not None:
             return AlertStatus.FIRING
-        if self.ready_until(state) < state.judge.close_at(following):
+        if ready_until(state) < state.judge.close_at(following):
             return AlertStatus.FIRING
         return AlertStatus.RESOLVED
 
@@ -403,22 +331,6 @@ class Lifecycle:
             at = bucket.index * state.judge.grain_seconds
             open_now.append(Traced(bucket.index, bucket.value, self._detector(state).band_at(at), bucket.fired))
         return [*trace, *open_now] if open_now else trace
-
-    def month_to_date(self, state: SeriesState) -> tuple[str, float]:
-        """The newest month with facts, and its sum in units of the series."""
-        known: list[tuple[int, int]] = []
-        ring = state.ring
-        if ring is not None:
-            known += [(index, ring.value(index)) for index in ring.present()]
-        known += [(bucket.index, bucket.value) for bucket in state.open_buckets]
-        grain_seconds = state.judge.grain_seconds
-        by_month = [(month_of(index * grain_seconds), nano) for index, nano in known]
-        newest = max(month for month, _ in by_month)
-        total = sum(nano for month, nano in by_month if month == newest)
-        left = state.rare.left
-        if left is not None and left[0] == newest:
-            total += left[1]
-        return month_text(newest), to_units(total)
 
     def _tell(self, alert: Alert) -> None:
         self._stats.alerts[alert.kind, alert.status] += 1
@@ -455,32 +367,3 @@ def _forget_reported(state: SeriesState, start: int) -> None:
             for key, known in rare.reported.items()
             if known.last >= start or known.status is AlertStatus.FIRING
         } or None
-
-
-def _keep_month(state: SeriesState, ring: Ring, until: int) -> None:
-    """Of what leaves the ring, add up what belongs to the newest month."""
-    grain_seconds = state.judge.grain_seconds
-    last = min(until, ring.end) - 1
-    if month_of(last * grain_seconds) == month_of((ring.end - 1) * grain_seconds):
-        for index in range(ring.start, last + 1):
-            if ring.is_present(index):
-                add_to_month(state, index, ring.value(index))
-
-
-def add_to_month(state: SeriesState, index: int, nano: int) -> None:
-    """Count a bucket that is not in the ring; months before the newest are forgotten."""
-    month = month_of(index * state.judge.grain_seconds)
-    if month == month_of(state.head_index * state.judge.grain_seconds):
-        left = state.rare.left
-        before = left[1] if left is not None and left[0] == month else 0
-        state.own_rare().left = (month, before + nano)
-
-
-def month_of(seconds: int) -> int:
-    """Year * 12 + month - 1, UTC."""
-    at = to_datetime(seconds)
-    return at.year * 12 + at.month - 1
-
-
-def month_text(month: int) -> str:
-    return f"{month // 12:04}-{month % 12 + 1:02}"

@@ -4,6 +4,11 @@ Counted are the new values of one dimension of one tenant within an hour of even
 has its share. What exceeds it is folded into one series of that dimension and partition, `__other__.<partition>`.
 """
 
+from collections.abc import Iterable
+
+import msgspec
+
+from connectors.facts import Fact, Fold
 from connectors.series import OTHER, SeriesKey
 
 _HOUR = 3600
@@ -35,6 +40,15 @@ class Newcomers:
         self.counts[dimension] = count + 1
         return True
 
+    def export(self) -> list[tuple[str, str, int]]:
+        """tenant, dimension, count within `hour`."""
+        return [(*dimension, count) for dimension, count in self.counts.items()]
+
+    def take_over(self, hour: int, counts: Iterable[tuple[str, str, int]]) -> None:
+        """What `export` gave."""
+        self.hour = hour
+        self.counts = {(tenant, dimension): count for tenant, dimension, count in counts}
+
 
 def other_of(series: SeriesKey, partition: int) -> SeriesKey:
     """The series that takes what exceeds the cap. Each partition has its own: their facts never meet."""
@@ -45,4 +59,18 @@ def other_of(series: SeriesKey, partition: int) -> SeriesKey:
         grain=series.grain,
         dimension=series.dimension,
         value=f"{OTHER}.{partition}",
+    )
+
+
+def as_event_of(other: SeriesKey, fact: Fact) -> Fact:
+    """What a fact of one value says in the series of all: there it counts as an event.
+
+    Of a bucket that its origin states again the first statement stands: to replace it would need to be remembered per
+    value, which is what the cap saves. Added again, every restatement would look like spend.
+    """
+    return msgspec.structs.replace(
+        fact,
+        series=str(other),
+        fold=Fold.GAUGE if fact.fold is Fold.GAUGE else Fold.ADD,
+        event_id=f"{fact.series}\n{fact.event_id or fact.origin}\n{fact.charge_period_start}",
     )

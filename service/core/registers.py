@@ -1,5 +1,7 @@
 """The names an engine has met: sources, origins and drivers' labels, one object each, within bounds."""
 
+from collections.abc import Iterable
+
 from connectors.facts import Basis, Driver
 from service.core.amounts import to_nano
 from service.core.buckets import Labels, Parts
@@ -70,3 +72,14 @@ class Registers:
             labels = self.labels(tuple(sorted(driver.labels.items())))
             parts[labels] = parts.get(labels, 0) + to_nano(driver.cost)
         return parts
+
+    def export_sources(self) -> list[tuple[str, int, int]]:
+        """name, seen, word; in order of the names."""
+        return sorted((name, source.seen, source.word) for name, source in self.sources.items())
+
+    def take_over(self, sources: Iterable[tuple[str, int, int]]) -> None:
+        """What `export_sources` gave. Raises RejectError when there are too many."""
+        for name, seen, word in sources:
+            source = self.source(name)
+            source.see(seen)
+            source.word = word

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NEVER = -(2**62)
 FOREVER = 2**62
+MAX_BEHIND_SECONDS = 3_653 * 86_400
+"""Ten years: what is further behind the newest fact of its source is a mistake."""
 HOLD = 8
 """In buckets: so far behind, a source no longer keeps others waiting."""
 
@@ -68,6 +70,11 @@ class Source:
         self.lanes: dict[int, Lane] = {}
         self.unsettled: dict[SeriesState, None] = {}
         """Series with restated buckets that are folded again at this source's next watermark, in order of arrival."""
+
+    def see(self, seconds: int) -> None:
+        """A fact newer than all before it."""
+        self.seen = seconds
+        self.oldest = seconds - MAX_BEHIND_SECONDS
 
     @property
     def has_word(self) -> bool:

@@ -8,15 +8,13 @@ from connectors.facts import MAX_ABS_VALUE, WATERMARK_KEY_PREFIX, Fact, Fold, Wa
 from connectors.series import SeriesKey, SeriesKeyError
 from service.core.amounts import MAX_NANO, to_nano
 from service.core.instants import Instant, InstantError, InstantRangeError, Instants, parse_micros
-from service.core.rejects import RejectError, RejectReason
-from service.core.sources import NEVER, Source
+from service.core.rejects import Rejected, RejectError, RejectReason
+from service.core.sources import MAX_BEHIND_SECONDS, NEVER, Source
 
 _DAY = 86_400
 MAX_AHEAD_SECONDS = 400 * _DAY
 """A fact this far ahead of the newest of its source is a mistake: believed, it would close all buckets before it.
 A source that was silent for longer begins again with a watermark."""
-MAX_BEHIND_SECONDS = 3_653 * _DAY
-"""Ten years behind the newest fact of its source: the same mistake on the other side."""
 _MAX_SHOWN = 80
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -151,3 +149,22 @@ def undecodable(error: Exception) -> RejectError:
 
 def _short(key: bytes) -> str:
     return repr(key[:_MAX_SHOWN].decode(errors="replace"))
+
+
+def rejected_for(record: Record, error: Exception) -> Rejected:
+    """What becomes of a record that raised *error*: one of DECODE_ERRORS, a RejectError, or what a bad time or amount
+    raises by itself."""
+    if isinstance(error, DECODE_ERRORS):
+        error = undecodable(error)
+    elif isinstance(error, InstantError):
+        error = bad_time("charge_period_start", error)
+    elif not isinstance(error, RejectError):
+        error = bad_value("value", decode_fact(record.value or b"").value)
+    return Rejected(
+        offset=record.offset,
+        key=record.key,
+        value=record.value or b"",
+        reason=error.reason,
+        field=error.field,
+        message=str(error),
+    )

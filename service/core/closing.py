@@ -1,0 +1,71 @@
+"""Series whose time has come, closed at once or in parts, without anyone seeing a difference."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from service.core.sources import FOREVER
+from service.core.state import NO_BUCKET, SeriesState
+from service.core.watching import comes_due, watch_next
+
+
+class Closing:
+    """The queue of series to close. catch_up: closes one.
+
+    deadline: event time, seconds since 1970, at which the next bucket of one that waits in the queue may close. Before
+        a source comes to it, `drain_all` has to be called: so what is put off ends as if it had not been.
+    allowed: how many more may be closed in this turn.
+    """
+
+    __slots__ = ("_catch_up", "_due", "allowed", "deadline")
+
+    def __init__(self, catch_up: Callable[[SeriesState], None]) -> None:
+        self._catch_up = catch_up
+        self._due: deque[SeriesState] = deque()
+        self.deadline = FOREVER
+        self.allowed = 0
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def ring(self, states: Iterable[SeriesState]) -> None:
+        """The time has come that these were watched for. Some have been closed in another way since."""
+        for state in states:
+            if not state.due:
+                at = state.watched_at
+                due = comes_due(state)
+                state.watched_at = FOREVER
+                if due:
+                    self.wake((state,), deadline=at + state.judge.grain_seconds)
+                else:
+                    watch_next(state)
+
+    def wake(self, states: Iterable[SeriesState], *, deadline: int) -> None:
+        """Have them closed, now or later in the order they came."""
+        self.deadline = min(self.deadline, deadline)
+        for state in states:
+            state.watched_at = FOREVER
+            if not state.due:
+                state.due = True
+                state.index = NO_BUCKET
+                self._due.append(state)
+
+    def drain(self) -> None:
+        """As many as are allowed."""
+        due = self._due
+        while due and self.allowed > 0:
+            state = due.popleft()
+            if state.due:  # else its next fact came first, and closed it
+                self.allowed -= 1
+                self.close(state)
+        if not due:
+            self.deadline = FOREVER
+
+    def drain_all(self) -> None:
+        allowed, self.allowed = self.allowed, FOREVER
+        self.drain()
+        self.allowed = allowed
+
+    def close(self, state: SeriesState) -> None:
+        """This one, now."""
+        state.due = False
+        self._catch_up(state)

@@ -1,0 +1,240 @@
+"""The parts of a series' state as msgpack holds them, and back.
+
+Amounts may exceed 64 bits, which msgpack cannot hold: those travel as text.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from connectors.facts import Basis
+from detectors.verdict import Band
+from service.core.alerts import AlertKind, AlertStatus
+from service.core.amounts import INT64_MAX
+from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Parts
+from service.core.drivers import Change
+from service.core.episodes import Episode, Judged
+from service.core.ring import Ring, share_stamps
+from service.core.sources import Origin
+from service.core.state import Reported
+
+Number = int | str
+
+
+class _Ledger(Struct, array_like=True, frozen=True):
+    total: Number
+    puts: list[tuple[str, int, Number]]
+    gauge: tuple[int, Number, Number, Number, Number, int, str] | None
+    parts: list[tuple[str | None, list[tuple[Labels, Number]]]]
+    low: Number | None
+    high: Number | None
+
+
+class PackedBucket(Struct, array_like=True, frozen=True):
+    index: int
+    fired: bool
+    billed: _Ledger | None
+    estimated: _Ledger | None
+
+
+class _Judged(Struct, array_like=True, frozen=True):
+    index: int
+    actual: Number
+    basis: Basis
+    expected: float
+    lower: float
+    upper: float
+    score: float
+
+
+class PackedEpisode(Struct, array_like=True, frozen=True):
+    kind: AlertKind
+    first: int
+    worst: _Judged
+    impact: Number
+    held: list[Number]
+
+
+class PackedReported(Struct, array_like=True, frozen=True):
+    kind: AlertKind
+    first: int
+    last: int
+    judged_at: int
+    version: int
+    status: AlertStatus
+    digest: bytes
+    impact: Number
+    worst: int
+    changes: list[tuple[Labels, Number, Number]]
+    baseline: int
+
+
+class PackedRing(Struct, array_like=True, frozen=True):
+    start: int
+    width: int
+    cells: bytes
+    stamps: list[tuple[bool, str | None, int]]
+    whole: list[PackedBucket]
+
+
+def wide(nano: int) -> Number:
+    return nano if -INT64_MAX <= nano <= INT64_MAX else str(nano)
+
+
+def _pack_ledger(ledger: Ledger | None) -> _Ledger | None:
+    if ledger is None:
+        return None
+    gauge = ledger.gauge
+    return _Ledger(
+        wide(ledger.total),
+        [(name, revision, wide(nano)) for name, revision, nano in ledger.contributions()],
+        None
+        if gauge is None
+        else (
+            gauge.count,
+            wide(gauge.total),
+            wide(gauge.low),
+            wide(gauge.high),
+            wide(gauge.last),
+            gauge.last_key[0],
+            gauge.last_key[1],
+        ),
+        [
+            (None if origin is None else origin.name, [(labels, wide(nano)) for labels, nano in parts.items()])
+            for origin, parts in (ledger.parts or {}).items()
+        ],
+        None if ledger.low == -UNBOUNDED else wide(ledger.low),
+        None if ledger.high == UNBOUNDED else wide(ledger.high),
+    )
+
+
+def _unpack_ledger(
+    packed: _Ledger | None, origin_of: Callable[[str], Origin], intern: Callable[[Labels], Labels]
+) -> Ledger | None:
+    if packed is None:
+        return None
+    ledger = Ledger()
+    for name, revision, nano in packed.puts:
+        ledger.put(origin_of(name), revision, int(nano))
+    ledger.total = int(packed.total)
+    if packed.gauge is not None:
+        count, total, low, high, last, micros, event_id = packed.gauge
+        gauge = ledger.gauge = Gauge()
+        gauge.count, gauge.total, gauge.low, gauge.high = count, int(total), int(low), int(high)
+        gauge.last, gauge.last_key = int(last), (micros, event_id, int(last))
+    for name_or_none, items in packed.parts:
+        parts: Parts = {intern(labels): int(nano) for labels, nano in items}
+        if name_or_none is None:
+            ledger.add_parts(parts)
+        else:
+            ledger.put_parts(origin_of(name_or_none), parts)
+    ledger.low = -UNBOUNDED if packed.low is None else int(packed.low)
+    ledger.high = UNBOUNDED if packed.high is None else int(packed.high)
+    return ledger
+
+
+def pack_bucket(bucket: Bucket) -> PackedBucket:
+    return PackedBucket(bucket.index, bucket.fired, _pack_ledger(bucket.billed), _pack_ledger(bucket.estimated))
+
+
+def unpack_bucket(
+    packed: PackedBucket, origin_of: Callable[[str], Origin], intern: Callable[[Labels], Labels]
+) -> Bucket:
+    bucket = Bucket(packed.index)
+    bucket.fired = packed.fired
+    bucket.billed = _unpack_ledger(packed.billed, origin_of, intern)
+    bucket.estimated = _unpack_ledger(packed.estimated, origin_of, intern)
+    if bucket.billed is None and bucket.estimated is None:
+        raise ValueError(f"bucket {packed.index} has no contributions")
+    return bucket
+
+
+def pack_ring(ring: Ring) -> PackedRing:
+    return PackedRing(
+        ring.start,
+        ring.width,
+        ring.cells,
+        [(billed, None if origin is None else origin.name, revision) for billed, origin, revision in ring.stamps],
+        [pack_bucket(bucket) for bucket in (ring.whole or {}).values()],
+    )
+
+
+def unpack_ring(packed: PackedRing, origin_of: Callable[[str], Origin], intern: Callable[[Labels], Labels]) -> Ring:
+    ring = Ring(packed.start)
+    ring.width, ring.cells = packed.width, packed.cells
+    ring.stamps = share_stamps(
+        tuple(
+            (billed, None, 0) if name is None else origin_of(name).stamp(revision, billed=billed)
+            for billed, name, revision in packed.stamps
+        )
+    )
+    if packed.whole:
+        ring.whole = {bucket.index: unpack_bucket(bucket, origin_of, intern) for bucket in packed.whole}
+    ring.check()
+    return ring
+
+
+def pack_episode(episode: Episode | None) -> PackedEpisode | None:
+    if episode is None:
+        return None
+    worst = episode.worst
+    return PackedEpisode(
+        episode.kind,
+        episode.first,
+        _Judged(
+            worst.index,
+            wide(worst.actual),
+            worst.basis,
+            worst.band.expected,
+            worst.band.lower,
+            worst.band.upper,
+            worst.score,
+        ),
+        wide(episode.impact),
+        [wide(nano) for nano in episode.held],
+    )
+
+
+def unpack_episode(packed: PackedEpisode | None) -> Episode | None:
+    """An episode that is kept is never over: those that are have been told."""
+    if packed is None:
+        return None
+    worst = packed.worst
+    return Episode(
+        kind=packed.kind,
+        first=packed.first,
+        worst=Judged(
+            index=worst.index,
+            actual=int(worst.actual),
+            basis=worst.basis,
+            band=Band(expected=worst.expected, lower=worst.lower, upper=worst.upper),
+            score=worst.score,
+        ),
+        impact=int(packed.impact),
+        held=tuple(int(nano) for nano in packed.held),
+    )
+
+
+def pack_reported(known: Reported) -> PackedReported:
+    return PackedReported(
+        known.kind,
+        known.first,
+        known.last,
+        known.judged_at,
+        known.version,
+        known.status,
+        known.digest,
+        wide(known.impact),
+        known.worst,
+        [(change.labels, wide(change.before), wide(change.now)) for change in known.changes],
+        known.baseline,
+    )
+
+
+def unpack_reported(packed: PackedReported, intern: Callable[[Labels], Labels]) -> Reported:
+    known = Reported(packed.kind, packed.first, packed.judged_at)
+    known.last, known.version, known.status = packed.last, packed.version, packed.status
+    known.digest, known.impact, known.worst = packed.digest, int(packed.impact), packed.worst
+    known.changes = tuple(Change(intern(labels), int(before), int(now)) for labels, before, now in packed.changes)
+    known.baseline = packed.baseline
+    return known

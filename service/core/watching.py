@@ -1,0 +1,84 @@
+"""When a series is complete, and who wakes it then.
+
+A series is woken by its sources, once for the next thing that may happen to it: its oldest open bucket closes, or the
+bucket after an episode closes without a fact.
+"""
+
+from connectors.facts import Basis
+from service.core.sources import HOLD, NEVER
+from service.core.state import SeriesState
+
+
+def ready_until(state: SeriesState) -> int:
+    """Until when the series is complete: as soon as all sources of one basis say so.
+
+    Metered estimates need not wait for the bill. A source HOLD buckets behind another of its basis is not
+    waited for: it may never come back.
+    """
+    sources = state.sources
+    grain_seconds = state.judge.grain_seconds
+    if len(sources) == 1:
+        return sources[0][0].mark(grain_seconds)
+    ready = NEVER
+    for basis in (Basis.ESTIMATED, Basis.BILLED):
+        marks = [source.mark(grain_seconds) for source, its_basis in sources if its_basis is basis]
+        if marks:
+            front = max(marks) - HOLD * grain_seconds
+            ready = max(ready, min(mark for mark in marks if mark >= front))
+    return ready
+
+
+def watch(state: SeriesState, index: int) -> None:
+    """Have the sources wake the series when bucket *index* is complete."""
+    close_at = state.judge.close_at(index)
+    if state.watched_at <= close_at:
+        return
+    state.watched_at = close_at
+    grain_seconds = state.judge.grain_seconds
+    marks = [source.mark(grain_seconds) for source, _ in state.sources]
+    for (source, _), mark in zip(state.sources, marks, strict=True):
+        if mark < close_at:
+            source.watch(close_at, state)
+        else:  # it waits for others: ask again when the one behind it would not be waited for any more
+            behind = min(other for other in marks if other >= mark - HOLD * grain_seconds)
+            source.watch(behind + HOLD * grain_seconds + 1, state)
+
+
+def watch_next(state: SeriesState) -> None:
+    """Watch for what closes next: the oldest open bucket, and the one whose absence ends an episode.
+
+    What could close already is not watched for: it waits for a watermark, or is about to close.
+    """
+    ready = ready_until(state)
+    for bucket in state.open_buckets:
+        if ready < state.judge.close_at(bucket.index):
+            watch(state, bucket.index)
+            break
+    run = state.run
+    if run is not None and ready < state.judge.close_at(run.last + 1):
+        watch(state, run.last + 1)
+
+
+def comes_due(state: SeriesState) -> bool:
+    """Whether what the series was watched for is still there, and complete.
+
+    What waits for a watermark is complete already, and is no reason to close anything now.
+    """
+    if state.rare.waits_for is None:
+        return is_due(state)
+    at = state.watched_at
+    close_at = state.judge.close_at
+    if ready_until(state) < at:
+        return False
+    if state.run is not None and close_at(state.run.last + 1) == at:
+        return True
+    return any(close_at(bucket.index) == at for bucket in state.open_buckets)
+
+
+def is_due(state: SeriesState) -> bool:
+    """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
+    ready = ready_until(state)
+    close_at = state.judge.close_at
+    return any(close_at(bucket.index) <= ready for bucket in state.open_buckets) or (
+        state.run is not None and close_at(state.run.last + 1) <= ready
+    )
