@@ -2,11 +2,12 @@
 
 For a delivery, in this order: the intent is written, facts and retractions are acknowledged by the broker, bad records
 are acknowledged as dead letters, the delivery is confirmed. For a batch of a continuous source: facts, bad
-records, watermark, then the cursor. Killed anywhere, the next run repeats from there, and what it repeats changes
-nothing downstream.
+records, watermark, then the cursor. The first facts of a source, of either kind, follow a watermark. Killed anywhere,
+the next run repeats from there, and what it repeats changes nothing downstream.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -186,7 +187,7 @@ class Runner:
         )
         facts = with_revision(delivery.facts, intent.revision)
         retractions = [retraction(delivery.origin, bucket, intent.revision) for bucket in intent.retract]
-        await self._announce(connector, facts)
+        await self._announce(connector, facts, delivery.complete_until)
         await self._publish(connector, [*facts, *retractions])
         await self._put_aside(connector, delivery.bad)
         await asyncio.to_thread(
@@ -197,13 +198,13 @@ class Runner:
         summary.retracted += len(retractions)
         self._metrics.facts_retracted.labels(connector).inc(len(retractions))
 
-    async def _announce(self, connector: str, facts: Sequence[Fact]) -> None:
-        """Lead up to facts that are far ahead of what the source said before (see connectors/promises.py)."""
+    async def _announce(self, connector: str, facts: Sequence[Fact], promised: str | None) -> None:
+        """Lead up to a source's first facts, and to those far ahead of what it said before (connectors/promises.py)."""
         before = self._before.get(connector)
         if before is None:
             before = set(await asyncio.to_thread(self._checkpoint.complete_until, connector))
         starts = {fact.charge_period_start for fact in facts}
-        leading = announcement(starts, before, self._now())
+        leading = announcement(starts, before, self._now(), promised=promised)
         if leading is not None:
             await self._send_watermark(connector, leading)
         reached = latest_promise(before | starts, self._now())
@@ -225,9 +226,20 @@ class Runner:
 
     async def _follow(self, connector: ContinuousConnector, summary: Summary) -> None:
         cursor = await asyncio.to_thread(self._checkpoint.cursor, connector.name)
+        is_first = cursor is None
         async for batch in connector.batches(cursor):
+            if is_first and batch.watermark is not None:
+                await self._announce_first(connector.name, batch)
+                is_first = False
             await self._take(connector.name, batch, summary)
             self._on_progress(summary)
+
+    async def _announce_first(self, connector: str, batch: FactBatch) -> None:
+        # A replay may play in the future, and says so on purpose.
+        starts = {fact.charge_period_start for fact in batch.facts}
+        leading = announcement(starts, (), math.inf, promised=batch.watermark)
+        if leading is not None:
+            await self._send_watermark(connector, leading)
 
     async def _take(self, connector: str, batch: FactBatch, summary: Summary) -> None:
         await self._publish(connector, batch.facts)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.checkpoint import Checkpoint
 from connectors.connector import BadReason, Refused
-from connectors.facts import Basis, Fact
+from connectors.facts import Basis, Fact, Watermark
 from connectors.metrics import ConnectorMetrics
 from connectors.publisher import PublishError
 from connectors.restatement import DeliveryError
@@ -145,7 +145,8 @@ async def test_killed_anywhere_the_next_run_ends_as_if_undisturbed(tmp_path: Pat
             break
         assert fold(sink.facts) == expected(FIRST), f"killed at step {at}"
         assert {fact.revision for fact in sink.facts} == {100}, f"killed at step {at}"
-        assert set(sink.watermarks) == {BUCKETS[2]}, f"killed at step {at}"
+        assert set(sink.watermarks) == {BUCKETS[0], BUCKETS[2]}, f"killed at step {at}"
+        assert sink.watermarks[-1] == BUCKETS[2], f"killed at step {at}"
         assert set(sink.dead_letters) == {bad_record()}, f"killed at step {at}"
     else:
         pytest.fail("the run was killed at every step it was tried at")
@@ -224,7 +225,7 @@ async def test_the_watermark_comes_after_all_deliveries_of_a_poll(tmp_path: Path
     newer = delivery(FIRST, origin="bills:b.csv", complete_until="2024-10-01T00:00:00Z")
     older = delivery(SECOND, origin="bills:c.csv", complete_until="2024-09-01T00:00:00Z")
     await deliver(tmp_path / "c.db", sink, newer, older)
-    assert sink.watermarks == ["2024-10-01T00:00:00Z"]
+    assert sink.watermarks == [BUCKETS[0], "2024-10-01T00:00:00Z"]
     assert sink.sent[-1] not in sink.facts
 
 
@@ -244,8 +245,8 @@ async def test_a_delivery_years_after_the_one_before_is_announced(tmp_path: Path
         {("ads", "2024-06-01T00:00:00Z"): 2.0}, origin="bills:2024.csv", complete_until="2024-07-01T00:00:00Z"
     )
     await deliver(tmp_path / "c.db", sink, old, new)
-    assert [type(message).__name__ for message in sink.sent] == ["Fact", "Watermark", "Fact", "Watermark"]
-    assert sink.watermarks == ["2023-08-06T00:00:00Z", "2024-07-01T00:00:00Z"]
+    assert [type(message).__name__ for message in sink.sent] == ["Watermark", "Fact"] * 2 + ["Watermark"]
+    assert sink.watermarks == ["2022-01-01T00:00:00Z", "2023-08-06T00:00:00Z", "2024-07-01T00:00:00Z"]
 
 
 async def test_it_is_announced_after_a_restart_too(tmp_path: Path) -> None:
@@ -253,14 +254,14 @@ async def test_it_is_announced_after_a_restart_too(tmp_path: Path) -> None:
     old = delivery({("ads", "2022-01-01T00:00:00Z"): 1.0}, complete_until="2022-02-01T00:00:00Z")
     await deliver(tmp_path / "c.db", sink, old)
     await deliver(tmp_path / "c.db", sink, delivery({("ads", "2024-06-01T00:00:00Z"): 2.0}, origin="bills:2024.csv"))
-    assert sink.watermarks == ["2022-02-01T00:00:00Z", "2023-08-06T00:00:00Z", "2022-02-01T00:00:00Z"]
+    assert sink.watermarks[1:] == ["2022-02-01T00:00:00Z", "2023-08-06T00:00:00Z", "2022-02-01T00:00:00Z"]
 
 
 async def test_a_restatement_is_followed_by_the_watermark_again(tmp_path: Path) -> None:
     sink = RecordingSink()
     await deliver(tmp_path / "c.db", sink, delivery(FIRST, complete_until=BUCKETS[3]))
     await deliver(tmp_path / "c.db", sink, delivery(SECOND, complete_until=BUCKETS[3]))
-    assert sink.watermarks == [BUCKETS[3], BUCKETS[3]]
+    assert sink.watermarks == [BUCKETS[0], BUCKETS[3], BUCKETS[3]]
     assert sink.sent[-1] not in sink.facts
 
 
@@ -268,7 +269,29 @@ async def test_the_same_watermark_is_sent_once(tmp_path: Path) -> None:
     sink = RecordingSink()
     for _ in range(2):
         await deliver(tmp_path / "c.db", sink, delivery(FIRST, complete_until=BUCKETS[3]))
-    assert sink.watermarks == [BUCKETS[3]]
+    assert sink.watermarks == [BUCKETS[0], BUCKETS[3]]
+
+
+async def test_the_first_facts_of_a_source_follow_a_watermark(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    await deliver(tmp_path / "c.db", sink, delivery(FIRST, complete_until=BUCKETS[3]))
+    assert sink.sent[0] == Watermark(source="bills", complete_until=min(start for _, start in FIRST))
+
+
+async def test_the_first_facts_of_a_source_without_a_promise_follow_none(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    await deliver(tmp_path / "c.db", sink, delivery(FIRST))
+    assert sink.watermarks == []
+
+
+async def test_the_first_batch_of_a_continuous_source_follows_a_watermark(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    with Checkpoint(tmp_path / "c.db") as checkpoint:
+        for total in (2, 4):
+            await make_runner(sink, checkpoint).run_once(CountingConnector(total))
+    assert sink.sent[0] == Watermark(source="meter", complete_until=BUCKETS[0])
+    assert [type(message).__name__ for message in sink.sent[1:4]] == ["Fact", "Fact", "Watermark"]
+    assert len(sink.watermarks) == 3
 
 
 async def test_bad_records_become_dead_letters_and_are_counted(tmp_path: Path) -> None:
