@@ -196,9 +196,10 @@ async def test_acknowledging_and_resolving_by_form(world: World, client: Client)
     assert [event.comment for event in world.store.events] == ["", "on it", "on it"]
 
 
-async def test_form_without_a_name_is_refused(world: World, client: Client) -> None:
+@pytest.mark.parametrize("actor", [" ", "detection"])
+async def test_form_without_a_name_is_refused(world: World, client: Client, actor: str) -> None:
     await world.store.record([make_alert()])
-    answer = await client.post("/alerts/a1/acknowledge", data={"actor": " "}, headers=HTML)
+    answer = await client.post("/alerts/a1/acknowledge", data={"actor": actor}, headers=HTML)
     assert answer.status_code == 400
     assert len(world.store.events) == 1
 
