@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.store.store import AlertStore, Outbox
 from service.web import health
 from service.web.alerts import alerts_router
-from service.web.auth import Access, AccessMiddleware
+from service.web.auth import Access, AccessMiddleware, HostMiddleware
 from service.web.dashboard import dashboard_routers
 from service.web.errors import HANDLERS
 from service.web.idempotency import Idempotency, LocalIdempotency
@@ -28,6 +28,7 @@ from service.web.ingest import ingest_router
 from service.web.live import Hub, Streams
 from service.web.parts import Announce, Parts, Publish
 from service.web.readiness import ReadyCheck
+from service.web.request import ApiRequest
 
 _CSP = "; ".join(
     (
@@ -91,7 +92,8 @@ def create_api(
     app = Litestar(
         route_handlers=[alerts_router(), ingest_router(), *dashboard_routers(), *health.HANDLERS],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
-        middleware=[AccessMiddleware(parts.access)],
+        middleware=[HostMiddleware(), AccessMiddleware(parts.access)],
+        request_class=ApiRequest,
         exception_handlers=HANDLERS,
         before_send=[_secure],
         openapi_config=_openapi(),

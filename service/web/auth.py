@@ -1,6 +1,7 @@
 """Who may ask: a bearer token for programs, a cookie derived from it for the dashboard, and no other site's pages.
 
-Three checks of every request but health, metrics, the login page and static files:
+A Host that is none is refused everywhere. Three checks of every request but health, metrics, the login page and static
+files:
 
 - With a token configured: `Authorization: Bearer <token>`, or the dashboard's cookie. The cookie holds a keyed digest
   of the token, not the token, so what a browser keeps cannot be used against the API's header, and a new token ends
@@ -26,7 +27,7 @@ from litestar.response.redirect import ASGIRedirectResponse
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from service.settings import Api
-from service.web.errors import ProblemError
+from service.web.errors import ProblemError, bad_request
 from service.web.pages import is_page
 
 PUBLIC = "public"
@@ -96,12 +97,26 @@ class Access:
         site = connection.headers.get("sec-fetch-site", "none")
         origin = connection.headers.get("origin")
         ours = {connection.headers.get("host", ""), self._public_host}
-        if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in ours - {""}):
+        if site not in ("same-origin", "none") or (origin is not None and _netloc(origin) not in ours - {""}):
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
                 "cross-site",
                 "requests that change something must come from the dashboard's own pages",
             )
+
+
+class HostMiddleware(ASGIMiddleware):
+    """Refuses a Host header that is none, as RFC 9112 (3.2) asks: reading it as part of an address would fail later."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        connection: Connection = ASGIConnection(scope, receive, send)
+        try:
+            _ = urlsplit(f"//{connection.headers.get('host', '')}").port
+        except ValueError:
+            raise bad_request("header Host", "expected a host, and a port if any") from None
+        await next_app(scope, receive, send)
 
 
 class AccessMiddleware(ASGIMiddleware):
@@ -137,6 +152,14 @@ class AccessMiddleware(ASGIMiddleware):
         if _method(connection) not in _SAFE_METHODS:
             self._access.check_same_origin(connection)
         await next_app(scope, receive, send)
+
+
+def _netloc(origin: str) -> str:
+    """Empty for what is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _to_login(connection: Connection) -> ASGIApp:

@@ -90,7 +90,7 @@ def problem_response(request: WebRequest, error: ProblemError) -> Response[Any]:
         title=error.status.phrase,
         status=error.status.value,
         detail=error.detail,
-        instance=request.url.path,
+        instance=request.scope["path"],
         errors=error.errors,
     )
     if is_page(request):
@@ -109,7 +109,7 @@ def _from_bad_cursor(request: WebRequest, error: BadCursorError) -> Response[Any
 
 
 def _from_unavailable(request: WebRequest, error: UnavailableError) -> Response[Any]:
-    _log.warning("dependency away", path=request.url.path, error=str(error))
+    _log.warning("dependency away", path=request.scope["path"], error=str(error))
     return problem_response(request, unavailable(str(error)))
 
 
@@ -147,7 +147,7 @@ def _mistake(entry: dict[str, object]) -> Mistake:
 
 def _from_anything(request: WebRequest, error: Exception) -> Response[Any]:
     """A fault of ours: the log has the traceback, the answer does not."""
-    _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    _log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
     detail = "the server failed; its log says why"
     return problem_response(request, ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail))
 

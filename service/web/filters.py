@@ -31,10 +31,13 @@ def parse_labels(texts: list[str]) -> dict[str, str]:
 
 
 def _utc(at: datetime | None) -> datetime | None:
-    """A time without a zone is taken as UTC."""
+    """A time without a zone is taken as UTC. Raises ProblemError for one that is outside the calendar in UTC."""
     if at is None:
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise bad_request("query since", f"expected a time in the years 1 to 9999 UTC, got {at.isoformat()}") from None
 
 
 def provide_filter(

@@ -49,7 +49,7 @@ _ENVIRONMENT = _environment()
 def is_page(request: ASGIConnection[Any, Any, Any, Any]) -> bool:
     """Whether a person's browser asks for a page, rather than a program, or a page for its moving part."""
     return (
-        not request.url.path.startswith("/api/")
+        not request.scope["path"].startswith("/api/")
         and "hx-request" not in request.headers
         and "text/html" in request.headers.get("accept", "")
     )

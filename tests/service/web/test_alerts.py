@@ -162,6 +162,8 @@ async def test_unknown_alert_is_a_problem(client: Client, method: str, path: str
         ("label=team", "query label"),
         ("label=team:a&label=team:b", "query label"),
         ("since=yesterday", "query since"),
+        ("since=0001-01-01T00:00:00%2B14:00", "query since"),
+        ("since=9999-12-31T23:59:59-14:00", "query since"),
         ("cursor=elsewhere", "query cursor"),
     ],
 )
@@ -173,8 +175,17 @@ async def test_bad_parameter_is_named(client: Client, query: str, where: str) ->
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"actor": ""}, {"actor": "  "}, {"actor": "x" * 129}, {"actor": "dana", "coment": "typo"}, {"actor": 7}],
-    ids=["missing", "empty", "blank", "too long", "unknown field", "wrong type"],
+    [
+        {},
+        {"actor": ""},
+        {"actor": "  "},
+        {"actor": "x" * 129},
+        {"actor": "dana", "coment": "typo"},
+        {"actor": 7},
+        {"actor": "detection"},
+        {"actor": " Detection "},
+    ],
+    ids=["missing", "empty", "blank", "too long", "unknown field", "wrong type", "our name", "nearly our name"],
 )
 async def test_action_without_a_sound_actor_is_refused(world: World, client: Client, body: dict[str, object]) -> None:
     await world.store.record([make_alert()])
@@ -184,12 +195,20 @@ async def test_action_without_a_sound_actor_is_refused(world: World, client: Cli
     assert len(world.store.events) == 1
 
 
-async def test_broken_json_is_a_problem(world: World, client: Client) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b'{"actor":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b'{"actor":"\xff"}', b"\xff"],
+    ids=["broken off", "endless nesting", "bad UTF-8 in a text", "bad UTF-8"],
+)
+@pytest.mark.parametrize("verb", ["acknowledge", "resolve"])
+async def test_broken_json_is_a_problem(world: World, client: Client, verb: str, body: bytes) -> None:
     await world.store.record([make_alert()])
     headers = {"Content-Type": "application/json"}
-    answer = await client.post("/api/v1/alerts/a1/resolve", content=b"{", headers=headers)
+    answer = await client.post(f"/api/v1/alerts/a1/{verb}", content=body, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:spendwatch:problem:invalid-request"
+    assert [error["where"] for error in answer.json()["errors"]] == ["body"]
+    assert len(world.store.events) == 1
 
 
 async def test_store_away_asks_to_try_again(world: World, client: Client) -> None:

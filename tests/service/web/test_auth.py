@@ -213,3 +213,23 @@ async def test_own_pages_may_act_behind_a_proxy_that_renames_the_host() -> None:
         client.cookies.set(COOKIE, cookie[COOKIE])
         answer = await client.post("/alerts/a1/resolve", data={"actor": "dana"}, headers=own, follow_redirects=False)
     assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("host", ["[::1", "[", "127.0.0.1:port", "127.0.0.1:99999", "[127.0.0.1]x"])
+@pytest.mark.parametrize("path", ["/", "/login", "/livez", "/api/v1/alerts", "/static/app.css"])
+async def test_host_that_is_none_is_a_bad_request(client: Client, path: str, host: str) -> None:
+    for headers in (HTML, {"Authorization": f"Bearer {TOKEN}"}):
+        answer = await client.get(path, headers={**headers, "Host": host})
+        assert answer.status_code == 400, answer.text
+        assert "x-content-type-options" in answer.headers
+
+
+async def test_host_that_is_none_does_not_hide_an_unknown_path(client: Client) -> None:
+    for headers in (HTML, {}):
+        answer = await client.get("/nope", headers={**headers, "Host": "[::1"})
+        assert answer.status_code == 404
+
+
+async def test_origin_that_is_none_is_another_site(open_client: Client) -> None:
+    answer = await open_client.post("/logout", headers={"Origin": "http://[::1"})
+    assert answer.status_code == 403

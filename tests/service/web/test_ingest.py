@@ -1,14 +1,19 @@
 """Facts over HTTP."""
 
+import asyncio
 import json
+from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from connectors.publisher import PublishError
 from service.errors import UnavailableError
 from service.web import ingest
 from tests.service.web.builders import World
 from tests.service.web.conftest import Client
+from tests.service.web.streaming import running
+from tests.waiting import until
 
 PATH = "/api/v1/facts"
 
@@ -151,3 +156,20 @@ async def test_facts_are_counted(world: World, client: Client) -> None:
     value = world.registry.get_sample_value
     assert value("spendwatch_ingest_facts_total", {"result": "accepted"}) == 1
     assert value("spendwatch_ingest_facts_total", {"result": "rejected"}) == 1
+
+
+async def test_body_that_is_broken_off_is_no_failure_of_ours(world: World) -> None:
+    async with running(world) as server:
+        address = urlsplit(server.url)
+        with capture_logs() as logs:
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
+            head = f"POST {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            writer.write(head.encode() + b'5\r\n{"ser\r\n')
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+            labels = {"method": "POST", "route": PATH, "status": "400"}
+            count = world.registry.get_sample_value
+            await until(lambda: count("spendwatch_http_requests_total", labels) == 1)
+    assert logs == []
+    assert world.published == []
