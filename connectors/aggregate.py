@@ -7,7 +7,7 @@ not with its rows.
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -98,9 +98,10 @@ class Aggregate:
 
     def facts(self, *, origin: str, revision: int, basis: Basis = Basis.BILLED) -> Iterator[Fact | Overflow]:
         """One fact per series and bucket, ordered by bucket and series. Bucket by bucket, to bound memory."""
+        carried = self._carried_tags()
         for start in sorted(self._groups):
             at = _instant(start)
-            by_series = self._bucket(start)
+            by_series = self._bucket(start, carried)
             for series in sorted(by_series):
                 parts = by_series[series]
                 total = _ZERO
@@ -119,14 +120,19 @@ class Aggregate:
                     drivers=self._top(parts),
                 )
 
-    def _bucket(self, start: int) -> dict[str, dict[_DriverValues, _Part]]:
+    def _carried_tags(self) -> frozenset[int]:
+        """Positions of the listed tags that any charge carries, of whatever bucket and metric."""
+        seen = {tags for groups in self._groups.values() for (_, _, tags, _), _, _ in groups}
+        return frozenset(position for tags in seen for position, value in enumerate(tags) if value is not None)
+
+    def _bucket(self, start: int, carried: Container[int]) -> dict[str, dict[_DriverValues, _Part]]:
         """The parts of each series by driver. Groups that meet no other are shared between series, not copied."""
         by_series: dict[str, dict[_DriverValues, _Part]] = defaultdict(dict)
         fed_by: dict[Labels, list[dict[_DriverValues, _Part]]] = {}
         for (labels, values, _), part in self._groups[start].items():
             fed = fed_by.get(labels)
             if fed is None:
-                fed = fed_by[labels] = [by_series[series] for series in self._splitter.series(labels)]
+                fed = fed_by[labels] = [by_series[series] for series in self._splitter.series(labels, carried=carried)]
             for parts in fed:
                 met = parts.get(values)
                 parts[values] = part if met is None else met.plus(part)

@@ -1,7 +1,8 @@
 """Which series a charge feeds, and in which bucket.
 
 A charge feeds one series per listed tag (its value, or `__untagged__`), one per dimension that it carries, and the
-tenant's total: one hop, so that all facts of a series meet in one partition.
+tenant's total: one hop, so that all facts of a series meet in one partition. `__untagged__` is for tags that somebody
+uses: a tag that no line of a delivery carries has no series, which would only be the total once more.
 
 Metrics. Usage feeds the metric itself (`effective_cost` or `billed_cost`). What is lumpy goes beside it, into series of
 the same tags and dimensions whose metric carries a suffix, so that nothing is lost and no lump is judged as run rate:
@@ -17,7 +18,7 @@ late it came. A wide period is never spread over its buckets: the bill does not 
 that is spread while it fills up would restate every day of the month, every day.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Literal
@@ -47,7 +48,8 @@ class SplitRules(Struct, frozen=True, kw_only=True):
     """What `service.settings.Split` holds, in this package's words; the composition root converts.
 
     tags: keys as the series name them; lines are matched by folded key (tags.py). aliases: other key -> listed key.
-    dimensions, drivers: FOCUS columns in snake case. untagged: lines without a listed tag feed `__untagged__`.
+    dimensions, drivers: FOCUS columns in snake case. untagged: lines without a listed tag feed `__untagged__`, if
+        another line of the same delivery carries the tag.
     metric: billed_cost serves where effective costs cannot be trusted (AWS's rows of the public FOCUS 1.0 sample
         are rounded to whole dollars).
     top_drivers: so many drivers are attached to a fact at most.
@@ -106,8 +108,11 @@ class Splitter:
         """The values of the driver columns."""
         return self._drivers(charge)
 
-    def series(self, labels: Labels) -> list[str]:
-        """Canonical texts of the series that *labels* feed, each once."""
+    def series(self, labels: Labels, *, carried: Container[int]) -> list[str]:
+        """Canonical texts of the series that *labels* feed, each once.
+
+        carried: the positions of the listed tags that any line of the delivery carries.
+        """
         metric, currency, tags, dimensions = labels
         values = (*tags, *dimensions)
         found = [
@@ -118,8 +123,8 @@ class Splitter:
         if self.rules.untagged:
             found += [
                 self._series[metric, currency, dimension, UNTAGGED]
-                for dimension, value in zip(self._names, tags, strict=False)
-                if value is None
+                for position, (dimension, value) in enumerate(zip(self._names, tags, strict=False))
+                if value is None and position in carried
             ]
         if self.rules.total:
             found.append(self._series[metric, currency, TOTAL, ""])

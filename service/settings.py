@@ -98,7 +98,8 @@ class Split(Section):
     """Which series a billing line feeds: one per listed tag and dimension it carries, and the tenant's total.
 
     dimensions: FOCUS columns in snake case. drivers: columns that name what money was spent on, in alerts.
-    untagged: lines without a listed tag feed that tag's `__untagged__` series.
+    untagged: lines without a listed tag feed that tag's `__untagged__` series, if another line of the same delivery
+    carries the tag.
     """
 
     tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")

@@ -13,7 +13,8 @@ from tests.connectors.bills import make_charge
 def keys(charge: Charge, **rules: Any) -> list[str]:
     ordinary: dict[str, Any] = {"tags": ("team",), "dimensions": ("service_name",)}
     splitter = Splitter(SplitRules(**ordinary | rules), "acme")
-    return splitter.series(splitter.labels(charge, splitter.place(charge).metric))
+    labels = splitter.labels(charge, splitter.place(charge).metric)
+    return splitter.series(labels, carried=range(len(splitter.rules.tags)))
 
 
 def test_a_charge_feeds_its_tags_its_dimensions_and_the_total() -> None:
@@ -27,6 +28,13 @@ def test_a_charge_feeds_its_tags_its_dimensions_and_the_total() -> None:
 def test_what_has_no_tag_feeds_the_untagged_series() -> None:
     assert "acme/effective_cost/USD/1d/tag:team=__untagged__" in keys(make_charge(tags={}))
     assert keys(make_charge(tags={}), untagged=False, total=False) == ["acme/effective_cost/USD/1d/service_name=EC2"]
+
+
+def test_what_has_no_tag_is_nothing_special_where_nobody_uses_the_tag() -> None:
+    splitter = Splitter(SplitRules(tags=("team", "project"), dimensions=(), total=False))
+    labels = splitter.labels(make_charge(tags={}), "effective_cost")
+    assert splitter.series(labels, carried=()) == []
+    assert splitter.series(labels, carried={1}) == ["default/effective_cost/USD/1d/tag:project=__untagged__"]
 
 
 def test_a_dimension_that_is_null_has_no_series() -> None:
