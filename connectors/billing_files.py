@@ -152,6 +152,10 @@ class BillingFiles:
         except FileNotFoundError as error:
             gone = NotABillError(source.name, "the file to be there", f"that {error.filename} is gone")
             return self._refused(source.name, gone)
+        except OSError as error:
+            # One file's permissions, a bad block: the others are read, and this one again with the next poll.
+            found = error.strerror or str(error)
+            return self._refused(source.name, NotABillError(source.name, "a file that can be read", found))
 
     def _deliver(self, origin: str, source: _Source, fingerprint: str) -> Delivery:
         revision = max(file.stat().st_mtime_ns for file in source.all_files()) // 1_000_000

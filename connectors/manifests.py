@@ -69,7 +69,7 @@ def read_manifest(path: Path, name: str) -> Manifest:
     expected = "a manifest with reportKeys (CUR), dataFiles (Data Exports) or blobs (Azure)"
     try:
         document = msgspec.json.decode(path.read_bytes(), type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotABillError(name, expected, str(error)) from error
     keys = document.report_keys if document.report_keys is not None else document.data_files
     if keys is None and document.blobs is not None:

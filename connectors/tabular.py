@@ -8,15 +8,17 @@ raises NotABillError, and since that can happen at the last line, callers use no
 import csv
 import gzip
 import io
+import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 from connectors.connector import BadReason
 from connectors.errors import NotABillError
@@ -27,7 +29,12 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _PUNCTUATION = re.compile(r"[\W_]+")
-_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, UnicodeError)
+_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile, UnicodeError)
+
+MAX_ROW_CHARACTERS = 16 * 1024 * 1024
+"""Of a row with all its lines: a few kilobytes of gzip unpack to a line that no memory holds."""
+MAX_COLUMNS = 10_000
+"""A CUR has a few hundred, and one for each activated tag."""
 
 Row = tuple[int, Sequence[object]]
 """Line number (1 is the header; of the first line where a quoted cell spans several) and the cells asked for."""
@@ -78,7 +85,7 @@ def open_table(path: Path, name: str | None = None) -> Generator[Table]:
                 with gzip.open(file, "rb") as unpacked:
                     yield CsvTable(io.BufferedReader(unpacked, 1 << 18), name)
             elif magic == ZIP_MAGIC:
-                with zipfile.ZipFile(file) as archive, archive.open(_only_member(archive, name)) as member:
+                with _open_member(file, name) as member:
                     yield CsvTable(io.BufferedReader(member, 1 << 18), name)  # type: ignore[type-var]  # so is ZipExtFile
             else:
                 yield CsvTable(file, name)
@@ -130,9 +137,14 @@ class CsvTable:
         )
         self._pending: list[str] = []
         self._reader = csv.reader(self._lines())
-        self.columns = tuple(column.strip() for column in next(self._reader, []))
+        try:
+            self.columns = tuple(column.strip() for column in next(self._reader, []))
+        except csv.Error as error:
+            raise NotABillError(path, "a header line", str(error)) from error
         if not any(self.columns):
             raise NotABillError(path, "a header line", "an empty line")
+        if len(self.columns) > MAX_COLUMNS:
+            raise NotABillError(path, f"at most {MAX_COLUMNS} columns", f"{len(self.columns)} columns")
 
     @property
     def raw(self) -> bytes:
@@ -170,19 +182,37 @@ class CsvTable:
         return BadRow(line=line, field=None, reason=BadReason.MALFORMED, message=message, raw=self.raw)
 
     def _lines(self) -> Iterator[str]:
-        keep = self._pending.append
-        for line in self._text:
+        pending = self._pending
+        read_line = partial(self._text.readline, MAX_ROW_CHARACTERS + 1)
+        size = 0
+        for number, line in enumerate(iter(read_line, "")):
+            size = size + len(line) if pending else len(line)
+            if size > MAX_ROW_CHARACTERS:
+                expected = f"rows of at most {MAX_ROW_CHARACTERS} characters"
+                raise NotABillError(self.path, expected, f"a longer row after line {number}")
             if not line.isascii():
                 try:
                     line.encode()
                 except UnicodeEncodeError:
                     line = line.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
-            keep(line)
+            pending.append(line)
             yield line
 
 
-def _only_member(archive: zipfile.ZipFile, name: str) -> str:
-    members = [info.filename for info in archive.infolist() if not info.is_dir()]
+@contextmanager
+def _open_member(file: BinaryIO, name: str) -> Generator[IO[bytes]]:
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            member = stack.enter_context(archive.open(_only_member(archive, name)))
+        except RuntimeError as error:  # encrypted; or NotImplementedError, for a method or version Python has not
+            raise NotABillError(name, "a ZIP archive that can be unpacked", str(error)) from error
+        yield member
+
+
+def _only_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    # Not is_dir(): it fails on a damaged archive whose member has no name.
+    members = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len(members) != 1:
         raise NotABillError(name, "a ZIP archive with one file", f"{len(members)} files")
     return members[0]

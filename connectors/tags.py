@@ -86,7 +86,7 @@ def parse_tags(cell: object) -> Mapping[str, str]:
             found = f"{{{found}}}"
         try:
             return clean_tags(_decoder.decode(found).items())
-        except (msgspec.DecodeError, UnicodeEncodeError):
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             raise CellError(BadReason.MALFORMED, "a JSON object of tags", cell) from None
     if isinstance(cell, Mapping):
         return clean_tags(cell.items())

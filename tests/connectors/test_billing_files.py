@@ -1,8 +1,11 @@
+import errno
 import gzip
 import json
 import os
 import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +143,46 @@ async def test_a_broken_file_is_refused_as_a_whole_and_the_others_are_read(tmp_p
     assert isinstance(refused, Refused)
     assert (refused.origin, refused.path, refused.expected) == ("bills:a.csv.gz", "a.csv.gz", "a complete file")
     assert "found that it breaks off" in str(refused)
+    assert total(delivery) == 8.0
+
+
+async def test_an_archive_that_cannot_be_unpacked_does_not_end_the_poll(tmp_path: Path) -> None:
+    write_csv(tmp_path / "b.csv", [focus_row()])
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", (tmp_path / "b.csv").read_text())
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    for header, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(header) + place] |= 1  # says that it is encrypted
+    (tmp_path / "a.zip").write_bytes(content)
+    refused, good = await poll(tmp_path)
+    assert isinstance(refused, Refused)
+    assert "encrypted" in refused.found
+    assert total(good) == 8.0
+
+
+async def test_a_file_that_must_not_be_read_does_not_end_the_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        write_csv(tmp_path / name, [focus_row()])
+    ordinary = Path.open
+
+    def guarded(path: Path, *arguments: Any) -> Any:
+        if path.name == "a.csv":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return ordinary(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", guarded)  # the tests may run as root, whom no mode keeps out
+    refused, good = await poll(tmp_path)
+    assert str(refused) == "a.csv: expected a file that can be read, found Permission denied"
+    assert total(good) == 8.0
+
+
+async def test_tags_nested_without_end_are_a_bad_row(tmp_path: Path) -> None:
+    nested = '{"a":' * 3_000 + "1" + "}" * 3_000
+    delivery = await deliver(write_csv(tmp_path / "a.csv", [focus_row(Tags=nested), focus_row()]))
+    [bad] = delivery.bad
+    assert (bad.field, bad.reason) == ("Tags", BadReason.MALFORMED)
     assert total(delivery) == 8.0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.connector import BadReason
 from connectors.errors import MissingExtraError, NotABillError
-from connectors.tabular import BadRow, Row, index_columns, open_table
+from connectors.tabular import MAX_ROW_CHARACTERS, BadRow, Row, index_columns, open_table
 
 TEXT = "a,b,c\n1,2,3\n4,5,6\n"
 
@@ -21,11 +21,24 @@ def rows_of(path: Path, wanted: Sequence[int | None] = (0, 1, 2)) -> list[Row | 
         return [row if isinstance(row, BadRow) else (row[0], row[1][: len(wanted)]) for row in table.rows(wanted)]
 
 
-def zipped(text: str) -> bytes:
+def zipped(text: str, method: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.writestr("bill.csv", text)
     return buffer.getvalue()
+
+
+def patched_headers(content: bytes, *, local: int, central: int, value: int) -> bytes:
+    """A ZIP archive with a 16-bit field changed in both headers of its member, at these places in them."""
+    changed = bytearray(content)
+    for place in (content.index(b"PK\x03\x04") + local, content.index(b"PK\x01\x02") + central):
+        changed[place : place + 2] = value.to_bytes(2, "little")
+    return bytes(changed)
+
+
+def damaged(content: bytes, place: float) -> bytes:
+    at = int(len(content) * place)
+    return content[:at] + bytes(byte ^ 0xFF for byte in content[at : at + 8]) + content[at + 8 :]
 
 
 @pytest.mark.parametrize(
@@ -39,8 +52,9 @@ def zipped(text: str) -> bytes:
         gzip.compress(TEXT.encode("utf-8-sig")),
         gzip.compress(TEXT[:10].encode()) + gzip.compress(TEXT[10:].encode()),
         zipped(TEXT),
+        zipped(TEXT).replace(b"bill.csv", b"\0ill.csv"),
     ],
-    ids=["plain", "BOM", "UTF-16", "CRLF", "gzip", "gzip with BOM", "two gzip members", "zip"],
+    ids=["plain", "BOM", "UTF-16", "CRLF", "gzip", "gzip with BOM", "two gzip members", "zip", "nameless zip"],
 )
 def test_contents_are_recognised_by_their_first_bytes(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no-name-that-tells"
@@ -102,8 +116,35 @@ def test_lines_that_are_not_utf8_are_read_as_windows_1252(tmp_path: Path) -> Non
         (b"\x1f\x8b\x08\x00broken", "that it breaks off at its beginning"),
         (b"PK\x03\x04broken", "that it breaks off at its beginning"),
         (b"PAR1broken", "Parquet"),
+        (patched_headers(zipped(TEXT), local=6, central=8, value=1), "is encrypted"),
+        (patched_headers(zipped(TEXT), local=8, central=10, value=99), "compression method"),
+        (damaged(zipped("a,b,c\n" + "1,2,3\n" * 999, zipfile.ZIP_LZMA), 0.15), "breaks off"),
+        (damaged(zipped("a,b,c\n" + "1,2,3\n" * 999, zipfile.ZIP_BZIP2), 0.2), "breaks off"),
+        (b'a,"' + b"x" * 200_000 + b'"\n1,2\n', "field larger than field limit"),
+        (b"a," * 10_000 + b"b\n", "10001 columns"),
+        (gzip.compress(b"a" * (MAX_ROW_CHARACTERS + 1)), "longer row"),
+        (gzip.compress(b"a,b,c\n1,2,3\n" + b" " * (MAX_ROW_CHARACTERS + 1)), "longer row after line 2"),
+        (gzip.compress(b"a,b,c\n1,2,3\n" + b'"x\n",' * (MAX_ROW_CHARACTERS // 5 + 1)), "longer row after line"),
     ],
-    ids=["empty", "empty gzip", "blank", "image", "gzipped Parquet", "broken gzip", "broken zip", "broken Parquet"],
+    ids=[
+        "empty",
+        "empty gzip",
+        "blank",
+        "image",
+        "gzipped Parquet",
+        "broken gzip",
+        "broken zip",
+        "broken Parquet",
+        "encrypted zip",
+        "unknown method",
+        "broken LZMA",
+        "broken bzip2",
+        "huge header cell",
+        "too many columns",
+        "endless header",
+        "endless line",
+        "endless row",
+    ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, found: str) -> None:
     path = tmp_path / "bill.csv"
