@@ -26,7 +26,7 @@ from connectors.errors import NotABillError, OtherDatasetError, UnreadableFileEr
 from connectors.facts import MAX_TEXT, Fact
 from connectors.focus import FocusReader
 from connectors.manifests import Manifest, is_manifest, latest, locate, read_manifest, territory
-from connectors.paths import find_files
+from connectors.paths import find_files, has_files
 from connectors.split import SplitRules, Splitter
 from connectors.tabular import BadRow, Table, open_table
 from connectors.tags import clip
@@ -80,6 +80,10 @@ class BillingFiles:
     @property
     def name(self) -> str:
         return self._name
+
+    def has_files(self) -> bool:
+        """Whether the path names any file now; reads the folders."""
+        return has_files(self._path, is_wanted=_is_candidate)
 
     async def deliveries(self, known: Mapping[str, str]) -> AsyncIterator[Delivery | Unchanged | Refused]:
         """Every delivery that is there now, in the order of their names.

@@ -21,7 +21,7 @@ from connectors import cells
 from connectors.connector import BadReason, BadRecord, CursorError, FactBatch, Refused
 from connectors.facts import MAX_TEXT, Basis, Fact, Fold, format_instant
 from connectors.pace import Pace
-from connectors.paths import find_files
+from connectors.paths import find_files, has_files
 from connectors.series import Grain, SeriesKey
 from connectors.tags import clip
 
@@ -101,6 +101,10 @@ class MetricCsvConnector:
     def name(self) -> str:
         return self._name
 
+    def has_files(self) -> bool:
+        """Whether the path names any file now; reads the folders."""
+        return has_files(self._path, is_wanted=_is_csv)
+
     async def batches(self, cursor: str | None) -> AsyncIterator[FactBatch]:
         """Samples in the order of time. Raises CursorError, and OSError when the path does not exist."""
         taken = self._read_cursor(cursor)
@@ -157,9 +161,7 @@ class MetricCsvConnector:
 
     def _discover(self) -> list[tuple[str, Path]]:
         """(name within the connector, path), in the order of paths."""
-        root, files = find_files(
-            self._path, is_wanted=lambda file: file.suffix.casefold() == ".csv", connector=self._name
-        )
+        root, files = find_files(self._path, is_wanted=_is_csv, connector=self._name)
         return [(file.relative_to(root).as_posix(), file) for file in files]
 
     def _rows(self, label: str, path: Path, after: int) -> Iterator[_Row]:
@@ -210,6 +212,10 @@ class MetricCsvConnector:
             event_id=clip(f"{label}:{line}", MAX_TEXT),
         )
         return fact, at.timestamp()
+
+
+def _is_csv(file: Path) -> bool:
+    return file.suffix.casefold() == ".csv"
 
 
 def _header_of(path: Path) -> str | None:

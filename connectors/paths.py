@@ -27,5 +27,13 @@ def find_files(path: Path, *, is_wanted: Callable[[Path], bool], connector: str)
     return root, sorted({file for file in root.glob(pattern) if file.is_file()})
 
 
+def has_files(path: Path, *, is_wanted: Callable[[Path], bool]) -> bool:
+    """Whether `find_files` would find any file now."""
+    try:
+        return bool(find_files(path, is_wanted=is_wanted, connector="")[1])
+    except FileNotFoundError:
+        return False
+
+
 def _is_open(file: Path, root: Path) -> bool:
     return not any(part.startswith(".") for part in file.relative_to(root).parts) and file.is_file()

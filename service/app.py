@@ -241,7 +241,7 @@ async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -
     from connectors.metrics import ConnectorMetrics
     from connectors.publisher import Publisher
     from connectors.runner import Runner
-    from service.sources import chosen, make, print_summary, schedule
+    from service.sources import chosen, make, missing_files, print_summary, schedule
     from service.stream.topics import ensure_topics
 
     wanted = chosen(settings, names)
@@ -257,14 +257,17 @@ async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -
             await ensure_topics(settings.kafka)
             await publisher.start()
             runner = Runner(publisher, checkpoint, metrics)
+            missing = await asyncio.to_thread(missing_files, wanted, settings)
             if not once:
+                for name, path in missing.items():
+                    _log.warning("no file matches yet", connector=name, path=str(path))
                 await runner.run([schedule(one, settings) for one in wanted])
                 _log.info("all sources have been read to their end")
                 await role.stop.wait()  # health and metrics stay up: a role that vanishes looks like one that died
                 return 0
-            summaries = [await runner.run_once(make(one, settings)) for one in wanted]
-            print_summary(summaries, Console())
-            return max(summary.exit_code for summary in summaries)
+            summaries = [await runner.run_once(make(one, settings)) for one in wanted if one.name not in missing]
+            print_summary(summaries, missing, Console())
+            return max([summary.exit_code for summary in summaries] + [ConfigError.exit_code] * bool(missing))
 
         async with contextlib.AsyncExitStack() as stack:
             # What was published to one broker says nothing about another.

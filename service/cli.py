@@ -131,7 +131,7 @@ def connect(
     config: ConfigOption = None,
     once: Annotated[bool, typer.Option("--once", help="Read what is there, print a summary, and end.")] = False,
 ) -> None:
-    """Read bills and meters and publish facts. With --once it ends with 2 if a file is not what it claims to be."""
+    """Read bills and meters and publish facts. With --once it ends with 2 if a file cannot be used or is missing."""
     from service.app import run_connect
     from service.config import load
 

@@ -1,6 +1,7 @@
 """From the connectors of the configuration to connectors that run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import assert_never
 
 from rich.console import Console
@@ -52,6 +53,18 @@ def make(one: configured.Connector, settings: Settings) -> Connector | Continuou
             assert_never(one)
 
 
+def missing_files(wanted: Sequence[configured.Connector], settings: Settings) -> dict[str, Path]:
+    """Connector -> path, of those whose path names no file at all: most likely a mistake in it. Reads the folders."""
+    missing = {}
+    for one in wanted:
+        if not isinstance(one, configured.SyntheticConnector):
+            source = make(one, settings)
+            assert isinstance(source, BillingFiles | MetricCsvConnector)
+            if not source.has_files():
+                missing[one.name] = one.path
+    return missing
+
+
 def synthetic_options(one: configured.SyntheticConnector, tenant: str) -> SyntheticOptions:
     return SyntheticOptions(
         name=one.name,
@@ -64,8 +77,11 @@ def synthetic_options(one: configured.SyntheticConnector, tenant: str) -> Synthe
     )
 
 
-def print_summary(summaries: Sequence[Summary], console: Console) -> None:
-    """What `connect --once` says when it is done: counts, then each file that is not what it claims to be."""
+def print_summary(summaries: Sequence[Summary], missing: Mapping[str, Path], console: Console) -> None:
+    """What `connect --once` says when it is done: counts, then each file that is not what it claims to be or not there.
+
+    missing: of `missing_files`.
+    """
     table = Table("connector", box=None)
     counts = ("rows", "facts", "series", "bad rows", "deliveries", "unchanged", "retracted")
     for name in counts:
@@ -74,6 +90,8 @@ def print_summary(summaries: Sequence[Summary], console: Console) -> None:
         numbers = (one.rows, one.facts, len(one.series), one.bad.total(), one.deliveries, one.unchanged, one.retracted)
         table.add_row(one.connector, *(f"{number:,}" for number in numbers))
     console.print(table)
+    for name, path in missing.items():
+        console.print(f"{name}: no file matches {path}", markup=False, soft_wrap=True)
     for one in summaries:
         for reason, count in sorted(one.bad.items()):
             console.print(f"{one.connector}: {count:,} rows {reason.value}, kept as dead letters", markup=False)
