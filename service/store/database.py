@@ -8,6 +8,7 @@ once when another process has written meanwhile, whatever the busy timeout.
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from service.errors import ConfigError, UnavailableError
 from service.store.tables import counters
 
+_LOCKED_PAUSE_SECONDS = 0.02
 BUSY_TIMEOUT_SECONDS = 30
 EVENT_SEQ = "event_seq"
 STORE_ID = "store_id"
@@ -114,7 +116,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -124,6 +126,24 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
     return engine
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Turn the write-ahead log on, once in the life of a file.
+
+    Where several processes do so at once, SQLite tells all but one that the database is locked, and does not wait as it
+    does elsewhere: both hold a lock that the other needs.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCKED_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:
