@@ -19,6 +19,7 @@ from service.core.routing import Router
 from service.errors import ConfigError, UnavailableError
 from service.logs import configure
 from service.metrics import new_registry
+from service.pauses import growing, pause
 from service.settings import Settings
 from service.signals import Deadline, stop_on_signals
 from service.store.cache import Cache
@@ -61,17 +62,15 @@ class _Watched:
 
     async def prepare(self, stop: asyncio.Event) -> bool:
         """Bring the tables up to date, for as long as it takes. False when asked to end before."""
-        attempt = 0
+        waits = growing(*_PAUSES_SECONDS)
         while not stop.is_set():
             try:
                 await self.sql.migrate()
             except UnavailableError as error:
-                pause = _PAUSES_SECONDS[min(attempt, len(_PAUSES_SECONDS) - 1)]
+                seconds = next(waits)
                 self.problem = str(error)
-                _log.warning("waiting for the database", reason=self.problem, again_in_seconds=pause)
-                attempt += 1
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), pause)
+                _log.warning("waiting for the database", reason=self.problem, again_in_seconds=seconds)
+                await pause(stop, seconds)
             else:
                 self.problem = None
                 return True

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from connectors.facts import Basis, Driver
+from connectors.facts import Basis
 
 
 class AlertStatus(StrEnum):
@@ -143,18 +143,3 @@ class AlertEvent(Struct, frozen=True, kw_only=True):
     actor: str
     comment: str
     record: AlertRecord
-
-
-__all__ = [
-    "Alert",
-    "AlertEvent",
-    "AlertKind",
-    "AlertRecord",
-    "AlertState",
-    "AlertStatus",
-    "Driver",
-    "DriverChange",
-    "EventType",
-    "Point",
-    "Severity",
-]

@@ -1,6 +1,5 @@
 """The `deliver` role, put together."""
 
-import asyncio
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
@@ -24,15 +23,3 @@ def make_deliverer(
     """receivers: from `make_receivers`, or fakes."""
     metrics = DeliveryMetrics(registry, [receiver.name for receiver in receivers])
     return Deliverer(outbox, receivers, clock or SystemClock(), metrics, poll_seconds=settings.deliver.poll_seconds)
-
-
-async def run_deliver(
-    settings: Settings,
-    *,
-    outbox: Outbox,
-    receivers: Sequence[Receiver],
-    registry: CollectorRegistry,
-    stop: asyncio.Event,
-) -> None:
-    """Deliver until *stop* is set; then attempts under way get a moment to finish."""
-    await make_deliverer(settings, outbox=outbox, receivers=receivers, registry=registry).run(stop)

@@ -14,6 +14,7 @@ import structlog
 
 from service.core.alerts import Alert, AlertEvent
 from service.errors import UnavailableError
+from service.pauses import growing, pause
 from service.stream.alert_messages import UnreadableAlertError, alert_of
 from service.stream.batch import Batch, TopicPartition
 from service.stream.batch import Record as KafkaRecord
@@ -98,7 +99,7 @@ class Record:
     async def _store_group(self, group: Sequence[Incoming]) -> Sequence[AlertEvent] | Exception | None:
         """What the store refused it with, if it did; None when it had to be given up."""
         alerts = [one.alert for one in group]
-        attempt = refusals = 0
+        waits, refusals = growing(*_PAUSES_SECONDS), 0
         while True:
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -110,14 +111,11 @@ class Record:
                     refusals += 1
                     if len(group) > 1 or (refusals >= _TRIES and self._refused_in_a_row < _REFUSED_IN_A_ROW):
                         return error
-                pause = _PAUSES_SECONDS[min(attempt, len(_PAUSES_SECONDS) - 1)]
-                _log.warning("alerts cannot be stored", alerts=len(alerts), again_in_seconds=pause, exc_info=error)
-                attempt += 1
-                try:
-                    await asyncio.wait_for(self._giving_up.wait(), pause)
+                seconds = next(waits)
+                _log.warning("alerts cannot be stored", alerts=len(alerts), again_in_seconds=seconds, exc_info=error)
+                if await pause(self._giving_up, seconds):
                     return None
-                except TimeoutError:
-                    continue
+                continue
             self.store_away = None
             self._refused_in_a_row = 0
             self._metrics.stored(len(alerts), len(events))

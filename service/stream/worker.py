@@ -5,8 +5,6 @@ the last checkpoint and reads on from there.
 """
 
 import asyncio
-import contextlib
-import itertools
 import logging
 import os
 import sys
@@ -18,6 +16,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from service.errors import SpendwatchError, UnavailableError
+from service.pauses import growing, pause
 from service.settings import Settings
 from service.signals import Deadline
 from service.stream.checkpoint import Step
@@ -119,7 +118,7 @@ class StreamWorker:
 
     async def _connected(self, stop: asyncio.Event) -> AIOKafkaProducer | None:
         """A started producer, when the broker answers and the topics are there; None when stopped before."""
-        for pause in itertools.chain(_PAUSES_SECONDS, itertools.repeat(_PAUSES_SECONDS[-1])):
+        for seconds in growing(*_PAUSES_SECONDS):
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._parts.servers,
                 acks="all",
@@ -136,15 +135,13 @@ class StreamWorker:
             except (UnavailableError, KafkaError, OSError) as error:
                 await producer.stop()
                 self._reason = str(error) or type(error).__name__
-                _log.warning("waiting for Kafka", reason=self._reason, again_in_seconds=pause)
+                _log.warning("waiting for Kafka", reason=self._reason, again_in_seconds=seconds)
             except BaseException:
                 await producer.stop()
                 raise
             else:
                 return producer
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
-            if stop.is_set():
+            if await pause(stop, seconds):
                 break
         return None
 

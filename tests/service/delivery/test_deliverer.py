@@ -15,7 +15,7 @@ from service.delivery.metrics import DeliveryMetrics
 from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Delivered, FailureReason, Receiver, Rejected, Retry
 from service.delivery.receivers.webhook import Webhook
-from service.delivery.run import run_deliver
+from service.delivery.run import make_deliverer
 from service.settings import Settings, WebhookReceiver
 from service.store.database import StoreUnavailableError
 from service.store.sql import SqlStore
@@ -359,7 +359,8 @@ async def test_webhooks_end_to_end(world: World, registry: CollectorRegistry) ->
     settings = Settings.model_validate({"deliver": {"poll_seconds": 0.005}})
     stop = asyncio.Event()
     receivers: Sequence[Receiver] = [desk]
-    task = asyncio.create_task(run_deliver(settings, outbox=store, receivers=receivers, registry=registry, stop=stop))
+    deliverer = make_deliverer(settings, outbox=store, receivers=receivers, registry=registry)
+    task = asyncio.create_task(deliverer.run(stop))
     await until(lambda: all_delivered(store))
     stop.set()
     await task
