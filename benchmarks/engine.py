@@ -30,12 +30,13 @@ RING = 90
 class Record:
     """As the stream hands them over."""
 
-    __slots__ = ("key", "offset", "value")
+    __slots__ = ("key", "offset", "timestamp", "value")
 
     def __init__(self, offset: int, message: Fact | Watermark) -> None:
         self.offset = offset
         self.key = key_of(message)
         self.value = encode(message)
+        self.timestamp = -1
 
 
 def make_engine(*, kept_detectors: int = 4096) -> Engine:

@@ -140,7 +140,7 @@ class Engine:
                 source = origin.source
                 seconds = instant.seconds
                 if not source.oldest <= seconds <= source.seen:
-                    check_time(source, seconds)
+                    check_time(source, seconds, record.timestamp)
                 fold = fact.fold
                 if fact.drivers or (fold is add and not fact.event_id):
                     check_fold(fact)
@@ -203,7 +203,7 @@ class Engine:
             nano = amount_of(fact)
             check_fold(fact)
             origin = self._registers.origin(fact.origin)
-            check_time(origin.source, instant.seconds)
+            check_time(origin.source, instant.seconds, record.timestamp)
         except (*DECODE_ERRORS, RejectError) as error:
             self._reject(record, error)
             return
