@@ -37,6 +37,8 @@ from service.core.state import Rare, SeriesState
 
 VERSION = 1
 PARTITION_KEY = b"~engine"
+MAX_STATE_BYTES = 8 * 1024 * 1024
+"""Of one series. Ordinary ones have 2 kB; beyond this somebody puts what differs each time into origins or drivers."""
 
 
 class SnapshotError(ValueError):

@@ -43,6 +43,7 @@ LEAVING = ("leaving", "left")
 DELIVERER = (("claimed", "2"), ("sent", "3"), ("marking", "2"), ("marked", "2"))
 API = (("publishing", "1"), ("published", "2"), ("answer_kept", "1"))
 AWAY_SECONDS = 3.0
+ROUNDS = max(CHAOS_ROUNDS, 3)
 BY_HAND = ("acknowledging", "acknowledged")
 
 
@@ -66,13 +67,9 @@ async def test_roles_killed_at_each_write_point_end_as_an_undisturbed_run(world:
                 await world.dies(role, last)
         world.start(name)
 
-    enough = asyncio.Event()
-    feeding = asyncio.create_task(world.feed(enough))
-    async with asyncio.TaskGroup() as tasks:
+    async with world.fed(), asyncio.TaskGroup() as tasks:
         for name, moments in (("worker", WORKER), ("deliver", DELIVERER), ("api", API)):
             tasks.create_task(one_after_the_other(name, moments))
-    enough.set()
-    await feeding
     await world.finish()
     assert await world.check() > 10
     await acknowledge_all(world)
@@ -112,23 +109,24 @@ async def test_roles_killed_at_random_moments_end_as_an_undisturbed_run(world: W
     """With two workers, so that each death of one is a rebalance for the other; now and then one leaves and comes."""
     chance = random.Random(13)
     running = [world.start(name) for name in ("worker", "worker", "deliver", "api")]
-    enough = asyncio.Event()
-    feeding = asyncio.create_task(world.feed(enough))
-    for role in running:
-        await world.ready(role)
-    for number in range(3 * CHAOS_ROUNDS):
-        place = number % len(running) if number < len(running) else chance.randrange(len(running))
-        role = running[place]
-        await asyncio.sleep(chance.uniform(0.0, 1.0))
-        if chance.random() < 0.25:
-            await role.leave()
-        else:
-            role.kill()
-        running[place] = world.start(role.name)
-        if chance.random() < 0.7:  # else it may die before it is anything
-            await world.ready(running[place])
-    enough.set()
-    await feeding
+    async with world.fed(pause_seconds=0.5):
+        for role in running:
+            await world.ready(role)
+        is_up = [True] * len(running)
+        for number in range(ROUNDS):
+            place = number % len(running) if number < len(running) else chance.randrange(len(running))
+            role = running[place]
+            await asyncio.sleep(chance.uniform(0.0, 1.0))
+            if is_up[place] and chance.random() < 0.25:
+                await role.leave()
+            else:
+                role.kill()
+            running[place] = world.start(role.name)
+            is_up[place] = chance.random() < 0.7  # else it may die before it is anything
+            if is_up[place]:
+                await world.ready(running[place])
+        for role in running:
+            await world.ready(role)
     await world.finish()
     assert await world.check() > 5
     await leave(world)
@@ -147,27 +145,30 @@ async def test_broker_database_and_redis_may_go_away_and_come_back(kafka: OwnKaf
     async with whole(kafka.servers, REDIS, tmp_path) as world:
         for name in ("worker", "deliver", "api"):
             await world.ready(world.start(name))
-        enough = asyncio.Event()
-        feeding = asyncio.create_task(world.feed(enough))
         minding = asyncio.create_task(world.start_again_what_ended())
-        for _ in range(min(CHAOS_ROUNDS, 10)):
-            await world.progress()
-            async with redis.asyncio.from_url(REDIS) as client:
-                await client.flushall()
-            await world.progress()
-            for gate in (world.database, world.redis):
-                await gate.shut()
-                await asyncio.sleep(AWAY_SECONDS)
-                await gate.open()
-                await world.progress()
-            await asyncio.to_thread(kafka.restart)
-            await world.progress()
-        enough.set()
-        await feeding
+        async with world.fed():
+            for _ in range(min(CHAOS_ROUNDS, 10)):
+                await disturb(world, kafka)
         await world.finish()
         minding.cancel()
         assert await world.check() > 5
         await leave(world)
+
+
+async def disturb(world: World, kafka: OwnKafka) -> None:
+    """Work goes on after each."""
+    assert REDIS is not None
+    await world.progress()
+    async with redis.asyncio.from_url(REDIS) as client:
+        await client.flushall()
+    await world.progress()
+    for gate in (world.database, world.redis):
+        await gate.shut()
+        await asyncio.sleep(AWAY_SECONDS)
+        await gate.open()
+        await world.progress()
+    await asyncio.to_thread(kafka.restart)
+    await world.progress()
 
 
 async def leave(world: World) -> None:

@@ -157,8 +157,20 @@ class World:
 
     # -- facts --------------------------------------------------------------------------------------------------
 
-    async def feed(self, enough: asyncio.Event) -> None:
-        """Facts in any order, a fifth of them twice, over HTTP and straight to the topic, until *enough* is set."""
+    @contextlib.asynccontextmanager
+    async def fed(self, *, pause_seconds: float = 0.2) -> AsyncIterator[None]:
+        """Facts go in, in any order, a fifth of them twice, over HTTP and straight to the topic, until it is left."""
+        enough = asyncio.Event()
+        feeding = asyncio.create_task(self._feed(enough, pause_seconds), name="feed")
+        try:
+            yield
+            enough.set()
+            await feeding
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+
+    async def _feed(self, enough: asyncio.Event, pause_seconds: float) -> None:
         chance = random.Random(_SEED)
         number = 0
         while not enough.is_set():
@@ -171,7 +183,7 @@ class World:
                 else:
                     await self.stream.send([(key_of(fact), encode(fact)) for fact in chunk])
                 self.sent += chunk
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(pause_seconds)
             number += 1
 
     async def _post(self, facts: list[Fact]) -> None:
