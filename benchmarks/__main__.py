@@ -62,7 +62,7 @@ SHORT = Form(
     counts={
         "faust_naive": 50_000,
         "faust_take": 50_000,
-        "bytewax": 300_000,
+        "bytewax": 600_000,
         "quixstreams_durable": 150_000,
         "aiokafka": 600_000,
         "confluent_kafka": 400_000,
