@@ -44,13 +44,13 @@ class Workload:
 class Record:
     """A message of the facts topic as the stream hands it over."""
 
-    __slots__ = ("key", "offset", "timestamp", "value")
+    __slots__ = ("key", "offset", "value")
+    timestamp = 0
 
     def __init__(self, offset: int, message: Fact | Watermark) -> None:
         self.offset = offset
         self.key = key_of(message)
         self.value = encode(message)
-        self.timestamp = -1
 
 
 def series_name(number: int) -> str:

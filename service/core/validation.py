@@ -183,7 +183,8 @@ def rejected_for(record: Record, error: Exception) -> Rejected:
     return Rejected(
         offset=record.offset,
         key=record.key,
-        value=record.value or b"",
+        value=record.value,
+        timestamp=record.timestamp,
         reason=error.reason,
         field=error.field,
         message=str(error),
