@@ -39,7 +39,6 @@ MOMENTS = {
     "worker": {
         "restoring": Moment("service.core.engine:Engine.restore"),
         "batch_applied": Moment("service.core.engine:Engine.apply"),
-        "frozen": Moment("service.stream.checkpoint:freeze"),
         "alerts_sent": Moment("service.stream.outgoing:Outgoing.flush"),
         # Twice a checkpoint: the series, then what is of the whole partition. An odd count comes between the two.
         "series_sent": Moment("service.stream.snapshots:SnapshotWriter._write"),

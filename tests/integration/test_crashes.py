@@ -12,7 +12,7 @@ import redis.asyncio
 
 from tests.integration.own_kafka import OwnKafka, own_kafka
 from tests.integration.stream_support import CHAOS_ROUNDS, KAFKA
-from tests.integration.whole import PATIENCE_SECONDS, World, firing, records_of, whole
+from tests.integration.whole import PATIENCE_SECONDS, World, whole
 from tests.waiting import until
 
 REDIS = os.environ.get("SPENDWATCH_TEST_REDIS")
@@ -28,7 +28,6 @@ pytestmark = [
 
 # The moment, and how many times it comes before the process dies there.
 WORKER = (
-    ("frozen", "3"),
     ("alerts_sent", "3"),
     ("series_sent", "5"),
     ("snapshots_sent", "2"),
@@ -79,8 +78,7 @@ async def test_roles_killed_at_each_write_point_end_as_an_undisturbed_run(world:
 async def acknowledge_all(world: World) -> None:
     """A person's word is kept once, and told once, though the API dies before the answer."""
     next(role for role in world.roles if role.name == "api" and not role.ended).kill()
-    open_alerts = firing((await records_of(world.store)).values())
-    assert len(open_alerts) > len(BY_HAND)
+    open_alerts = await world.spike(len(BY_HAND) + 2)
     moments = [(moment, "1") for moment in BY_HAND]
     world.start("api", *moments.pop(0))
     for alert in open_alerts:

@@ -34,8 +34,8 @@ from service.store.store import AlertQuery, Delivery
 from tests.integration.gate import Gate, open_gate
 from tests.integration.own_kafka import free_ports
 from tests.integration.stream_support import Deployment
-from tests.service.core.month import FINAL, disturbed, make_month
-from tests.service.core.support import Record, said
+from tests.service.core.month import DAYS, FINAL, disturbed, make_month
+from tests.service.core.support import Record, make_fact, said
 from tests.service.delivery.desk import Desk, open_desk
 from tests.service.delivery.fakes import SECRET
 from tests.service.store.conftest import new_database
@@ -213,6 +213,21 @@ class World:
             pause_seconds=0.2,
         )
 
+    async def spike(self, count: int) -> list[str]:
+        """After `finish`: so many series rise, and nothing has closed yet. Returns the alerts that are firing."""
+        known = sorted({fact.series for fact in self.sent if "/USD/" in fact.series})[:count]
+        rising = [make_fact(DAYS + 8, 1e6, series=series, origin="cur:a") for series in known]
+        await self.stream.send([(key_of(fact), encode(fact)) for fact in rising])
+        query = AlertQuery(states=(AlertState.FIRING,), limit=count)
+        page = await answer_of(
+            lambda: self.store.find(query),
+            lambda page: page.total >= count,
+            "alerts are firing",
+            seconds=PATIENCE_SECONDS,
+            pause_seconds=0.2,
+        )
+        return [record.alert.id for record in page.items]
+
     # -- what came out ------------------------------------------------------------------------------------------
 
     async def check(self) -> int:
@@ -326,10 +341,6 @@ async def records_of(store: SqlStore) -> dict[str, AlertRecord]:
         cursor = page.next_cursor
         if cursor is None:
             return found
-
-
-def firing(records: Iterable[AlertRecord]) -> list[str]:
-    return [record.alert.id for record in records if record.state is AlertState.FIRING]
 
 
 @contextlib.asynccontextmanager
