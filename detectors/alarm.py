@@ -9,8 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from detectors.detector import StateError
+
 NUMBERS = 4
 NEVER = 1e9
+_MOST_RELUCTANCE = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class AlarmControl:
     ...     shown.append(round(control.shown(strength), 2))
     ...     control.learn_one(strength)
     >>> shown
-    [0.0, 4.0, 0.0, 6.03, 0.0]
+    [0.0, 4.0, 0.0, 7.37, 0.0]
     """
 
     __slots__ = ("_last", "_learned", "_reluctance", "_rule", "_since")
@@ -87,9 +90,11 @@ class AlarmControl:
         return (float(self._learned), self._reluctance, self._last, self._since)
 
     def restore(self, numbers: Sequence[float]) -> None:
-        """numbers: NUMBERS as exported, checked."""
+        """numbers: NUMBERS as exported, and finite. Raises StateError; then use this object no more."""
         self._learned = int(numbers[0])
         self._reluctance, self._last, self._since = numbers[1:]
+        if min(self._learned, self._last, self._since) < 0 or abs(self._reluctance) > _MOST_RELUCTANCE:
+            raise StateError("expected counts and a last alarm of at least 0, and a reluctance within its bounds")
 
     def _weight(self) -> float:
         learned = self._learned + 1

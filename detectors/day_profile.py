@@ -7,6 +7,7 @@ of itself, however many buckets it fills.
 from collections.abc import Sequence
 
 from detectors.calendar import DAY, hour_of_day
+from detectors.detector import StateError
 
 HOURS = 24
 NUMBERS = 3 + 4 * HOURS
@@ -72,11 +73,13 @@ class DayProfile:
         )
 
     def restore(self, numbers: Sequence[float]) -> None:
-        """numbers: as exported, checked to be NUMBERS finite ones."""
+        """numbers: NUMBERS as exported, and finite. Raises StateError; then use this object no more."""
         self.learned, self.mean, self._day = int(numbers[0]), numbers[1], int(numbers[2])
         self._means, self._known, self._sums, self._counts = (
             list(numbers[start : start + HOURS]) for start in range(3, NUMBERS, HOURS)
         )
+        if self.learned < 0 or min(self._counts) < 0:
+            raise StateError("expected counts of at least 0")
 
     def _with_the_day(self, hour: int) -> float:
         """The mean of an hour once the day that is not over yet has been counted in."""

@@ -1,7 +1,8 @@
-"""The last three hours of a series of five-minute buckets, and the hour of the day: a value's surroundings.
+"""A value's surroundings: the last buckets, the level of the last half day, and the hour of the day.
 
 `Recent` remembers, `Surroundings` turns what a bucket might hold into the features that the usage detector looks at:
-one value, or many at once when a band is looked for.
+one value, or many at once when a band is looked for. The windows are counted in buckets; the words are those of
+buckets of five minutes.
 """
 
 import math
@@ -13,17 +14,17 @@ from numpy.typing import NDArray
 
 from detectors.calendar import DAY
 from detectors.day_profile import DayProfile
+from detectors.detector import StateError
 
 Floats = NDArray[np.float64]
 
-SHORT, LONG = 12, 36
-"""Buckets in the two moving means, the judged one counted in."""
-_KEPT = LONG - 1
-_SMALLEST = 1e-15
-_LINEAR_PART = 0.1
-"""The logarithm becomes linear below this part of the mean size, as series at zero have none."""
+HOUR, HOURS = 12, 36
+"""Buckets in the two moving means, the judged one counted in: one hour and three."""
+_KEPT = HOURS - 1
+_HALF_DAY = 2.0 / 145.0
+"""Weight of the newest bucket in a mean that looks back as far as one of 144 buckets."""
 
-VALUE, LOGARITHM, RESIDUAL, RESIDUAL_SHORT, RESIDUAL_LONG, MEAN_SHORT, MEAN_LONG, SINE, COSINE = range(9)
+VALUE, RESIDUAL, RESIDUAL_HOUR, RESIDUAL_HOURS, MEAN_HOUR, MEAN_HOURS, MEAN_HALF_DAY, SINE, COSINE = range(9)
 FEATURES = 9
 
 
@@ -31,18 +32,19 @@ FEATURES = 9
 class Surroundings:
     """What is known when a bucket begins. The sums are over what the moving means take in before it.
 
-    size: mean of |value| so far; weight: that of the next value in it.
+    base: what the hour of the day usually holds. half_day: level of the last half day; its part of the next one is
+    1 - half_day_weight. sine, cosine: the time of the day as a place on a circle.
     """
 
     base: float
-    size: float
-    weight: float
-    short_sum: float
-    short_count: int
-    long_sum: float
-    long_count: int
-    short_residuals: float
-    long_residuals: float
+    hour_sum: float
+    hour_count: int
+    hours_sum: float
+    hours_count: int
+    hour_residuals: float
+    hours_residuals: float
+    half_day: float
+    half_day_weight: float
     sine: float
     cosine: float
 
@@ -51,12 +53,12 @@ class Surroundings:
         residual = value - self.base
         return [
             value,
-            math.asinh(value / max(self.size + (abs(value) - self.size) * self.weight, _SMALLEST) / _LINEAR_PART),
             residual,
-            (self.short_residuals + residual) / self.short_count,
-            (self.long_residuals + residual) / self.long_count,
-            (self.short_sum + value) / self.short_count,
-            (self.long_sum + value) / self.long_count,
+            (self.hour_residuals + residual) / self.hour_count,
+            (self.hours_residuals + residual) / self.hours_count,
+            (self.hour_sum + value) / self.hour_count,
+            (self.hours_sum + value) / self.hours_count,
+            self.half_day + self.half_day_weight * (value - self.half_day),
             self.sine,
             self.cosine,
         ]
@@ -64,16 +66,15 @@ class Surroundings:
     def features_of(self, values: Floats) -> Floats:
         """The same for many values: one row a feature."""
         residuals = values - self.base
-        sizes = self.size + (np.abs(values) - self.size) * self.weight
         return np.stack(
             [
                 values,
-                np.arcsinh(values / np.maximum(sizes, _SMALLEST) / _LINEAR_PART),
                 residuals,
-                (self.short_residuals + residuals) / self.short_count,
-                (self.long_residuals + residuals) / self.long_count,
-                (self.short_sum + values) / self.short_count,
-                (self.long_sum + values) / self.long_count,
+                (self.hour_residuals + residuals) / self.hour_count,
+                (self.hours_residuals + residuals) / self.hours_count,
+                (self.hour_sum + values) / self.hour_count,
+                (self.hours_sum + values) / self.hours_count,
+                self.half_day + self.half_day_weight * (values - self.half_day),
                 np.full_like(values, self.sine),
                 np.full_like(values, self.cosine),
             ]
@@ -81,34 +82,22 @@ class Surroundings:
 
 
 class Recent:
-    """The last values and their residuals, and the mean size of all values.
+    """The last values with their residuals, and the level of the last half day.
 
     >>> recent, profile = Recent(), DayProfile()
     >>> for minute in range(0, 60, 5):
     ...     recent.learn_one(40.0, 0.0)
     >>> features = recent.surroundings(profile, 3600).features(52.0)
-    >>> features[VALUE], features[MEAN_SHORT], features[RESIDUAL]
+    >>> features[VALUE], features[MEAN_HOUR], features[RESIDUAL]
     (52.0, 41.0, 52.0)
     """
 
-    __slots__ = ("_learned", "_residuals", "_size", "_values")
+    __slots__ = ("_half_day", "_residuals", "_values")
 
     def __init__(self) -> None:
         self._values: list[float] = []
         self._residuals: list[float] = []
-        self._learned = 0
-        self._size = 0.0
-
-    @property
-    def scale(self) -> float:
-        """Where the logarithm of a value becomes linear."""
-        return max(_LINEAR_PART * self._size, _LINEAR_PART * _SMALLEST)
-
-    @property
-    def mean(self) -> float:
-        """Of the short stretch; 0 before anything was learned."""
-        values = self._values[-SHORT:]
-        return sum(values) / len(values) if values else 0.0
+        self._half_day = 0.0
 
     def surroundings(self, profile: DayProfile, at: int) -> Surroundings:
         """Of the bucket that starts at *at*. Changes nothing."""
@@ -117,37 +106,39 @@ class Recent:
         count = len(values) + 1
         return Surroundings(
             profile.base_at(at),
-            self._size,
-            1.0 / (self._learned + 1),
-            sum(values[1 - SHORT :]),
-            min(count, SHORT),
+            sum(values[1 - HOUR :]),
+            min(count, HOUR),
             sum(values),
             count,
-            sum(residuals[1 - SHORT :]),
+            sum(residuals[1 - HOUR :]),
             sum(residuals),
+            self._half_day,
+            _HALF_DAY if values else 1.0,
             math.sin(turn),
             math.cos(turn),
         )
 
     def learn_one(self, value: float, residual: float) -> None:
+        self._half_day = self._half_day + _HALF_DAY * (value - self._half_day) if self._values else value
         for kept, newest in ((self._values, value), (self._residuals, residual)):
             if len(kept) == _KEPT:
                 del kept[0]
             kept.append(newest)
-        self._learned += 1
-        self._size += (abs(value) - self._size) / self._learned
 
     def shift(self, difference: float) -> None:
         """Move what is remembered by the same amount; residuals stay."""
+        self._half_day += difference
         self._values = [value + difference for value in self._values]
 
     def export(self) -> tuple[float, ...]:
-        """How many were learned, mean size, how many are kept, then these values and residuals, oldest first."""
-        return (float(self._learned), self._size, float(len(self._values)), *self._values, *self._residuals)
+        """The level, how many values are kept, then these and their residuals, oldest first."""
+        return (self._half_day, float(len(self._values)), *self._values, *self._residuals)
 
     def restore(self, numbers: Sequence[float]) -> None:
-        """numbers: as exported, checked."""
-        self._learned, self._size = int(numbers[0]), numbers[1]
-        count = int(numbers[2])
-        self._values = list(numbers[3 : 3 + count])
-        self._residuals = list(numbers[3 + count :])
+        """numbers: as exported, and finite. Raises StateError; then use this object no more."""
+        if len(numbers) < 2 or not 0 <= numbers[1] <= _KEPT or len(numbers) != 2 + 2 * int(numbers[1]):
+            raise StateError("expected the last values and their residuals at the end")
+        count = int(numbers[1])
+        self._half_day = numbers[0]
+        self._values = list(numbers[2 : 2 + count])
+        self._residuals = list(numbers[2 + count :])

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from detectors.detector import StateError
+
 _FREE = 30
 """So many first values are taken as they come: before, there is no spread worth clipping at."""
 _RELATIVE_FLOOR = 0.001
@@ -17,8 +19,8 @@ class RunningSpread:
     >>> running = RunningSpread(1, memory=1000, clip=6.0)
     >>> for number in range(100):
     ...     running.learn_one([10.0 + number % 2])
-    >>> running.means, running.spreads()
-    ([10.5], [0.5])
+    >>> running.means, round(running.spreads()[0], 6)
+    ([10.5], 0.5)
     """
 
     __slots__ = ("_clip", "_memory", "learned", "means", "variances")
@@ -54,8 +56,10 @@ class RunningSpread:
         return (float(self.learned), *self.means, *self.variances)
 
     def restore(self, numbers: Sequence[float]) -> None:
-        """numbers: as exported, checked to be finite and of the right count."""
+        """numbers: as exported, finite and of the right count. Raises StateError; then use this object no more."""
         size = len(self.means)
+        if numbers[0] < 0 or min(numbers[1 + size :]) < 0:
+            raise StateError("expected a count and variances of at least 0")
         self.learned = int(numbers[0])
         self.means = list(numbers[1 : 1 + size])
         self.variances = list(numbers[1 + size :])

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.detector import StateError
+
 NUMBERS = 3
-_MEMORY = 8000.0
-"""Older distances fade beyond so many, a month of five-minute buckets."""
+_MEMORY = 16_000.0
+"""Older distances fade beyond so many, two months of five-minute buckets."""
 _PRIOR = 0.1
-_PRIOR_COUNT = 30.0
+_PRIOR_COUNT = 100.0
 """What is assumed of mean and deviation before anything was measured, and how many measurements that is worth."""
 _CLIP = 6.0
 _LEAST_DEVIATION = 0.01
@@ -30,7 +32,7 @@ class Surprise:
     >>> for number in range(1000):
     ...     surprise.learn_one(0.3 if number % 5 else 0.5)
     >>> [round(surprise.of(distance), 1) for distance in (0.3, 0.5, 0.7, 10.0)]
-    [0.0, 0.9, 2.8, 33.7]
+    [0.0, 0.6, 2.1, 24.6]
     """
 
     __slots__ = ("_count", "_mean", "_variance")
@@ -62,5 +64,7 @@ class Surprise:
         return (self._count, self._mean, self._variance)
 
     def restore(self, numbers: Sequence[float]) -> None:
-        """numbers: NUMBERS as exported, checked; the variance above 0."""
+        """numbers: NUMBERS as exported, and finite. Raises StateError; then use this object no more."""
         self._count, self._mean, self._variance = numbers
+        if self._count < 0 or self._variance < 0:
+            raise StateError("expected a count and a variance of at least 0")

@@ -21,7 +21,7 @@ from detectors.usage_band import OrdinaryRange
 from detectors.usage_model import RULE, Reading, UsageModel
 from detectors.verdict import Band, Verdict
 
-THRESHOLD = 2.0
+THRESHOLD = 1.8
 """A strength from which a bucket is an anomaly: the one that is shipped, for every series."""
 _LONGEST_EPISODE = RULE.quiet
 _FAR = 2.0**62
@@ -39,14 +39,15 @@ class UsageConfig:
 class Usage:
     """Novelty of value, residual and level, calibrated by the series itself; for usage metrics of minutes.
 
-    >>> detector = Usage(Usage.configure(grain_seconds=300, params={}))
-    >>> for number in range(600):
-    ...     detector.learn_one(40.0 + number * 7 % 5 + (20.0 if number % 12 == 0 else 0.0), number * 300)
-    >>> at = 601 * 300
-    >>> [detector.score_one(value, at).status.value for value in (41.0, 62.0, 95.0)]
-    ['normal', 'normal', 'high']
-    >>> detector.anomaly_score(41.0, at), round(detector.anomaly_score(95.0, at), 2)
-    (0.0, 0.99)
+    >>> from random import Random
+    >>> rng, detector = Random(1), Usage(Usage.configure(grain_seconds=300, params={}))
+    >>> for number in range(600):  # 40 or 80 percent, and nothing in between
+    ...     detector.learn_one(rng.gauss(80.0 if number % 50 < 10 else 40.0, 2.0), number * 300)
+    >>> at = 600 * 300
+    >>> [detector.score_one(value, at).status.value for value in (41.0, 79.0, 60.0, 120.0)]
+    ['normal', 'normal', 'high', 'high']
+    >>> [round(detector.anomaly_score(value, at), 2) for value in (41.0, 79.0, 60.0, 120.0)]
+    [0.0, 0.0, 0.85, 0.95]
     """
 
     __slots__ = ("_config", "_episode", "_last_at", "_left", "_memo", "_model")

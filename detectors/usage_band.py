@@ -28,7 +28,7 @@ class OrdinaryRange:
 
     >>> found = OrdinaryRange(lambda values: np.abs(values - 40.0), expected=42.0, spread=1.0, needed=10.0)
     >>> round(found.lower, 1), found.expected, round(found.upper, 1)
-    (30.1, 42.0, 49.9)
+    (30.1, 42.0, 50.0)
     """
 
     __slots__ = ("_grid", "_ordinary", "expected", "lower", "upper")

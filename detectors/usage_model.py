@@ -1,6 +1,6 @@
 """All that the usage detector has learned of a series, and how strange a bucket would be to it.
 
-Four memories each say how far a bucket is from everything they have seen, measured against what they usually meet; the
+Three memories each say how far a bucket is from everything they have seen, measured against what they usually meet; the
 moving means say how far the series has left its usual range. The parts are joined by a power mean: one that is sure
 counts for more than several that wonder.
 """
@@ -20,13 +20,12 @@ from detectors.prototypes import Prototypes, View
 from detectors.recent import (
     COSINE,
     FEATURES,
-    LOGARITHM,
-    LONG,
-    MEAN_LONG,
-    MEAN_SHORT,
+    MEAN_HALF_DAY,
+    MEAN_HOUR,
+    MEAN_HOURS,
     RESIDUAL,
-    RESIDUAL_LONG,
-    RESIDUAL_SHORT,
+    RESIDUAL_HOUR,
+    RESIDUAL_HOURS,
     SINE,
     VALUE,
     Recent,
@@ -40,23 +39,24 @@ Floats = NDArray[np.float64]
 
 VIEWS = (
     View(features=(VALUE,), vigilance=0.35),
-    View(features=(LOGARITHM,), vigilance=0.35),
-    View(features=(RESIDUAL, RESIDUAL_SHORT, RESIDUAL_LONG), vigilance=0.7),
-    View(features=(MEAN_SHORT, SINE, COSINE), vigilance=0.7),
+    View(features=(RESIDUAL, RESIDUAL_HOUR, RESIDUAL_HOURS), vigilance=0.7),
+    View(features=(MEAN_HOUR, SINE, COSINE), vigilance=0.7),
 )
+"""A value never seen, a departure from the hour's habit never seen, a level never seen at this time of the day."""
 PROTOTYPES = 256
-RULE = AlarmRule(quiet=84, escalation=1.5, counts_from=2.5, step=0.2, least=-0.5, most=3.0, recovery=5000, trust=100)
+RULE = AlarmRule(quiet=100, escalation=1.5, counts_from=2.5, step=0.25, least=-0.5, most=3.0, recovery=5000, trust=100)
 MEASURED_FROM = 100
 """Buckets before distances are believed and their usual size is learned."""
 JUDGED_FROM = 250
 """Buckets before any is judged: nearly a day of five minutes."""
 _POWER = 3.0
-_LEVEL_WEIGHT = 2.0
+_LEVEL_WEIGHT = 3.0
 _WEIGHT = _LEVEL_WEIGHT + len(VIEWS)
 _LEVEL_USUAL = 0.5
 _LEVEL_MOST = 20.0
-_LEVELS = (MEAN_SHORT, MEAN_LONG)
-_LONG_MEMORY = 1e9
+_LEVELS = (MEAN_HOURS, MEAN_HALF_DAY)
+_MEMORY = 20_000
+"""Buckets after which older ones begin to fade from means and spreads: ten weeks of five minutes."""
 _CLIP = 6.0
 
 
@@ -78,9 +78,9 @@ class UsageModel:
     def __init__(self) -> None:
         self._recent = Recent()
         self._profile = DayProfile()
-        self._spreads = RunningSpread(FEATURES, memory=_LONG_MEMORY, clip=_CLIP)
+        self._spreads = RunningSpread(FEATURES, memory=_MEMORY, clip=_CLIP)
         # The same means once more, unclipped: they say how far the level is, and have to know how far it has been.
-        self._levels = RunningSpread(len(_LEVELS), memory=_LONG_MEMORY)
+        self._levels = RunningSpread(len(_LEVELS), memory=_MEMORY)
         self._memories = Prototypes(VIEWS, PROTOTYPES)
         self._surprises = [Surprise() for _ in VIEWS]
         self.alarms = AlarmControl(RULE)
@@ -98,8 +98,8 @@ class UsageModel:
 
     def expected(self, surroundings: Surroundings) -> float:
         """The level of the last hour, with the difference that the hour of the day makes."""
-        before = surroundings.short_count - 1
-        return surroundings.base + (surroundings.short_residuals / before if before else 0.0)
+        before = surroundings.hour_count - 1
+        return surroundings.base + (surroundings.hour_residuals / before if before else 0.0)
 
     @property
     def spread(self) -> float:
@@ -147,16 +147,9 @@ class UsageModel:
 
     def shift(self, difference: float) -> None:
         """Take everything for so much higher, or lower, than it was: what was usual then is usual there."""
-        scale = self._recent.scale
-
-        def on_the_logarithm(places: Floats) -> Floats:
-            moved: Floats = np.arcsinh(np.sinh(np.clip(places, -300.0, 300.0)) + difference / scale)
-            return moved
-
-        for feature in (VALUE, MEAN_SHORT):
+        for feature in (VALUE, MEAN_HOUR):
             self._memories.move(feature, lambda places: places + difference)
-        self._memories.move(LOGARITHM, on_the_logarithm)
-        for feature in (VALUE, MEAN_SHORT, MEAN_LONG):
+        for feature in (VALUE, MEAN_HOUR, MEAN_HOURS, MEAN_HALF_DAY):
             self._spreads.means[feature] += difference
         self._levels.means = [mean + difference for mean in self._levels.means]
         self._profile.shift(difference)
@@ -185,10 +178,7 @@ class UsageModel:
         for surprise in self._surprises:
             surprise.restore(fixed.take(SURPRISE_NUMBERS))
         fixed.at += self._memories.restore(numbers[fixed.at :])
-        recent = numbers[fixed.at :]
-        if len(recent) < 3 or not 0 <= recent[2] < LONG or len(recent) != 3 + 2 * int(recent[2]):
-            raise StateError("expected the last values and their residuals at the end")
-        self._recent.restore(recent)
+        self._recent.restore(numbers[fixed.at :])
 
     def _level_part(self, features: Sequence[float]) -> float:
         means, spreads = self._levels.means, self._levels.spreads()
