@@ -1,8 +1,9 @@
 """When a strange bucket is worth an alarm: once per incident, and the less readily the more often a series alarms.
 
-An incident lasts until nothing has been half as strange as its alarm for a while; within it, only what is clearly
-stranger is shown. Each alarm makes the series more reluctant, quiet time makes it less so: what is strange every day
-must become very strange to be shown, and a series that never alarmed is believed sooner.
+An incident lasts until, for a while, nothing has been strange by itself or half as strange as its alarm; within it,
+only what is clearly stranger than the alarm is shown. Each alarm makes the series more reluctant, quiet time makes it
+less so: what is strange every day must become very strange to be shown, and a series that never alarmed is believed
+sooner.
 """
 
 import math
@@ -18,15 +19,17 @@ _MOST_RELUCTANCE = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmRule:
-    """Counted in buckets, so that it means the same for every grain.
+    """Times are counted in buckets, so that it means the same for every grain.
 
-    quiet: so many buckets without anything strange end an incident. escalation: within one, only what is so many times
-    as strange as the last alarm is shown. counts_from: what is shown from this strength on makes reluctant.
-    step: by how much, in logarithms; least and most: the bounds. recovery: buckets in which one step is forgotten.
-    trust: after so many buckets learned a strength counts half.
+    quiet: so many buckets without anything strange end an incident. strange: by itself, from this strength on.
+    lasting: or from this part of the alarm's. escalation: within an incident, only what is so many times as strange
+    as the last alarm is shown. counts_from: what is shown from this strength on makes reluctant. step: by how much, in
+    logarithms; least and most: the bounds. recovery: buckets in which one step is forgotten. trust: after so many
+    buckets learned a strength counts half.
     """
 
     quiet: int
+    strange: float
     escalation: float
     counts_from: float
     step: float
@@ -40,7 +43,9 @@ class AlarmRule:
 class AlarmControl:
     """Fed with the raw strength of every bucket; says what of it is shown.
 
-    >>> rule = AlarmRule(quiet=10, escalation=1.5, counts_from=2, step=0.2, least=0, most=3, recovery=1000, trust=0)
+    >>> rule = AlarmRule(
+    ...     quiet=10, strange=2, escalation=1.5, counts_from=2, step=0.2, least=0, most=3, recovery=1000, trust=0
+    ... )
     >>> control, shown = AlarmControl(rule), []
     >>> for strength in (0.0, 4.0, 4.0, 9.0, 3.0):
     ...     shown.append(round(control.shown(strength), 2))
@@ -79,7 +84,7 @@ class AlarmControl:
             self._last, self._since = weighed, 0.0
             if weighed > rule.counts_from:
                 self._reluctance = min(self._reluctance + rule.step, rule.most)
-        elif weighed > rule.lasting * self._last:
+        elif weighed > min(rule.lasting * self._last, rule.strange):
             self._since = 0.0
 
     def forget_incident(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from detectors.calendar import DAY, hour_of_day
 from detectors.detector import StateError
+from detectors.extremes import are_tame
 
 HOURS = 24
 NUMBERS = 3 + 4 * HOURS
@@ -78,8 +79,8 @@ class DayProfile:
         self._means, self._known, self._sums, self._counts = (
             list(numbers[start : start + HOURS]) for start in range(3, NUMBERS, HOURS)
         )
-        if self.learned < 0 or min(self._counts) < 0:
-            raise StateError("expected counts of at least 0")
+        if self.learned < 0 or min(self._counts) < 0 or not are_tame(numbers):
+            raise StateError("expected counts of at least 0 and sums within bounds")
 
     def _with_the_day(self, hour: int) -> float:
         """The mean of an hour once the day that is not over yet has been counted in."""

@@ -5,10 +5,13 @@ comes near; a detector that meets it all the same neither raises nor learns an i
 """
 
 import math
+from collections.abc import Iterable
 
 from detectors.guards import MAX_FLOAT
 
 _LINEAR = 1e100
+_MOST = 1e110
+"""No sum of a few thousand tamed numbers comes here, and squares of differences stay finite below it."""
 
 
 def tame(value: float) -> float:
@@ -34,3 +37,8 @@ def untame(tamed: float) -> float:
         return tamed
     power = 100.0 + (size / _LINEAR - 1.0)
     return math.copysign(10.0**power if power < 308.25 else MAX_FLOAT, tamed)
+
+
+def are_tame(numbers: Iterable[float]) -> bool:
+    """Whether all of them can come from tamed numbers; those of a state may come from anywhere."""
+    return all(-_MOST <= number <= _MOST for number in numbers)

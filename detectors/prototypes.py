@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.detector import StateError
+from detectors.extremes import are_tame
 
 Floats = NDArray[np.float64]
 
@@ -136,6 +137,8 @@ class Prototypes:
             table = np.array(numbers[at : at + size]).reshape(len(view.features) + 1, count)
             if sorted(table[-1]) != list(range(count)):
                 raise StateError("expected the ranks of the prototypes of a memory")
+            if not are_tame(table.flat):
+                raise StateError("expected prototypes within bounds")
             self._points[: len(view.features), number, :count] = table[:-1]
             self._used[number, :count] = table[-1]
             self.counts[number] = count

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detectors.calendar import DAY
 from detectors.day_profile import DayProfile
 from detectors.detector import StateError
+from detectors.extremes import are_tame
 
 Floats = NDArray[np.float64]
 
@@ -138,6 +139,8 @@ class Recent:
         """numbers: as exported, and finite. Raises StateError; then use this object no more."""
         if len(numbers) < 2 or not 0 <= numbers[1] <= _KEPT or len(numbers) != 2 + 2 * int(numbers[1]):
             raise StateError("expected the last values and their residuals at the end")
+        if not are_tame(numbers):
+            raise StateError("expected last values within bounds")
         count = int(numbers[1])
         self._half_day = numbers[0]
         self._values = list(numbers[2 : 2 + count])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from detectors.detector import StateError
+from detectors.extremes import are_tame
 
 _FREE = 30
 """So many first values are taken as they come: before, there is no spread worth clipping at."""
@@ -60,6 +61,8 @@ class RunningSpread:
         size = len(self.means)
         if numbers[0] < 0 or min(numbers[1 + size :]) < 0:
             raise StateError("expected a count and variances of at least 0")
+        if not are_tame(numbers[: 1 + size]) or not are_tame(map(math.sqrt, numbers[1 + size :])):
+            raise StateError("expected means and variances within bounds")
         self.learned = int(numbers[0])
         self.means = list(numbers[1 : 1 + size])
         self.variances = list(numbers[1 + size :])

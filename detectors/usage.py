@@ -18,11 +18,9 @@ from detectors.guards import finite, judge, score_of, warming_up
 from detectors.parameters import Parameter, Value, check
 from detectors.state import HEADER, check_header, check_range, fingerprint
 from detectors.usage_band import OrdinaryRange
-from detectors.usage_model import RULE, Reading, UsageModel
+from detectors.usage_model import RULE, STRANGE, Reading, UsageModel
 from detectors.verdict import Band, Verdict
 
-THRESHOLD = 1.8
-"""A strength from which a bucket is an anomaly: the one that is shipped, for every series."""
 _LONGEST_EPISODE = RULE.quiet
 _FAR = 2.0**62
 _EPISODE = 5
@@ -32,7 +30,7 @@ _EPISODE = 5
 class UsageConfig:
     """Checked parameters; one object is shared by all series of a policy."""
 
-    threshold: float = THRESHOLD
+    threshold: float = STRANGE
     fingerprint: float
 
 
@@ -59,7 +57,7 @@ class Usage:
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter(
             name="threshold",
-            default=THRESHOLD,
+            default=STRANGE,
             minimum=0.1,
             maximum=100.0,
             meaning="how strange a bucket must be; higher is quieter",
@@ -71,7 +69,7 @@ class Usage:
         """Raises ParameterError that names every mistake."""
         checked = check(cls.name, cls.parameters, params)
         return UsageConfig(
-            threshold=float(checked.get("threshold", THRESHOLD)), fingerprint=fingerprint(cls.name, grain_seconds)
+            threshold=float(checked.get("threshold", STRANGE)), fingerprint=fingerprint(cls.name, grain_seconds)
         )
 
     def __init__(self, config: UsageConfig) -> None:
@@ -200,7 +198,8 @@ class Usage:
             return
         if self._model.is_ready and reading.strength >= self._needed():
             band = self.score_one(value, at).band
-            if band is not None and not band.lower <= value <= band.upper:
+            # Where nothing would be ordinary, no value ends the incident; it is told of once.
+            if band is not None and band.lower < band.upper and not band.lower <= value <= band.upper:
                 self._episode, self._left = band, _LONGEST_EPISODE
 
 

@@ -44,7 +44,19 @@ VIEWS = (
 )
 """A value never seen, a departure from the hour's habit never seen, a level never seen at this time of the day."""
 PROTOTYPES = 256
-RULE = AlarmRule(quiet=100, escalation=1.5, counts_from=2.5, step=0.25, least=-0.5, most=3.0, recovery=5000, trust=100)
+STRANGE = 1.8
+"""A strength from which a bucket is an anomaly: the threshold that is shipped, one for every series."""
+RULE = AlarmRule(
+    quiet=100,
+    strange=STRANGE,
+    escalation=1.5,
+    counts_from=2.5,
+    step=0.25,
+    least=-0.5,
+    most=3.0,
+    recovery=5000,
+    trust=100,
+)
 MEASURED_FROM = 100
 """Buckets before distances are believed and their usual size is learned."""
 JUDGED_FROM = 250

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from river import anomaly, compose, preprocessing, stats
 
+from detectors.alarm import AlarmControl
 from detectors.usage import Usage
+from detectors.usage_model import RULE
 
 _LAGS = 8
 
@@ -95,10 +97,29 @@ class Trees:
         return len(pickle.dumps(self))
 
 
+class Controlled:
+    """A peer behind our alarm control: how much of our lead is the control, and how much what it is fed with."""
+
+    def __init__(self, inner: Contender) -> None:
+        self._inner = inner
+        self._alarms = AlarmControl(RULE)
+
+    def score(self, value: float, at: int) -> float:
+        score = self._inner.score(value, at)
+        strength = score / (1.0 - score)
+        shown = self._alarms.shown(strength)
+        self._alarms.learn_one(strength)
+        return shown / (1.0 + shown)
+
+    def state_bytes(self) -> int:
+        return self._inner.state_bytes() + 8 * len(self._alarms.export())
+
+
 OURS = "spendwatch"
 CONTENDERS: dict[str, Callable[[], Contender]] = {
     OURS: Spendwatch,
     "river_ew_z_score": ExponentialZ,
+    "river_ew_z_score_with_our_alarm_control": lambda: Controlled(ExponentialZ()),
     "river_gaussian_scorer": Gaussian,
     "river_half_space_trees": Trees,
 }
