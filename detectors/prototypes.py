@@ -31,6 +31,22 @@ class View:
     vigilance: float
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Squared distances of the prototypes from a point that moves: parabolas, all of one curvature."""
+
+    constant: Floats
+    linear: Floats
+    curve: float
+
+    def distances(self, steps: Floats) -> Floats:
+        """From the nearest prototype, after each of the *steps*; 0 for an empty memory."""
+        if not self.constant.size:
+            return np.zeros(steps.size)
+        squares: Floats = (self.constant + steps[:, None] * self.linear).min(axis=1) + self.curve * steps * steps
+        return np.sqrt(np.maximum(squares, 0.0))
+
+
 class Prototypes:
     """One memory of at most *size* prototypes for each view.
 
@@ -70,20 +86,24 @@ class Prototypes:
         ]
         return distances, numbers
 
-    def distances(self, features: Floats, spreads: Sequence[float]) -> Floats:
-        """The same distances for many points at once. features: one row each; returns one row for each view."""
-        found = np.zeros((len(self._views), features.shape[1]))
+    def along(self, features: Sequence[float], slopes: Sequence[float], spreads: Sequence[float]) -> list[Line]:
+        """What `nearest` needs to answer for many points on a line; one for each view.
+
+        features: where the line begins. slopes: by how much each of them changes with a step of one.
+        """
+        lines = []
         for number, view in enumerate(self._views):
-            count = self.counts[number]
-            if not count:
-                continue
-            squares = np.zeros((features.shape[1], count))
+            points = self._points[:, number, : self.counts[number]]
+            constant, linear, curve = 0.0, 0.0, 0.0
             for place, feature in enumerate(view.features):
-                off = features[feature][:, None] - self._points[place, number, :count]
-                off /= spreads[feature]
-                squares += off * off
-            found[number] = np.sqrt(squares.min(axis=1))
-        return found
+                off = (features[feature] - points[place]) / spreads[feature]
+                constant = constant + off * off
+                if slopes[feature]:
+                    slope = slopes[feature] / spreads[feature]
+                    linear = linear + 2.0 * slope * off
+                    curve += slope * slope
+            lines.append(Line(np.asarray(constant), np.asarray(linear), curve))
+        return lines
 
     def learn_one(self, features: Sequence[float], nearest: tuple[list[float], list[int]]) -> None:
         """nearest: what `nearest` says of these features."""

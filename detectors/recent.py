@@ -1,23 +1,17 @@
 """A value's surroundings: the last buckets, the level of the last half day, and the hour of the day.
 
-`Recent` remembers, `Surroundings` turns what a bucket might hold into the features that the usage detector looks at:
-one value, or many at once when a band is looked for. The windows are counted in buckets; the words are those of
-buckets of five minutes.
+`Recent` remembers, `Surroundings` turns what a bucket might hold into the features that the usage detector looks at.
+The windows are counted in buckets; the words are those of buckets of five minutes.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detectors.calendar import DAY
 from detectors.day_profile import DayProfile
 from detectors.detector import StateError
 from detectors.extremes import are_tame
-
-Floats = NDArray[np.float64]
 
 HOUR, HOURS = 12, 36
 """Buckets in the two moving means, the judged one counted in: one hour and three."""
@@ -64,22 +58,10 @@ class Surroundings:
             self.cosine,
         ]
 
-    def features_of(self, values: Floats) -> Floats:
-        """The same for many values: one row a feature."""
-        residuals = values - self.base
-        return np.stack(
-            [
-                values,
-                residuals,
-                (self.hour_residuals + residuals) / self.hour_count,
-                (self.hours_residuals + residuals) / self.hours_count,
-                (self.hour_sum + values) / self.hour_count,
-                (self.hours_sum + values) / self.hours_count,
-                self.half_day + self.half_day_weight * (values - self.half_day),
-                np.full_like(values, self.sine),
-                np.full_like(values, self.cosine),
-            ]
-        )
+    def slopes(self) -> list[float]:
+        """By how much each feature changes when the value changes by one: all of them are straight lines."""
+        hour, hours = 1.0 / self.hour_count, 1.0 / self.hours_count
+        return [1.0, 1.0, hour, hours, hour, hours, self.half_day_weight, 0.0, 0.0]
 
 
 class Recent:

@@ -1,7 +1,7 @@
 """Mean and spread of several numbers at once, over a long memory, robust against single extremes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from detectors.detector import StateError
 from detectors.extremes import are_tame
@@ -24,7 +24,7 @@ class RunningSpread:
     ([10.5], 0.5)
     """
 
-    __slots__ = ("_clip", "_memory", "learned", "means", "variances")
+    __slots__ = ("_clip", "_memory", "_spreads", "learned", "means", "variances")
 
     def __init__(self, size: int, *, memory: float, clip: float | None = None) -> None:
         self._memory = memory
@@ -32,17 +32,15 @@ class RunningSpread:
         self.learned = 0
         self.means = [0.0] * size
         self.variances = [0.0] * size
+        self._spreads = self._measure()
 
     def spreads(self) -> list[float]:
         """Standard deviations with a floor: a thousandth of the mean, so that rounding is no event on a flat series."""
-        return [
-            max(math.sqrt(variance), _RELATIVE_FLOOR * abs(mean), _ABSOLUTE_FLOOR)
-            for mean, variance in zip(self.means, self.variances, strict=True)
-        ]
+        return self._spreads
 
     def learn_one(self, values: Sequence[float]) -> None:
         clip = self._clip if self.learned > _FREE else None
-        limits = [clip * spread for spread in self.spreads()] if clip is not None else None
+        limits = [clip * spread for spread in self._spreads] if clip is not None else None
         self.learned += 1
         weight = 1.0 / min(self.learned, self._memory)
         for place, value in enumerate(values):
@@ -52,6 +50,13 @@ class RunningSpread:
                 off = limit if off > limit else -limit if off < -limit else off
             self.means[place] += weight * off
             self.variances[place] = (1.0 - weight) * (self.variances[place] + weight * off * off)
+        self._spreads = self._measure()
+
+    def shift(self, places: Iterable[int], difference: float) -> None:
+        """Move some of the means by the same amount."""
+        for place in places:
+            self.means[place] += difference
+        self._spreads = self._measure()
 
     def export(self) -> tuple[float, ...]:
         return (float(self.learned), *self.means, *self.variances)
@@ -66,3 +71,10 @@ class RunningSpread:
         self.learned = int(numbers[0])
         self.means = list(numbers[1 : 1 + size])
         self.variances = list(numbers[1 + size :])
+        self._spreads = self._measure()
+
+    def _measure(self) -> list[float]:
+        return [
+            max(math.sqrt(variance), _RELATIVE_FLOOR * abs(mean), _ABSOLUTE_FLOOR)
+            for mean, variance in zip(self.means, self.variances, strict=True)
+        ]

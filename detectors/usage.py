@@ -48,7 +48,7 @@ class Usage:
     [0.0, 0.0, 0.85, 0.95]
     """
 
-    __slots__ = ("_config", "_episode", "_last_at", "_left", "_memo", "_model")
+    __slots__ = ("_config", "_episode", "_last_at", "_left", "_memo", "_model", "_range")
 
     name: ClassVar[str] = "usage"
     state_version: ClassVar[int] = 1
@@ -80,6 +80,8 @@ class Usage:
         self._last_at = 0
         # The latest reading: whoever judges a bucket and then learns it need not pay for it twice.
         self._memo: tuple[float, int, Reading] | None = None
+        # The same for the band, which does not depend on the value.
+        self._range: tuple[int, OrdinaryRange] | None = None
 
     def anomaly_score(self, value: float, at: int) -> float:
         """How strange *value* is, for ranking: 0 to 1, and 0.5 at the threshold. Changes nothing.
@@ -124,14 +126,14 @@ class Usage:
         self._follow_episode(value, at, reading)
         self._model.learn_one(place, at, reading)
         self._last_at = max(self._last_at, at)
-        self._memo = None
+        self._memo = self._range = None
 
     def accept_level(self, recent: Sequence[tuple[float, int]]) -> None:
         """Move all that was learned to the level of *recent*, and learn those of them that are new."""
         buckets = [(finite(value), at) for value, at in recent]
         if not buckets:
             return
-        self._episode = self._memo = None
+        self._episode = self._memo = self._range = None
         if self._model.is_ready:
             expected = self._model.expected(self._model.surroundings(buckets[0][1]))
             difference = median(tame(value) for value, _ in buckets) - expected
@@ -140,7 +142,7 @@ class Usage:
         for value, at in buckets:
             if at > self._last_at or not self._model.is_ready:
                 self.learn_one(value, at)
-        self._episode = None
+        self._episode = self._range = None
         self._model.alarms.forget_incident()
 
     def export(self) -> tuple[float, ...]:
@@ -164,7 +166,8 @@ class Usage:
             raise StateError(f"{self.name}: expected ordered bounds of the incident, got {lower}, {expected}, {upper}")
         model = UsageModel()
         model.restore(numbers[1 + _EPISODE :])
-        self._model, self._last_at, self._left, self._memo = model, int(last_at), int(left), None
+        self._model, self._last_at, self._left = model, int(last_at), int(left)
+        self._memo = self._range = None
         self._episode = Band(expected=expected, lower=lower, upper=upper) if lasts else None
 
     def _read(self, place: float, at: int) -> Reading:
@@ -180,14 +183,19 @@ class Usage:
         return self._model.alarms.raw(self._config.threshold)
 
     def _range_at(self, at: int) -> OrdinaryRange:
+        if self._range is not None and self._range[0] == at:
+            return self._range[1]
         model = self._model
         surroundings = model.surroundings(at)
-        return OrdinaryRange(
-            lambda values: model.strengths(values, surroundings),
-            expected=model.expected(surroundings),
+        expected = model.expected(surroundings)
+        found = OrdinaryRange(
+            model.strengths(expected, surroundings),
+            expected=expected,
             spread=model.spread,
             needed=self._needed(),
         )
+        self._range = (at, found)
+        return found
 
     def _follow_episode(self, value: float, at: int, reading: Reading) -> None:
         episode = self._episode

@@ -5,7 +5,7 @@ moving means say how far the series has left its usual range. The parts are join
 counts for more than several that wonder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ MEASURED_FROM = 100
 """Buckets before distances are believed and their usual size is learned."""
 JUDGED_FROM = 250
 """Buckets before any is judged: nearly a day of five minutes."""
-_POWER = 3.0
+_POWER = 3
 _LEVEL_WEIGHT = 3.0
 _WEIGHT = _LEVEL_WEIGHT + len(VIEWS)
 _LEVEL_USUAL = 0.5
@@ -131,18 +131,26 @@ class UsageModel:
             strength = (total / _WEIGHT) ** (1.0 / _POWER)
         return Reading(features=features, nearest=nearest, spreads=spreads, strength=strength)
 
-    def strengths(self, values: Floats, surroundings: Surroundings) -> Floats:
-        """The strength of many values at once; only of a model that is ready."""
-        features = surroundings.features_of(values)
-        distances = np.log1p(self._memories.distances(features, self._spreads.spreads()))
-        off = np.abs(features[list(_LEVELS)] - np.array(self._levels.means)[:, None])
-        off /= np.array(self._levels.spreads())[:, None]
-        level = np.minimum(off, _LEVEL_MOST).mean(axis=0) - _LEVEL_USUAL
-        total = _LEVEL_WEIGHT * np.maximum(level, 0.0) ** _POWER
-        for surprise, row in zip(self._surprises, distances, strict=True):
-            total += surprise.of_logarithms(row) ** _POWER
-        joined: Floats = (total / _WEIGHT) ** (1.0 / _POWER)
-        return joined
+    def strengths(self, expected: float, surroundings: Surroundings) -> Callable[[Floats], Floats]:
+        """How strange the values are that lie so many steps from *expected*; only of a model that is ready."""
+        features, slopes = surroundings.features(expected), surroundings.slopes()
+        lines = self._memories.along(features, slopes, self._spreads.spreads())
+        levels = [
+            ((features[feature] - mean) / spread, slopes[feature] / spread)
+            for feature, mean, spread in zip(_LEVELS, self._levels.means, self._levels.spreads(), strict=True)
+        ]
+
+        def strengths(steps: Floats) -> Floats:
+            off = sum(np.minimum(np.abs(start + slope * steps), _LEVEL_MOST) for start, slope in levels)
+            parts = [np.maximum(off / len(levels) - _LEVEL_USUAL, 0.0)]
+            for surprise, line in zip(self._surprises, lines, strict=True):
+                parts.append(surprise.of_logarithms(np.log1p(line.distances(steps))))
+            # Multiplied out: a power of an array takes fifty times as long.
+            cubes = np.stack([part * part * part for part in parts])
+            joined: Floats = np.cbrt((_LEVEL_WEIGHT * cubes[0] + cubes[1:].sum(axis=0)) / _WEIGHT)
+            return joined
+
+        return strengths
 
     def learn_one(self, value: float, at: int, reading: Reading) -> None:
         """reading: what `read` says of this value now."""
@@ -161,9 +169,8 @@ class UsageModel:
         """Take everything for so much higher, or lower, than it was: what was usual then is usual there."""
         for feature in (VALUE, MEAN_HOUR):
             self._memories.move(feature, lambda places: places + difference)
-        for feature in (VALUE, MEAN_HOUR, MEAN_HOURS, MEAN_HALF_DAY):
-            self._spreads.means[feature] += difference
-        self._levels.means = [mean + difference for mean in self._levels.means]
+        self._spreads.shift((VALUE, MEAN_HOUR, MEAN_HOURS, MEAN_HALF_DAY), difference)
+        self._levels.shift(range(len(_LEVELS)), difference)
         self._profile.shift(difference)
         self._recent.shift(difference)
         self.alarms.forget_incident()
