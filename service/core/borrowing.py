@@ -5,6 +5,7 @@ by its own peak, with a margin that narrows as it grows. Both are functions of f
 has been said. Falls are not judged: nobody knows yet what is usual.
 """
 
+import math
 from statistics import median
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ _PACE_SECONDS = 4 * 60
 """The pace of a bucket is taken over no less."""
 _RESERVED = "__"
 _MAX_PUTS = 8
+MOST_INSTANTS = 16
+_UNKNOWN_SPREAD = 0.5
+"""Of the steps of a running total: what events of an ordinary meter scatter by."""
 STARTS = 2
 """The pace is known of a series' first two buckets: it may begin shortly before the end of one."""
 
@@ -40,21 +44,32 @@ class Start:
     """How one of the first buckets began, as meters tell it.
 
     at, last: first and latest instant among its facts, seconds since 1970. added, puts: what was said at `at`, which
-    may have been spent long before it. Bills do not count: they state the whole bucket under its start.
+    may have been spent long before it. instants: the earliest MOST_INSTANTS. events, total, squares: of the amounts of
+    events. Bills do not count: they state the whole bucket under its start.
     """
 
-    __slots__ = ("added", "at", "last", "puts")
+    __slots__ = ("added", "at", "events", "instants", "last", "puts", "squares", "total")
 
     def __init__(self, at: int) -> None:
         self.at = at
         self.last = at
         self.added = 0
         self.puts: dict[str, tuple[int, int]] = {}
+        self.instants: tuple[int, ...] = ()
+        self.events = 0
+        self.total = 0
+        self.squares = 0
 
     def note(self, at: int, nano: int, fold: Fold, origin: Origin, revision: int) -> None:
         if at < self.at:
             self.at, self.added, self.puts = at, 0, {}
         self.last = max(self.last, at)
+        if at not in self.instants and (len(self.instants) < MOST_INSTANTS or at < self.instants[-1]):
+            self.instants = tuple(sorted((*self.instants, at)))[:MOST_INSTANTS]
+        if fold is Fold.ADD:
+            self.events += 1
+            self.total += nano
+            self.squares += nano * nano
         if at > self.at:
             return
         if fold is Fold.ADD:
@@ -65,6 +80,21 @@ class Start:
     @property
     def before(self) -> int:
         return self.added + sum(nano for _, nano in self.puts.values())
+
+    @property
+    def doubt(self) -> float:
+        """How much higher the pace may seem than it is, as a part of it: much, after few and unequal steps."""
+        steps = len(self.instants) - 1
+        if steps < 1:
+            return math.inf
+        spread = _UNKNOWN_SPREAD
+        if self.events and self.total > 0 and not self.puts:
+            mean = self.total / self.events
+            spread = math.sqrt(max(self.squares / self.events - mean * mean, 0.0)) / mean
+            if steps == 1:
+                spread = max(spread, _UNKNOWN_SPREAD)
+        # Widened for few steps, as Student's t is against the normal.
+        return 3.0 * (1.0 + 6.0 / (steps * steps)) * spread / math.sqrt(steps) + 0.5 / steps
 
 
 class Newcomer:
@@ -99,7 +129,7 @@ class Newcomer:
         return self.first is None or index < self.first + STARTS
 
     def level(self, index: int, total: int, grain_seconds: int) -> int:
-        """What bucket *index* costs, or is on the way to cost, in nano-units."""
+        """What bucket *index* costs, or is beyond doubt on the way to cost, in nano-units."""
         starts = self.starts
         if starts is None or index not in starts:
             return total
@@ -108,7 +138,8 @@ class Newcomer:
         lasted = start.last - start.at
         if known < _KNOWN_SECONDS or lasted < _PACE_SECONDS:
             return total
-        return max(total, (total - start.before) * grain_seconds // lasted)
+        pace = (total - start.before) * grain_seconds // lasted
+        return max(total, int(pace / (1.0 + start.doubt)))
 
     @property
     def began_at(self) -> int | None:

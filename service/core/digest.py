@@ -54,7 +54,7 @@ def _newcomer(newcomer: Newcomer | None) -> tuple[object, ...] | None:
     return (
         newcomer.first,
         None if prior is None else [str(number) for number in prior],
-        [(index, start.at, start.last, str(start.before)) for index, start in starts],
+        [(index, start.instants, start.last, str(start.before), str(start.squares)) for index, start in starts],
     )
 
 

@@ -69,10 +69,11 @@ class Lifecycle:
         if closed:
             self._prepare_open(state)
         run = state.run
+        if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
+            self._report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
         gaps = self._listening.gaps_of(state, ready)
-        ended = run is not None and not closed and judge.close_at(run.last + 1) <= ready  # by a bucket without a fact
-        if gaps or ended:
-            self._report(state, [], complete=False, judged_at=ready, gaps=gaps)
+        if gaps:
+            self._hear(state, gaps)
         watch_next(state)
         state.index = NO_BUCKET
         self._touch(state)
@@ -85,8 +86,8 @@ class Lifecycle:
 
     def resumed(self, state: SeriesState) -> None:
         """There is a fact again: end what was said of its absence."""
-        if any(kind is AlertKind.MISSING for _, kind in state.rare.reported or ()):
-            self._report(state, [], complete=False, judged_at=FOREVER)
+        if self._listening.is_told(state):
+            self._hear(state, ())
 
     @property
     def withheld(self) -> int:
@@ -103,10 +104,9 @@ class Lifecycle:
         if ring is None:
             ring = state.ring = Ring(index)
         fold = Fold(judge, detector, state.run, trace=state.trace, borrowed=self._borrowed(state))
-        gaps = []
-        if index > ring.end:
+        gap = ring.end if index > ring.end else None
+        if gap is not None:
             fold.missing()
-            gaps.append(ring.end)
         if index - ring.end >= judge.ring_buckets:
             self._leave_behind(state, ring, index)
         ring.extend_to(index)
@@ -119,7 +119,9 @@ class Lifecycle:
         if state.rare.near is not None and index - state.rare.near.bucket > NEAR_BUCKETS:
             state.rare.near = None
         self._peers.changed(state, index, index + 1)
-        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index), gaps=gaps)
+        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index))
+        if gap is not None or self._listening.is_told(state):
+            self._hear(state, () if gap is None else (gap,))
         _trim_parts(ring, self._driver_buckets)
 
     def _leave_behind(self, state: SeriesState, ring: Ring, index: int) -> None:
@@ -165,8 +167,8 @@ class Lifecycle:
         self._stats.refolds += 1
         if changed is not None:
             self._peers.changed(state, changed, ring.end)
-        gaps = self._listening.all_gaps(state)
-        self._report(state, ended, complete=True, judged_at=FOREVER, gaps=gaps)
+        self._report(state, ended, complete=True, judged_at=FOREVER)
+        self._hear(state, self._listening.all_gaps(state))
         _trim_parts(ring, self._driver_buckets)
         self._prepare_open(state)
         watch_next(state)
@@ -228,6 +230,8 @@ class Lifecycle:
         for ledger in (bucket.billed, bucket.estimated):
             if ledger is not None:
                 ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
+        if state.ring is None:
+            self._peers.borrow(state)  # from the first fact on; later, when its ring is settled
         borrowed = self._borrowed(state)
         if state.ring is None and borrowed is None:
             return  # nothing was learned yet
@@ -308,19 +312,17 @@ class Lifecycle:
 
     # -- telling ------------------------------------------------------------------------------------------------
 
-    def _report(
-        self, state: SeriesState, ended: list[Episode], *, complete: bool, judged_at: int, gaps: Sequence[int] = ()
-    ) -> None:
+    def _report(self, state: SeriesState, ended: list[Episode], *, complete: bool, judged_at: int) -> None:
         """Say what is new of the episodes that ended and of those that go on; take back what is no more.
 
-        complete: *ended* holds all episodes of the ring, not only those that ended just now. gaps: where buckets may
-        be missing.
+        complete: *ended* holds all episodes of the ring, not only those that ended just now. What is missing is told
+        apart; see `_hear`.
         """
         going_on = self._going_on(state)
-        firing = any(known.status is AlertStatus.FIRING for known in (state.rare.reported or {}).values())
-        if gaps or firing:
-            missing = self._listening.episodes(state, gaps, ready_until(state))
-            going_on += ((episode, status, False) for episode, status in missing)
+        firing = any(
+            known.status is AlertStatus.FIRING and known.kind is not AlertKind.MISSING
+            for known in (state.rare.reported or {}).values()
+        )
         if not (ended or going_on or firing or (complete and state.rare.reported)):
             state.trace = None
             return
@@ -328,34 +330,52 @@ class Lifecycle:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            known_at = episode.last if episode.kind is AlertKind.MISSING else episode.first
-            first_at = min(judged_at, state.judge.close_at(known_at))
+            first_at = min(judged_at, state.judge.close_at(episode.first))
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:
                 self._tell(alert)
-        self._take_back(state, told, trace, complete=complete, gaps=gaps)
+        self._take_back(state, told, trace, complete=complete)
+        if state.run is None and not any(bucket.fired for bucket in state.open_buckets):
+            state.trace = None
+
+    def _hear(self, state: SeriesState, gaps: Sequence[int]) -> None:
+        """Say what is missing in these gaps and in those that were told of; take back what has come all the same."""
+        if state.unsettled is not None:
+            return  # half of a delivery is there: all of it is looked at when it is folded
+        found = self._listening.episodes(state, gaps, ready_until(state))
+        told = {episode.first for episode, _ in found}
+        wrong = [
+            known
+            for known in (state.rare.reported or {}).values()
+            if known.kind is AlertKind.MISSING
+            and known.status is not AlertStatus.WITHDRAWN
+            and known.first not in told
+            and (known.status is AlertStatus.FIRING or not is_final(state, known.first))
+        ]
+        if not (found or wrong):
+            return
+        trace = self._trace(state)
+        for episode, status in found:
+            at = state.judge.close_at(episode.last)
+            alert = say(state, episode, trace, status=status, running=False, judged_at=at)
+            if alert is not None:
+                self._tell(alert)
+        for known in wrong:
+            alert = withdraw(state, known, trace)
+            if alert is not None:
+                self._tell(alert)
         if state.run is None and not any(bucket.fired for bucket in state.open_buckets):
             state.trace = None
 
     def _take_back(
-        self,
-        state: SeriesState,
-        told: set[tuple[int, AlertKind]],
-        trace: list[Traced],
-        *,
-        complete: bool,
-        gaps: Sequence[int],
+        self, state: SeriesState, told: set[tuple[int, AlertKind]], trace: list[Traced], *, complete: bool
     ) -> None:
         """Withdraw what was said and does not hold any more; what has left the ring stays as it is."""
         start = NO_BUCKET if state.ring is None else state.ring.start
         for key, known in list((state.rare.reported or {}).items()):
-            if key in told or known.status is AlertStatus.WITHDRAWN:
+            if key in told or known.status is AlertStatus.WITHDRAWN or known.kind is AlertKind.MISSING:
                 continue
-            if known.kind is AlertKind.MISSING:
-                gone = (complete and not is_final(state, known.first)) or known.first in gaps
-            else:
-                gone = complete and known.last >= start
-            if gone or known.status is AlertStatus.FIRING:
+            if known.status is AlertStatus.FIRING or (complete and known.last >= start):
                 alert = withdraw(state, known, trace)
                 if alert is not None:
                     self._tell(alert)

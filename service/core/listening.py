@@ -18,19 +18,18 @@ class Listening:
         self._peers = peers
         self.withheld: dict[SeriesState, None] = {}
 
+    def is_told(self, state: SeriesState) -> bool:
+        """Whether anything was said of a gap that is still in the ring."""
+        return any(kind is AlertKind.MISSING for _, kind in state.rare.reported or ())
+
     def gaps_of(self, state: SeriesState, ready: int) -> list[int]:
-        """The gaps to look at when the series is: the one it is in, and all, if one of them was unusual before."""
+        """The gaps to look at when the series is: the one it is in, and all, when its peers have changed."""
         ring = state.ring
         if ring is None or not state.judge.missing_after:
             return []
-        if ring.has_gaps and state in self._peers.group_of(state).silent:
-            found = [gap for gap in gaps(ring) if not is_final(state, gap)]
-        else:
-            found = []
-        gone = complete_until(state.judge, ready) - ring.end
-        if found or gone >= state.judge.missing_after or state in self.withheld:
-            found.append(ring.end)
-        return found
+        if self._peers.is_affected(state):
+            return self.all_gaps(state)
+        return [ring.end] if complete_until(state.judge, ready) - ring.end >= state.judge.missing_after else []
 
     def all_gaps(self, state: SeriesState) -> list[int]:
         ring = state.ring
@@ -39,15 +38,14 @@ class Listening:
         return [*(gap for gap in gaps(ring) if not is_final(state, gap)), ring.end]
 
     def episodes(self, state: SeriesState, asked: Iterable[int], ready: int) -> list[tuple[Episode, AlertStatus]]:
-        """What is missing in those of the gaps that begin at *asked*, and of those that were told of and go on."""
-        known = state.rare.reported or {}
-        firing = (
-            first
-            for first, kind in known
-            if kind is AlertKind.MISSING and known[first, kind].status is AlertStatus.FIRING
-        )
+        """What is missing in the gaps that begin at *asked*, and in those that something was said of."""
+        known = [
+            told.first
+            for told in (state.rare.reported or {}).values()
+            if told.kind is AlertKind.MISSING and (told.status is AlertStatus.FIRING or not is_final(state, told.first))
+        ]
         found: list[tuple[Episode, AlertStatus]] = []
-        for gap in sorted({*asked, *firing}):
+        for gap in sorted({*asked, *known}):
             episode = self._look_at(state, gap, ready)
             if episode is not None:
                 found.append(episode)
@@ -58,8 +56,7 @@ class Listening:
         if ring is None or any(ring.tags(gap, gap + 1)):
             return None
         going_on = gap == ring.end
-        if going_on:
-            self.withheld.pop(state, None)
+        self.withheld.pop(state, None)
         after = patience(judge, ring, gap)
         if after is None:
             return None

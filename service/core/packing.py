@@ -72,13 +72,12 @@ class PackedReported(Struct, array_like=True, frozen=True):
 
 
 class PackedNewcomer(Struct, array_like=True, frozen=True):
-    """starts: bucket, first and last instant, what events said at the first, and origins with revision and amount.
-
-    prior: start, peers, below, limit.
+    """starts: bucket, latest instant, what events said at the first, origins with revision and amount, the earliest
+    instants, and number, sum and squares of the events. prior: start, peers, below, limit.
     """
 
     first: int | None
-    starts: list[tuple[int, int, int, Number, list[tuple[str, int, Number]]]]
+    starts: list[tuple[int, int, Number, list[tuple[str, int, Number]], tuple[int, ...], int, Number, Number]]
     prior: tuple[int, int, int, Number] | None
 
 
@@ -259,10 +258,13 @@ def pack_newcomer(newcomer: Newcomer | None) -> PackedNewcomer | None:
     starts = [
         (
             index,
-            start.at,
             start.last,
             wide(start.added),
             [(name, revision, wide(nano)) for name, (revision, nano) in sorted(start.puts.items())],
+            start.instants,
+            start.events,
+            wide(start.total),
+            wide(start.squares),
         )
         for index, start in sorted((newcomer.starts or {}).items())
     ]
@@ -277,9 +279,10 @@ def pack_newcomer(newcomer: Newcomer | None) -> PackedNewcomer | None:
 def unpack_newcomer(packed: PackedNewcomer) -> Newcomer:
     newcomer = Newcomer()
     newcomer.first = packed.first
-    for index, at, last, added, puts in packed.starts:
-        start = Start(at)
-        start.last, start.added = last, int(added)
+    for index, last, added, puts, instants, events, total, squares in packed.starts:
+        start = Start(instants[0])
+        start.last, start.added, start.instants = last, int(added), instants
+        start.events, start.total, start.squares = events, int(total), int(squares)
         start.puts = {name: (revision, int(nano)) for name, revision, nano in puts}
         newcomer.starts = {**(newcomer.starts or {}), index: start}
     if packed.prior is not None:

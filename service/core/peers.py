@@ -130,24 +130,30 @@ class Group:
             again += self.silent
         return again
 
-    def regrouped(self) -> list[SeriesState]:
-        """The sample has other members."""
-        if not self._priors and not self._shared:
-            return []
-        self._priors.clear()
-        self._shared.clear()
-        return [*self.young, *self.silent]
+    def left(self, out: SeriesState) -> list[SeriesState]:
+        """A member is in the sample no more, for one that has no past yet: as `changed`."""
+        again: list[SeriesState] = []
+        told = [asked for asked in self._priors if usual_peak(out.ring, asked[0]) is not None]
+        if told:
+            for asked in told:
+                del self._priors[asked]
+            again += self.young
+        if self._shared:
+            self._shared.clear()
+            again += self.silent
+        return again
 
 
 class Peers:
     """The groups of a partition."""
 
-    __slots__ = ("_again", "_groups", "_sampled")
+    __slots__ = ("_affected", "_again", "_groups", "_sampled")
 
     def __init__(self) -> None:
         self._groups: dict[bytes, Group] = {}
         self._sampled: dict[SeriesState, Group] = {}
         self._again: dict[SeriesState, None] = {}
+        self._affected: set[SeriesState] = set()
 
     def join(self, state: SeriesState) -> None:
         """A series is there, new or restored."""
@@ -157,7 +163,7 @@ class Peers:
             self._sampled[state] = group
             if out is not None:
                 del self._sampled[out]
-                self._look_again(group.regrouped())
+                self._look_again(group.left(out))
         if state.ring is not None:
             group.newest = max(group.newest, state.head_index)
             if state.ring.has_gaps:
@@ -217,7 +223,15 @@ class Peers:
         # What waits for a watermark is looked at then.
         again = [state for state in self._again if state.rare.waits_for is None]
         self._again.clear()
+        self._affected.update(again)
         return again
+
+    def is_affected(self, state: SeriesState) -> bool:
+        """Whether it has not been looked at since its peers have changed; clears."""
+        if state not in self._affected:
+            return False
+        self._affected.remove(state)
+        return True
 
     def _look_again(self, states: Iterable[SeriesState]) -> None:
         self._again.update(dict.fromkeys(states))
