@@ -18,7 +18,7 @@ from service.core.episodes import Episode
 from service.core.policies import Judge
 from service.core.ring import Ring
 from service.core.sources import Origin
-from service.core.usual import Prior
+from service.core.usual import SPANS, Prior
 from service.core.wording import is_money
 
 OWN_BUCKETS = {Grain.DAY: 3, Grain.HOUR: 24, Grain.FIVE_MINUTES: 36, Grain.MINUTE: 60}
@@ -31,6 +31,10 @@ _KNOWN_SECONDS = 9 * 60
 """A series is known for so long before its pace counts; meters report every ten minutes or faster."""
 _PACE_SECONDS = 4 * 60
 """The pace of a bucket is taken over no less."""
+_ONE_START_SECONDS = 3600
+"""A series that begins within so short a time before the end of a bucket goes on beginning in the next."""
+_ONE_BUCKET = 0.5
+"""A mean of n short buckets counts as if so much of one were empty."""
 _RESERVED = "__"
 _MAX_PUTS = 8
 MOST_INSTANTS = 16
@@ -96,6 +100,20 @@ class Start:
         # Widened for few steps, as Student's t is against the normal.
         return 3.0 * (1.0 + 6.0 / (steps * steps)) * spread / math.sqrt(steps) + 0.5 / steps
 
+    def pace(self, moved: int, grain_seconds: int) -> int:
+        """Nano-units a bucket, when *moved* were spent since `at`; what is in doubt is left out."""
+        lasted = self.last - self.at
+        return int(moved * grain_seconds / lasted / (1.0 + self.doubt)) if lasted >= _PACE_SECONDS else 0
+
+    def joined(self, other: "Start") -> "Start":
+        """With the start of the bucket after it; what running totals say of both cannot be joined."""
+        both = Start(self.at)
+        both.last, both.added = other.last, self.added
+        both.instants = tuple(sorted({*self.instants, *other.instants}))[:MOST_INSTANTS]
+        both.events, both.total = self.events + other.events, self.total + other.total
+        both.squares = self.squares + other.squares
+        return both
+
 
 class Newcomer:
     """What is remembered of a series as long as its first bucket may be restated.
@@ -128,18 +146,19 @@ class Newcomer:
     def is_starting(self, index: int) -> bool:
         return self.first is None or index < self.first + STARTS
 
-    def level(self, index: int, total: int, grain_seconds: int) -> int:
-        """What bucket *index* costs, or is beyond doubt on the way to cost, in nano-units."""
+    def pace(self, index: int, total: int, grain_seconds: int) -> int:
+        """What bucket *index*, of which *total* was spent, is beyond doubt on the way to cost, in nano-units."""
         starts = self.starts
         if starts is None or index not in starts:
             return total
-        start = starts[index]
-        known = start.last - min(known.at for known in starts.values())
-        lasted = start.last - start.at
-        if known < _KNOWN_SECONDS or lasted < _PACE_SECONDS:
-            return total
-        pace = (total - start.before) * grain_seconds // lasted
-        return max(total, int(pace / (1.0 + start.doubt)))
+        start, first = starts[index], starts.get(self.first or 0)
+        paces = [total]
+        if first is None or start.last - first.at >= _KNOWN_SECONDS:
+            paces.append(start.pace(total - start.before, grain_seconds))
+            if first is not None and first is not start and start.last - first.at <= _ONE_START_SECONDS:
+                both = first.joined(start)
+                paces.append(both.pace(both.total - both.before, grain_seconds))
+        return max(paces)
 
     @property
     def began_at(self) -> int | None:
@@ -180,7 +199,7 @@ class Borrowed:
             # The scale of a score: a half on the bound.
             band = Band(expected=to_units(expected), lower=to_units(min(expected, 0)), upper=to_units(limit))
             return Opinion(AlertKind.SPIKE, band, total / (total + limit))
-        level = self._newcomer.level(index, total, self._judge.grain_seconds)
+        level = self._level(index, total)
         if level <= self._prior.limit or total < self._evidence:
             return None
         # Of a tag that nobody knew nothing was expected. What a peer at the limit would have cost by now is the bound.
@@ -193,7 +212,30 @@ class Borrowed:
         if own:
             return self._own_limit(own)
         evidence = self._evidence - 1
-        return evidence if self._newcomer.is_starting(index) else max(self._prior.limit, evidence)
+        if self._newcomer.is_starting(index):
+            return evidence
+        recent = self._recent(index)
+        return max(round(self._prior.limit * (len(recent) + 1 + self._doubt)) - sum(recent), evidence)
+
+    def _level(self, index: int, total: int) -> int:
+        """What a bucket costs: the mean with those before it, as far as single ones scatter; or its pace, if higher."""
+        recent = self._recent(index)
+        level = round((total + sum(recent)) / (len(recent) + 1 + self._doubt))
+        if not self._newcomer.is_starting(index):
+            return level
+        pace = self._newcomer.pace(index, total, self._judge.grain_seconds)
+        return max(level, pace) if pace > total else level
+
+    def _recent(self, index: int) -> list[int]:
+        ring = self._ring
+        if ring is None:
+            return []
+        after = index - SPANS[self._judge.grain].smooth
+        return [ring.value(known) for known in ring.present(after + 1) if known < index]
+
+    @property
+    def _doubt(self) -> float:
+        return 0.0 if SPANS[self._judge.grain].smooth == 1 else _ONE_BUCKET
 
     @property
     def _evidence(self) -> int:

@@ -368,7 +368,7 @@ class Engine:
         restored = [state for state in self._restored if self._states[state.key] is state]
         self._restored = []
         for state in restored:
-            self._peers.join(state)
+            self._peers.restored(state)
         waiting = [state for state in restored if state.rare.waits_for is not None]
         for state in sorted(waiting, key=_waiting_since):
             self._folding.wait_again(state)

@@ -68,8 +68,8 @@ def _new_spend_reason(
     series: SeriesKey, episode: Episode, grain_seconds: int, *, running: bool, newcomer: Newcomer | None
 ) -> str:
     """Such as "team=lab is new (first seen 2024-10-02 09:30 UTC) and cost 43.67 USD so far on 2024-10-02, on the way to
-    6,288.00 USD a day; all of 200 peers of tag:team stay below 500.00 USD a day"."""
-    worst, unit, per = episode.worst, series.unit, f" a {_period(series.grain)}"
+    5,957.05 USD a day at least; all of 200 peers of tag:team stay below 500.00 USD a day"."""
+    worst, unit, per = episode.worst, series.unit, f" {_per(series.grain)}"
     began_at = None if newcomer is None else newcomer.began_at
     prior = None if newcomer is None else newcomer.prior
     seen = "" if began_at is None else f" (first seen {to_datetime(began_at):%Y-%m-%d %H:%M} UTC)"
@@ -82,7 +82,7 @@ def _new_spend_reason(
     limit = to_units(prior.limit)
     pace = limit * to_units(worst.actual) / worst.band.upper
     if pace > 1.01 * to_units(worst.actual):
-        sentence += f", on the way to {amount(pace, unit)}{per}"
+        sentence += f", on the way to {amount(pace, unit)}{per} at least"
     share = "all" if prior.below == prior.peers else f"{100 * prior.below / prior.peers:.4g} %"
     return f"{sentence}; {share} of {prior.peers:,} peers of {series.dimension} stay below {amount(limit, unit)}{per}"
 
@@ -94,7 +94,7 @@ def _missing_reason(series: SeriesKey, episode: Episode, grain_seconds: int) -> 
     sentence = f"No facts about {who(series)} since {since}"
     if episode.over:
         sentence = f"No facts about {who(series)} for {len(episode.held)} {_periods(series.grain)} from {since} on"
-    usual = f"{amount(episode.worst.band.expected, series.unit)} a {_period(series.grain)}"
+    usual = f"{amount(episode.worst.band.expected, series.unit)} {_per(series.grain)}"
     sentence += f", though its source is complete; usually {usual}"
     return sentence + ("; taken for its end" if episode.accepted else "")
 
@@ -160,9 +160,9 @@ def _when(grain: Grain, start: int) -> str:
     return f"at {at:%Y-%m-%d %H:%M} UTC"
 
 
-def _period(grain: Grain) -> str:
-    return {Grain.DAY: "day", Grain.HOUR: "hour"}.get(grain, "period")
+def _per(grain: Grain) -> str:
+    return {Grain.DAY: "a day", Grain.HOUR: "an hour"}.get(grain, "a period")
 
 
 def _periods(grain: Grain) -> str:
-    return f"{_period(grain)}s"
+    return {Grain.DAY: "days", Grain.HOUR: "hours"}.get(grain, "periods")

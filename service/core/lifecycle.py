@@ -80,7 +80,6 @@ class Lifecycle:
 
     def welcome(self, state: SeriesState, series: SeriesKey) -> None:
         """A series that nothing is known of yet."""
-        self._peers.join(state)
         if may_borrow(series, state.judge):
             state.own_rare().newcomer = Newcomer()
 

@@ -15,7 +15,7 @@ from service.core.policies import Judge
 from service.core.ring import ANCHOR_STEP
 from service.core.sources import Source
 from service.core.state import NO_BUCKET, SeriesState
-from service.core.usual import Prior, Window, prior_of, usual_peak, window_before
+from service.core.usual import SPANS, Prior, Window, prior_of, usual_peak, window_before
 
 SAMPLE = 256
 """Peers that are asked: those with the smallest hash of their key, so that nobody's order of arrival matters."""
@@ -84,8 +84,10 @@ class Group:
         if asked not in self._priors:
             if len(self._priors) >= _MAX_ANSWERS:
                 self._priors.clear()
-            peaks = [peak for member in self.members if (peak := usual_peak(member.ring, window)) is not None]
-            self._priors[asked] = prior_of(peaks, window, floor=asked[1])
+            span = SPANS[judge.grain]
+            peaks = [usual_peak(member.ring, window, aside=span.aside) for member in self.members]
+            known = [peak for peak in peaks if peak is not None]
+            self._priors[asked] = prior_of(known, window, floor=asked[1], margin=span.margin)
         return self._priors[asked]
 
     def is_shared(self, silence: Silence) -> bool:
@@ -130,19 +132,6 @@ class Group:
             again += self.silent
         return again
 
-    def left(self, out: SeriesState) -> list[SeriesState]:
-        """A member is in the sample no more, for one that has no past yet: as `changed`."""
-        again: list[SeriesState] = []
-        told = [asked for asked in self._priors if usual_peak(out.ring, asked[0]) is not None]
-        if told:
-            for asked in told:
-                del self._priors[asked]
-            again += self.young
-        if self._shared:
-            self._shared.clear()
-            again += self.silent
-        return again
-
 
 class Peers:
     """The groups of a partition."""
@@ -156,21 +145,33 @@ class Peers:
         self._affected: set[SeriesState] = set()
 
     def join(self, state: SeriesState) -> None:
-        """A series is there, new or restored."""
+        """A series may be asked from now on: it has a past. Newcomers are not, so that a flood of them leaves those
+        who know something in the sample. More than once changes nothing."""
+        ring = state.ring
+        if ring is None or state in self._sampled or not self.has_past(state):
+            return
         group = self.group_of(state)
         out = group.join(state)
-        if out is not state:
-            self._sampled[state] = group
-            if out is not None:
-                del self._sampled[out]
-                self._look_again(group.left(out))
-        if state.ring is not None:
-            group.newest = max(group.newest, state.head_index)
-            if state.ring.has_gaps:
-                group.is_silent(state)
+        if out is state:
+            return
+        self._sampled[state] = group
+        self._look_again(group.changed(ring.start, ring.end))
+        if out is not None:
+            del self._sampled[out]
+            if out.ring is not None:
+                self._look_again(group.changed(out.ring.start, out.ring.end))
+
+    def has_past(self, state: SeriesState) -> bool:
+        return state.ring is not None and 2 * len(state.ring) >= SPANS[state.judge.grain].window
+
+    def restored(self, state: SeriesState) -> None:
+        """A series is back from its snapshot."""
+        self.join(state)
+        if state.ring is not None and state.ring.has_gaps:
+            self.group_of(state).is_silent(state)
         newcomer = state.rare.newcomer
         if newcomer is not None and newcomer.first is not None:
-            group.borrows(state, window_before(newcomer.first, state.judge.grain))
+            self.group_of(state).borrows(state, window_before(newcomer.first, state.judge.grain))
 
     def group_of(self, state: SeriesState) -> Group:
         # The text of a series up to the value of its dimension.
@@ -185,6 +186,8 @@ class Peers:
         group = self._sampled.get(state)
         if group is not None:
             self._look_again(group.changed(start, until))
+        elif state.rare.newcomer is not None or state.anchor is None:
+            self.join(state)
 
     def borrow(self, state: SeriesState) -> bool:
         """Have a newcomer borrow what its peers say now; whether that is something else than before.

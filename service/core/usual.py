@@ -18,25 +18,28 @@ class Window(NamedTuple):
 
 class Span(NamedTuple):
     """Of one grain, in buckets. Newcomers that begin in the same *epoch* borrow the same; one whole epoch lies
-    between the *window* they borrow from and their own, so that it is closed when they come."""
+    between the *window* they borrow from and their own, so that it is closed when they come. aside: so many of a
+    peer's highest buckets are set aside as unusual. margin: the shorter the bucket, the more it scatters. smooth: a
+    newcomer's bucket is judged together with those before it, so many in all."""
 
     epoch: int
     window: int
     stride: int
+    aside: int
+    margin: float
+    smooth: int
 
 
 SPANS = {
-    Grain.DAY: Span(1, 7, 1),
-    Grain.HOUR: Span(24, 168, 3),
-    Grain.FIVE_MINUTES: Span(36, 144, 3),
-    Grain.MINUTE: Span(60, 240, 5),
+    Grain.DAY: Span(epoch=1, window=7, stride=1, aside=2, margin=1.15, smooth=1),
+    Grain.HOUR: Span(epoch=24, window=168, stride=3, aside=4, margin=1.5, smooth=6),
+    Grain.FIVE_MINUTES: Span(epoch=36, window=144, stride=3, aside=4, margin=2.0, smooth=12),
+    Grain.MINUTE: Span(epoch=60, window=240, stride=5, aside=4, margin=2.0, smooth=30),
 }
 _FEW = 8.0
-"""The limit of n peers lies 1 + _FEW / n times as high as the costliest of them: the fewer are known, the wider."""
+"""The limit of n peers is margin + _FEW / n times what the costliest of them costs: the fewer are known, the wider."""
 _RARE = 200
 """Of so many peers one may reach the limit."""
-_SET_ASIDE = 28
-"""Of so many buckets of a peer one is set aside as unusual, and of fewer one all the same."""
 
 
 class Prior(NamedTuple):
@@ -62,32 +65,31 @@ def window_before(first: int, grain: Grain) -> Window:
     return Window(until - span.window, until, span.stride)
 
 
-def usual_peak(ring: Ring | None, window: Window) -> int | None:
+def usual_peak(ring: Ring | None, window: Window, *, aside: int) -> int | None:
     """The highest of a peer's buckets but for what is rare, nano-units; None when half of them are missing."""
     if ring is None:
         return None
     asked = range(window.start, window.until, window.stride)
     values = sorted(ring.value(index) for index in asked if ring.is_present(index))
-    if 2 * len(values) < len(asked) or not values:
+    if 2 * len(values) < len(asked):
         return None
-    aside = max(len(values) // _SET_ASIDE, 1) if len(values) > 3 else 0
     return values[-1 - aside]
 
 
-def prior_of(peaks: Sequence[int], window: Window, *, floor: int) -> Prior | None:
+def prior_of(peaks: Sequence[int], window: Window, *, floor: int, margin: float) -> Prior | None:
     """None without peers. floor: nano-units; no limit is lower.
 
     The k-th largest of n exchangeable values is exceeded by another one in k of n + 1 cases, whatever their
     distribution (as in conformal prediction).
 
-    >>> prior_of([1_000_000_000] * 99 + [5_000_000_000], Window(0, 7, 1), floor=0)
-    Prior(start=0, peers=100, below=100, limit=5400000000)
+    >>> prior_of([1_000_000_000] * 99 + [5_000_000_000], Window(0, 7, 1), floor=0, margin=1.2)
+    Prior(start=0, peers=100, below=100, limit=6400000000)
     """
     if not peaks:
         return None
     ordered = sorted(peaks)
     costly = max(ordered[-max((len(ordered) + 1) // _RARE, 1)], 0)
-    limit = max(_rounded_up(costly * (1.0 + _FEW / len(ordered))), floor)
+    limit = max(_rounded_up(costly * (margin + _FEW / len(ordered))), floor)
     return Prior(window.start, len(ordered), sum(peak < limit for peak in ordered), limit)
 
 
