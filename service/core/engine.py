@@ -323,6 +323,8 @@ class Engine:
         del self._dirty[: len(states)]
         if not self._dirty and self._offset > self._frozen_offset:
             self._frozen_offset = self._offset
+            self.stats.withheld = self._life.withheld
+            self.stats.late_seconds = self._registers.late_seconds()
             partition = PartitionSnapshot(
                 offset=self._offset,
                 sources=self._registers.export_sources(),

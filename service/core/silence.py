@@ -23,10 +23,11 @@ _MEMORY = {Grain.DAY: 28, Grain.HOUR: 168, Grain.FIVE_MINUTES: 288, Grain.MINUTE
 """So many buckets before a gap say how regular a series is."""
 _LEAST = {Grain.DAY: 14, Grain.HOUR: 48, Grain.FIVE_MINUTES: 144, Grain.MINUTE: 240}
 """Fewer say nothing."""
-_SPARSE = 1 / 3
+_SPARSE = 0.3
 """A series that misses more than this part of its buckets is sparse: no gap of it means anything."""
-_CHANCE = 0.002
+_CHANCE = 0.001
 """A gap is unusual when, with every bucket missing by chance as often as before, it is no likelier than this."""
+_OUTAGE = 3
 _SCORE = 0.6
 """A gap says little of how bad it is: at most `medium`."""
 _USUAL = 14
@@ -40,8 +41,8 @@ def memory(judge: Judge) -> int:
 def patience(judge: Judge, ring: Ring, gap: int) -> int | None:
     """How many buckets from *gap* on must be missing; None for a series of which none ever is.
 
-    A series that takes its weekends off has shown gaps of two: it is waited for longer. The longest gap of all does
-    not count, so that an outage does not excuse the next.
+    A series that misses some of its buckets is waited for longer: until a gap is as long as no other was, and longer
+    than chance makes one. A single long one does not count, so that an outage does not excuse the next.
     """
     if not judge.missing_after:
         return None
@@ -52,11 +53,15 @@ def patience(judge: Judge, ring: Ring, gap: int) -> int | None:
         return judge.missing_after
     if tags.count(0) > _SPARSE * len(tags):
         return None
+    # Runs of missing buckets, shortest first.
     *others, longest = sorted(map(len, bytes(tag == 0 for tag in tags).split(b"\0")))
-    missing = tags.count(0) - longest
+    missing = tags.count(0)
+    if longest >= _OUTAGE and missing - longest <= 1:
+        longest, missing = max(others, default=0), missing - longest
+        if not missing:
+            return judge.missing_after
     share = (missing + 1) / (len(tags) + 2)
-    by_chance = math.ceil(math.log(_CHANCE) / math.log(share))
-    return max(judge.missing_after, 2 * max(others, default=0), by_chance)
+    return max(judge.missing_after, longest + 1, math.ceil(math.log(_CHANCE) / math.log(share)))
 
 
 def retired_after(judge: Judge, after: int) -> int:

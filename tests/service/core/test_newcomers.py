@@ -1,10 +1,11 @@
 """A tag is judged from its first event on: by what its peers cost."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
-from connectors.facts import Basis, Fact, Fold
+from connectors.facts import Basis, Fact, Fold, Watermark
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
@@ -238,7 +239,7 @@ def test_any_order_gives_the_same_newcomers() -> None:
     assert {alert.kind for alert in said(expected.alerts).values()} >= {AlertKind.NEW_SPEND, AlertKind.SPIKE}
     for seed in range(20):
         rng = random.Random(seed)
-        mixed = [*facts, *rng.sample(facts, len(facts) // 5)]
+        mixed: list[Fact | Watermark] = [*facts, *rng.sample(facts, len(facts) // 5)]
         rng.shuffle(mixed)
         mixed = [*mixed[:300], complete(rng.randrange(24)), *mixed[300:]] if seed % 2 else mixed
         feed = run_through(mixed, final)
@@ -246,7 +247,7 @@ def test_any_order_gives_the_same_newcomers() -> None:
         assert feed.engine.digest() == expected.engine.digest(), f"seed {seed}"
 
 
-def run_through(facts: list[Fact], final: list[Fact]) -> Feed:
+def run_through(facts: Sequence[Fact | Watermark], final: Sequence[Watermark]) -> Feed:
     feed = Feed(Engine(policies=PolicyBook((Policy(),))))
     feed.send(*facts)
     feed.send(*final)
