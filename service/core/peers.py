@@ -7,7 +7,7 @@ a fair sample of the peers, so nothing has to be exchanged between partitions.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -34,16 +34,15 @@ class Silence(NamedTuple):
 
 
 class Group:
-    """members: the sample. young: newcomers that borrow from it, and where. silent: series with a gap that may be
+    """young: newcomers that borrow from it, and where. silent: series with a gap that may be
     their own.
 
     newest: number of the newest closed bucket of the sample.
     """
 
-    __slots__ = ("_latest", "_order", "_priors", "_shared", "_unsure", "members", "newest", "silent", "young")
+    __slots__ = ("_latest", "_order", "_priors", "_shared", "_unsure", "newest", "silent", "young")
 
     def __init__(self) -> None:
-        self.members: dict[SeriesState, None] = {}
         self.newest = NO_BUCKET
         self.young: dict[SeriesState, Window] = {}
         self.silent: dict[SeriesState, None] = {}
@@ -64,9 +63,18 @@ class Group:
             if entry < self._order[0]:
                 return state
             out = heapq.heapreplace(self._order, entry)[2]
-            del self.members[out]
-        self.members[state] = None
         return out
+
+    @property
+    def members(self) -> Iterator[SeriesState]:
+        """The sample."""
+        return (state for _, _, state in self._order)
+
+    def forget(self, state: SeriesState) -> None:
+        """It is a newcomer no more."""
+        self.young.pop(state, None)
+        if not self.young:
+            self.young = {}  # gives back what a dictionary of thousands keeps
 
     def borrows(self, state: SeriesState, window: Window) -> None:
         """A newcomer looks at this window."""
@@ -219,7 +227,7 @@ class Peers:
         if newcomer.prior is None or start - newcomer.first > state.judge.ring_buckets // 2:
             state.own_rare().newcomer = None
             state.give_back()
-            self.group_of(state).young.pop(state, None)
+            self.group_of(state).forget(state)
 
     def take_again(self) -> list[SeriesState]:
         """The series that have to be looked at again, because of what has changed among their peers; clears."""

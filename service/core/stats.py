@@ -15,10 +15,10 @@ class EngineStats:
     repeated: facts that said nothing new (an event counted before, an older or equal revision). restated: facts
     that changed a closed bucket. too_late: facts about buckets older than the ring. capped: facts of new values
     beyond the cap. forgotten_ids: event ids dropped to stay within memory; a repetition of one would count twice.
-    withheld: series that are missing just now together with many others of their source. late_seconds: how far in event
-    time the source furthest behind is behind the newest. closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
+    closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
     their snapshot belonged to another detector or could not be read. last_start: newest charge period start seen,
-    seconds since 1970, 0 when none.
+    seconds since 1970, 0 when none. withheld: series that are missing together with many others of their source;
+    late_seconds: how far in event time the source furthest behind is behind the newest; both as of the last freeze.
     """
 
     records: int = 0

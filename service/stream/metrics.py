@@ -65,7 +65,7 @@ class StreamMetrics:
         )
         self._late = self._gauge(
             "source_late_seconds",
-            "How far in event time the source furthest behind is behind the newest; 14 d at most.",
+            "Event time from the source furthest behind to the newest one; 14 days at most.",
         )
         self._last_fact = self._gauge(
             "worker_last_fact_timestamp_seconds", "Kafka timestamp of the newest fact judged, Unix time."
