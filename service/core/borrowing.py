@@ -38,6 +38,7 @@ _ONE_BUCKET = 0.5
 _RESERVED = "__"
 _MAX_PUTS = 8
 MOST_INSTANTS = 16
+_FEW_STEPS = 0.3
 _UNKNOWN_SPREAD = 0.5
 """Of the steps of a running total: what events of an ordinary meter scatter by."""
 STARTS = 2
@@ -98,7 +99,7 @@ class Start:
             if steps == 1:
                 spread = max(spread, _UNKNOWN_SPREAD)
         # Widened for few steps, as Student's t is against the normal.
-        return 3.0 * (1.0 + 6.0 / (steps * steps)) * spread / math.sqrt(steps) + 0.5 / steps
+        return 3.0 * (1.0 + 6.0 / (steps * steps)) * spread / math.sqrt(steps) + _FEW_STEPS / steps
 
     def pace(self, moved: int, grain_seconds: int) -> int:
         """Nano-units a bucket, when *moved* were spent since `at`; what is in doubt is left out."""

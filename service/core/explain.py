@@ -68,7 +68,7 @@ def _new_spend_reason(
     series: SeriesKey, episode: Episode, grain_seconds: int, *, running: bool, newcomer: Newcomer | None
 ) -> str:
     """Such as "team=lab is new (first seen 2024-10-02 09:30 UTC) and cost 43.67 USD so far on 2024-10-02, on the way to
-    5,957.05 USD a day at least; all of 200 peers of tag:team stay below 500.00 USD a day"."""
+    6,085.16 USD a day at least; all of 200 peers of tag:team stay below 500.00 USD a day"."""
     worst, unit, per = episode.worst, series.unit, f" {_per(series.grain)}"
     began_at = None if newcomer is None else newcomer.began_at
     prior = None if newcomer is None else newcomer.prior

@@ -23,6 +23,7 @@ MOST_MISSING = 0.1
 FEWEST_MISSING = 5
 """So many of a sample fall silent at once, and this part of it: then it is their source, and not one of them."""
 _MAX_ANSWERS = 256
+_RECENT = 14
 
 
 class Silence(NamedTuple):
@@ -108,15 +109,17 @@ class Group:
         return self._shared[silence]
 
     def _count(self, silence: Silence) -> bool:
-        there = missing = 0
-        for member in self.members:
-            if not _has_any(member, silence.first - 1, silence.first):
-                continue
-            if silence.sources.isdisjoint(source for source, _ in member.sources):
-                continue
-            there += 1
-            missing += not _has_any(member, silence.first, silence.until)
-        return missing >= max(FEWEST_MISSING, MOST_MISSING * there)
+        there = [
+            member
+            for member in self.members
+            if _has_any(member, silence.first - 1, silence.first)
+            and not silence.sources.isdisjoint(source for source, _ in member.sources)
+        ]
+        # Those that take weekends off say nothing of a source on a weekend, unless nearly all do, or have lost days.
+        regular = [member for member in there if _is_regular(member, silence.first)]
+        asked = regular if 2 * len(regular) >= len(there) else there
+        missing = sum(not _has_any(member, silence.first, silence.until) for member in asked)
+        return missing >= max(FEWEST_MISSING, MOST_MISSING * len(asked))
 
     def changed(self, start: int, until: int) -> list[SeriesState]:
         """These buckets of a member have closed or were restated: forget the answers about them.
@@ -132,7 +135,7 @@ class Group:
         if not self.silent:
             self._shared.clear()
             return again
-        shared = [silence for silence in self._shared if silence.first - 1 < until and start < silence.until]
+        shared = [silence for silence in self._shared if silence.first - _RECENT < until and start < silence.until]
         for silence in shared:
             del self._shared[silence]
         if shared or self._unsure:
@@ -246,6 +249,12 @@ class Peers:
 
     def _look_again(self, states: Iterable[SeriesState]) -> None:
         self._again.update(dict.fromkeys(states))
+
+
+def _is_regular(state: SeriesState, until: int) -> bool:
+    """Whether hardly any bucket is missing shortly before *until*."""
+    ring = state.ring
+    return ring is None or ring.tags(until - _RECENT, until).count(0) <= _RECENT // 4
 
 
 def _has_any(state: SeriesState, start: int, until: int) -> bool:

@@ -52,7 +52,7 @@ def test_a_new_tag_is_told_in_words_that_say_what_it_was_compared_with() -> None
     (alert,) = of(feed, "lab")
     assert alert.reason == (
         "team=lab is new (first seen 2024-10-02 09:30 UTC) and cost 43.67 USD so far on 2024-10-02, on the way to "
-        "5,957.05 USD a day at least; all of 200 peers of tag:team stay below 570.00 USD a day"
+        "6,085.16 USD a day at least; all of 200 peers of tag:team stay below 570.00 USD a day"
     )
     assert alert.action == "Find out who started team=lab, and whether it is meant to cost this much"
     assert (alert.expected, alert.detector, alert.impact) == (0.0, "peers", alert.actual)

@@ -141,10 +141,11 @@ def test_the_total_says_that_a_source_has_nothing_left() -> None:
 
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.6, 0.9])
 def test_sparse_tags_are_quiet(share: float) -> None:
+    """Twenty of them, for two months; what is missing by chance is told of a tenth of them at most."""
     rng = random.Random(5)
     feed = make_feed()
     play(feed, range(60), lambda name, _: name < "t0020" and rng.random() < share)
-    assert len({alert.series for alert in missing(feed)}) <= 1
+    assert len({alert.series for alert in missing(feed)}) <= 2
 
 
 def test_tags_that_take_their_weekends_off_are_quiet() -> None:
