@@ -133,6 +133,10 @@ class Policy(Section):
     accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, two days of hours, a day
         of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
+    new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
+        alert; its peers can only raise it. None: new tags raise none.
+    missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
+        None: 2 days, 2 hours, an hour of five minutes, half an hour of minutes; 0: never.
     """
 
     match: Match = Match()
@@ -143,6 +147,8 @@ class Policy(Section):
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
+    new_spend_floor: float | None = Field(default=100.0, ge=0)
+    missing_after: int | None = Field(default=None, ge=0)
 
 
 class WebhookReceiver(Section):

@@ -21,6 +21,10 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
 
 _MAX_REMEMBERED = 4096
 _RING_BUCKETS = {Grain.DAY: 90, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
+_MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
+_DAY_SECONDS = 86_400
+_EVIDENCE = 10
+"""A tenth of `new_spend_floor` has to be spent before the pace of a new tag counts."""
 _MONEY = frozenset({"billed_cost", "effective_cost"})
 _FINE_GRAINS = frozenset({Grain.FIVE_MINUTES, Grain.MINUTE})
 SPEND, USAGE = "seasonal", "usage"
@@ -45,6 +49,7 @@ class Judge:
 
     floor: in nano-units. make: a cold detector. instants: text of a start -> bucket of this grain.
     learns_abnormal: the detector wants to learn every bucket, and none is held back from it.
+    new_floor: nano-units a bucket; None where new spend is not judged. new_evidence: nano-units.
     """
 
     __slots__ = (
@@ -60,6 +65,9 @@ class Judge:
         "lateness_seconds",
         "learns_abnormal",
         "make",
+        "missing_after",
+        "new_evidence",
+        "new_floor",
         "ring_buckets",
     )
 
@@ -75,6 +83,10 @@ class Judge:
         self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
+        self.missing_after = _MISSING_AFTER[grain] if policy.missing_after is None else policy.missing_after
+        daily = None if policy.new_spend_floor is None else round(policy.new_spend_floor * NANO)
+        self.new_floor = None if daily is None else daily * grain.seconds // _DAY_SECONDS
+        self.new_evidence = (daily or 0) // _EVIDENCE
         self._close_at: dict[int, int] = {}
         self._indexes: dict[int, int] = {}
 
