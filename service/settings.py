@@ -125,7 +125,8 @@ class Match(Section):
 class Policy(Section):
     """How the series that match are judged; the first policy that matches a series wins.
 
-    detector: a name of `spendwatch check-config --detectors`. params: that detector's.
+    detector: a name of `spendwatch check-config --detectors`; None: `usage` for usage metrics by the minute or five
+        minutes, else `seasonal`. params: that detector's; without a name, those of `seasonal`.
     floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
         minutes, half a day of minutes.
@@ -139,7 +140,7 @@ class Policy(Section):
     """
 
     match: Match = Match()
-    detector: str = "seasonal"
+    detector: str | None = None
     params: dict[str, float | int | str | bool] = {}
     floor: float = Field(default=1.0, ge=0)
     ring_buckets: int | None = Field(default=None, ge=8, le=2048)

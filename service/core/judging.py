@@ -1,7 +1,8 @@
 """A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
 
-An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
-detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row.
+An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
+them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
+judged nor learned, and ends a row.
 """
 
 from collections import Counter
@@ -76,6 +77,8 @@ class Fold:
             self._end()
             self.detector.learn_one(value, at)
             return NORMAL
+        if judge.learns_abnormal:
+            self.detector.learn_one(value, at)
         judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
