@@ -1,7 +1,7 @@
 """Reading the configuration: one YAML file plus the environment, every mistake at once with its place.
 
 A scalar that is `${NAME}` as a whole is taken from the environment. SPENDWATCH_<SECTION>__<NAME> sets one value and
-wins over the file. `url_file`, `secret_file` and `token_file` name files that hold the value. Relative paths start at
+wins over the file. `secret_file` names a file that holds `secret`, and so for all of _SECRETS. Relative paths start at
 the folder of the configuration file, as in Prometheus.
 """
 
@@ -27,8 +27,9 @@ _PLAINER = {
     "Input should be a valid tuple": "must be a list, such as [a, b]",
     "Input should be a valid dictionary": "must be a mapping of names to values",
 }
-_SECRETS = ("url", "secret", "token")
-_FREE = ("match", "params")
+_SECRETS = ("url", "secret", "token", "password", "key", "title", "text")
+"""What may stand in a file of its own: secrets, and templates."""
+_FREE = ("match", "params", "fields")
 """Mappings whose names are the user's own: a label called `path` is no file."""
 _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in _SECRETS))
 

@@ -6,6 +6,7 @@ import pytest
 
 from service.config import load
 from service.errors import ConfigError
+from service.receiver_settings import WebhookReceiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -101,14 +102,16 @@ def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> 
     path = write(
         tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret_file: desk.secret}]\n"
     )
-    secret = load(path, {}).receivers[0].secret
-    assert secret is not None
-    assert secret.get_secret_value() == SECRET
+    receiver = load(path, {}).receivers[0]
+    assert isinstance(receiver, WebhookReceiver)
+    assert receiver.secret is not None
+    assert receiver.secret.get_secret_value() == SECRET
 
 
 def test_a_secret_comes_from_the_environment(tmp_path: Path) -> None:
     path = write(tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret: '${DESK}'}]\n")
     receiver = load(path, {"DESK": SECRET}).receivers[0]
+    assert isinstance(receiver, WebhookReceiver)
     assert receiver.secret is not None
     assert receiver.secret.get_secret_value() == SECRET
     assert SECRET not in repr(receiver)

@@ -11,7 +11,7 @@ from service.delivery.metrics import DeliveryMetrics
 from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.receivers.webhook import Webhook
-from service.settings import WebhookReceiver
+from service.receiver_settings import WebhookReceiver
 from service.store.sql import SqlStore
 from service.store.store import Delivery
 from tests.builders import everyone

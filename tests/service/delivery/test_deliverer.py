@@ -16,7 +16,8 @@ from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Delivered, FailureReason, Receiver, Rejected, Retry
 from service.delivery.receivers.webhook import Webhook
 from service.delivery.run import make_deliverer
-from service.settings import Settings, WebhookReceiver
+from service.receiver_settings import WebhookReceiver
+from service.settings import Settings
 from service.store.database import StoreUnavailableError
 from service.store.sql import SqlStore
 from service.store.store import Delivery
@@ -69,6 +70,7 @@ class World:
             worker=worker,
             lease_margin=timedelta(seconds=margin),
             grace=timedelta(seconds=grace),
+            time=lambda: self.clock.now().timestamp(),
         )
 
     def metric(self, name: str, **labels: str) -> float | None:
@@ -282,10 +284,24 @@ class Flaky(SqlStore):
     away = False
 
     async def claim(
-        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_seconds: float,
+        limit: int,
+        receiver: str | None = None,
+        newest_only: bool = False,
     ) -> list[Delivery]:
         self._check()
-        return await super().claim(worker=worker, now=now, lease_seconds=lease_seconds, limit=limit, receiver=receiver)
+        return await super().claim(
+            worker=worker,
+            now=now,
+            lease_seconds=lease_seconds,
+            limit=limit,
+            receiver=receiver,
+            newest_only=newest_only,
+        )
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()
