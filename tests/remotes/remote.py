@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
@@ -44,6 +44,7 @@ class Fault(Enum):
     BREAK = "the connection ends before anything is done"
     LOSE = "it is done, and the connection ends before the answer"
     HANG = "nothing ever comes"
+    STALL = "it is done, and no answer ever comes"
 
 
 class RefusedError(Exception):
@@ -64,6 +65,7 @@ class Remote:
     """`async with Remote() as remote`: `remote.url` is where it answers.
 
     faults: what becomes of the next requests, one each; a Reply is given as it is. always: of all, while it is set.
+    decide: what becomes of a request, by what it asks.
     """
 
     def __init__(self) -> None:
@@ -71,6 +73,7 @@ class Remote:
         self.requests: list[Request] = []
         self.faults: deque[Fault | Reply | None] = deque()
         self.always: Fault | Reply | None = None
+        self.decide: Callable[[Request], Fault | Reply | None] = lambda _request: None
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -82,11 +85,10 @@ class Remote:
         """marker or alert id -> the state of each ticket it has: `open`, `acknowledged` or `resolved`."""
         raise NotImplementedError
 
-    def fault_of(self, request: Request) -> Fault | Reply | None:
-        """A test may decide by the request."""
+    def _fault_of(self, request: Request) -> Fault | Reply | None:
         if self.always is not None:
             return self.always
-        return self.faults.popleft() if self.faults else None
+        return self.faults.popleft() if self.faults else self.decide(request)
 
     async def __aenter__(self) -> "Remote":
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -118,7 +120,7 @@ class Remote:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection goes on."""
         request = await _read(reader)
-        fault = self.fault_of(request)
+        fault = self._fault_of(request)
         if fault is Fault.HANG:
             await asyncio.Event().wait()
         if fault is Fault.BREAK:
@@ -133,6 +135,8 @@ class Remote:
                 reply = refused.reply
         if fault is Fault.LOSE:
             return False
+        if fault is Fault.STALL:
+            await asyncio.Event().wait()
         body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
         lines = [f"HTTP/1.1 {reply.status} X", f"content-length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]

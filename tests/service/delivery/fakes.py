@@ -80,6 +80,10 @@ class RecordingReceiver:
             raise self._last
         return self._last
 
+    def answer(self, *outcomes: Outcome | Exception) -> None:
+        """From now on."""
+        self._outcomes = iter(outcomes)
+
     async def close(self) -> None:
         self.closed = True
 
