@@ -21,7 +21,7 @@ import structlog
 from service.clock import Clock
 from service.delivery.backoff import Backoff
 from service.delivery.metrics import DeliveryMetrics
-from service.delivery.pace import Pace
+from service.delivery.pace import LONGEST_PAUSE_SECONDS, Pace
 from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Receiver, Rejected, Retry
 from service.errors import UnavailableError
 from service.store.store import Delivery, Outbox
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LEASE_MARGIN = timedelta(seconds=30)
 """A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt."""
+LONGEST_PAUSE = timedelta(seconds=LONGEST_PAUSE_SECONDS)
 _OVERTIME = timedelta(seconds=5)
 _COUNT_SECONDS = 5.0
 _STORE_RETRY_SECONDS = 1.0
@@ -150,7 +151,7 @@ class Deliverer:
         self._metrics.circuit(receiver.name, is_open=pace.is_open)
         if not isinstance(outcome, Delivered):
             self._metrics.failed(receiver.name, outcome.reason)
-        while not await self._mark(receiver, delivery, outcome):
+        while not await self._mark(receiver, delivery, outcome, pace):
             if self._clock.now() >= lease_until:
                 return  # somebody else may have it by now; at worst it is sent once more, under the same id
             await asyncio.sleep(_STORE_RETRY_SECONDS)
@@ -174,7 +175,7 @@ class Deliverer:
             _log.exception("receiver failed", receiver=receiver.name, delivery=delivery.id)
             return Retry(reason=FailureReason.INTERNAL, detail=f"fault in the receiver: {type(error).__name__}")
 
-    async def _mark(self, receiver: Receiver, delivery: Delivery, outcome: Outcome) -> bool:
+    async def _mark(self, receiver: Receiver, delivery: Delivery, outcome: Outcome, pace: Pace) -> bool:
         """Whether the store took it."""
         now = self._clock.now()
         match outcome:
@@ -185,7 +186,11 @@ class Deliverer:
                     self._metrics.delivered(receiver.name, delay_seconds=age.total_seconds())
                 return done
             case Retry():
-                delay = max(self._backoff.delay(delivery.attempts, self._random), outcome.after or timedelta())
+                # While the circuit is open its pauses are what spares the receiver; a message that waits longer would
+                # let it go unnoticed that the receiver is back.
+                longest = LONGEST_PAUSE if pace.is_open else timedelta.max
+                delay = min(self._backoff.delay(delivery.attempts, self._random), longest)
+                delay = max(delay, outcome.after or timedelta())
                 next_at = now + delay
                 if next_at >= delivery.created_at + receiver.deadline:
                     error = (

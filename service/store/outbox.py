@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, case, func, literal_column, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Update, and_, bindparam, func, or_, select, update
 
-from service.core.alerts import AlertEvent, EventType
-from service.store.coalescing import Plan, Row, plan
+from service.store.claiming import PENDING, as_planned, delivery_of, due_now, plans_of, supersede, with_event
+from service.store.coalescing import Plan
 from service.store.combining import Combiner
 from service.store.database import Database
-from service.store.recording import decode_record, searchable
+from service.store.recording import searchable
 from service.store.store import (
     MAX_PAGE,
     AlertNotFoundError,
@@ -26,24 +24,10 @@ from service.store.store import (
     DeliveryPage,
     DeliveryQuery,
 )
-from service.store.tables import alerts, deliveries, events
+from service.store.tables import alerts, deliveries
 
 _MAX_ERROR = 2048
 _REVIVED_AFTER = timedelta(seconds=1)
-# A literal, since neither database uses a partial index for a parameter.
-_PENDING: ColumnElement[str] = literal_column("'pending'")
-
-
-def event_of(row: Any) -> AlertEvent:
-    """An event from its row."""
-    return AlertEvent(
-        seq=row.seq,
-        at=row.at,
-        type=EventType(row.type),
-        actor=row.actor,
-        comment=row.comment,
-        record=decode_record(row.document),
-    )
 
 
 class SqlOutbox:
@@ -64,14 +48,14 @@ class SqlOutbox:
         newest_only: bool = False,
     ) -> list[Delivery]:
         async with self._database.writing() as connection:
-            heads = (await connection.execute(_due(now, limit, receiver))).all()
+            heads = (await connection.execute(due_now(now, limit, receiver))).all()
             if not heads:
                 return []
             plans = [Plan(head.id, head.seq, (), None) for head in heads]
             if newest_only and receiver is not None:
-                plans = await _plans(connection, receiver, [head.alert_id for head in heads])
+                plans = await plans_of(connection, receiver, [head.alert_id for head in heads])
             ids = [plan.send for plan in plans]
-            await _supersede(connection, [row for plan in plans for row in plan.superseded], now)
+            await supersede(connection, [row for plan in plans for row in plan.superseded], now)
             await connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id.in_(ids))
@@ -81,9 +65,9 @@ class SqlOutbox:
                     attempts=deliveries.c.attempts + 1,
                 )
             )
-            rows = await connection.execute(_with_event().where(deliveries.c.id.in_(ids)).order_by(deliveries.c.seq))
-            claimed = [_delivery_of(row) for row in rows]
-            return await _as_planned(connection, claimed, plans) if newest_only else claimed
+            rows = await connection.execute(with_event().where(deliveries.c.id.in_(ids)).order_by(deliveries.c.seq))
+            claimed = [delivery_of(row) for row in rows]
+            return await as_planned(connection, claimed, plans) if newest_only else claimed
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         await self._marks.add(_Mark(_DELIVERED, {"row": delivery_id, "at": at, "remote": remote_id}))
@@ -107,7 +91,7 @@ class SqlOutbox:
         await self._marks.add(_Mark(_DEAD, {**values, "remote": remote_id}))
 
     async def hasten(self, receiver: str, *, at: datetime) -> None:
-        waits = and_(deliveries.c.receiver == receiver, deliveries.c.state == _PENDING)
+        waits = and_(deliveries.c.receiver == receiver, deliveries.c.state == PENDING)
         later = and_(deliveries.c.next_attempt_at > at, deliveries.c.lease_until.is_(None))
         async with self._database.writing() as connection:
             await connection.execute(update(deliveries).where(waits, later).values(next_attempt_at=at))
@@ -123,7 +107,7 @@ class SqlOutbox:
 
     async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
         limit = max(1, min(query.limit, MAX_PAGE))
-        found = _with_event().order_by(deliveries.c.seq.desc(), deliveries.c.id.desc()).limit(limit + 1)
+        found = with_event().order_by(deliveries.c.seq.desc(), deliveries.c.id.desc()).limit(limit + 1)
         if query.state is not None:
             found = found.where(deliveries.c.state == query.state)
         if query.receiver is not None:
@@ -132,7 +116,7 @@ class SqlOutbox:
             seq, row = _cursor(query.cursor)
             found = found.where(or_(deliveries.c.seq < seq, and_(deliveries.c.seq == seq, deliveries.c.id < row)))
         async with self._database.reading() as connection:
-            items = [_delivery_of(row) for row in await connection.execute(found)]
+            items = [delivery_of(row) for row in await connection.execute(found)]
         more = len(items) > limit
         last = items[limit - 1] if more else None
         cursor = None if last is None else f"{last.event.seq}.{last.id}"
@@ -143,9 +127,9 @@ class SqlOutbox:
             found = await connection.execute(select(alerts.c.id).where(alerts.c.id == searchable(alert_id)))
             if found.first() is None:
                 raise AlertNotFoundError(alert_id)
-            query = _with_event().where(deliveries.c.alert_id == alert_id)
+            query = with_event().where(deliveries.c.alert_id == alert_id)
             rows = await connection.execute(query.order_by(deliveries.c.seq, deliveries.c.receiver))
-            return [_delivery_of(row) for row in rows]
+            return [delivery_of(row) for row in rows]
 
     async def counts(self) -> dict[str, dict[str, int]]:
         query = select(deliveries.c.receiver, deliveries.c.state, func.count()).group_by(
@@ -184,7 +168,7 @@ _at = bindparam("at", type_=deliveries.c.next_attempt_at.type)
 _worker = bindparam("worker", type_=deliveries.c.leased_by.type)
 # What was known of the other side stays known.
 _remote = func.coalesce(bindparam("remote", type_=deliveries.c.remote_id.type), deliveries.c.remote_id)
-_HELD = and_(deliveries.c.state == _PENDING, or_(_worker.is_(None), deliveries.c.leased_by == _worker))
+_HELD = and_(deliveries.c.state == PENDING, or_(_worker.is_(None), deliveries.c.leased_by == _worker))
 
 # Delivered also when it is dead by now: it has arrived, which is what counts.
 _DELIVERED = _marking(
@@ -198,105 +182,8 @@ _RETRY = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, rem
 _DEAD = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, remote_id=_remote, state="dead")
 
 
-def _due(now: datetime, limit: int, receiver: str | None) -> Select[Any]:
-    """Rows that may be sent now: pending, due, the oldest of their receiver and alert, and none of these leased."""
-    older = deliveries.alias("older")
-    # Asked as a scalar and not as NOT EXISTS: PostgreSQL may turn that one into a join, and with the statistics of a
-    # young table it chose one that took 100 s for 10,000 rows. This is one index look-up for each row it looks at.
-    # A leased one counts as the oldest of all: an older message that was revived must not be sent beside it.
-    first = (
-        select(func.min(case((older.c.lease_until > now, -1), else_=older.c.seq)))
-        .where(
-            older.c.receiver == deliveries.c.receiver,
-            older.c.alert_id == deliveries.c.alert_id,
-            older.c.state == _PENDING,
-        )
-        .scalar_subquery()
-    )
-    due = and_(deliveries.c.state == _PENDING, deliveries.c.next_attempt_at <= now, deliveries.c.seq == first)
-    if receiver is not None:
-        due = and_(due, deliveries.c.receiver == receiver)
-    return (
-        select(deliveries.c.id, deliveries.c.alert_id, deliveries.c.seq)
-        .where(due)
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.seq)
-        .limit(limit)
-        .with_for_update(of=deliveries, skip_locked=True)
-    )
-
-
-async def _plans(connection: AsyncConnection, receiver: str, alert_ids: Sequence[str]) -> list[Plan]:
-    """What to send of each alert."""
-    found = await connection.execute(
-        select(
-            deliveries.c.alert_id,
-            deliveries.c.id,
-            deliveries.c.seq,
-            deliveries.c.state,
-            events.c.type,
-            deliveries.c.remote_id,
-        )
-        .join(events, events.c.seq == deliveries.c.seq)
-        .where(deliveries.c.receiver == receiver, deliveries.c.alert_id.in_(alert_ids))
-        .order_by(deliveries.c.seq)
-    )
-    rows: dict[str, list[Row]] = {}
-    for row in found:
-        rows.setdefault(row.alert_id, []).append(Row(row.id, row.seq, row.state, EventType(row.type), row.remote_id))
-    return [plan(rows[alert_id]) for alert_id in alert_ids]
-
-
-async def _supersede(connection: AsyncConnection, ids: Sequence[str], now: datetime) -> None:
-    if ids:
-        done = update(deliveries).where(deliveries.c.id.in_(ids))
-        await connection.execute(
-            done.values(state="superseded", delivered_at=now, last_error=None, leased_by=None, lease_until=None)
-        )
-
-
-async def _as_planned(
-    connection: AsyncConnection, claimed: Sequence[Delivery], plans: Sequence[Plan]
-) -> list[Delivery]:
-    """With what is known of the other side, and the event that is to be told where it is not the row's own."""
-    of = {plan.send: plan for plan in plans}
-    newer = [of[one.id].says for one in claimed if of[one.id].says != one.event.seq]
-    found = {}
-    if newer:
-        rows = await connection.execute(select(events).where(events.c.seq.in_(newer)))
-        found = {row.seq: event_of(row) for row in rows}
-    return [
-        replace(one, event=found.get(of[one.id].says, one.event), remote_id=of[one.id].remote_id) for one in claimed
-    ]
-
-
 def _cursor(text: str) -> tuple[int, str]:
     seq, _, row = text.partition(".")
     if not seq.isascii() or not seq.isdecimal() or len(seq) > 18 or not row:
         raise BadCursorError(text)
     return int(seq), searchable(row)
-
-
-def _with_event() -> Select[Any]:
-    return select(
-        deliveries,
-        events.c.at,
-        events.c.type,
-        events.c.actor,
-        events.c.comment,
-        events.c.document,
-    ).join(events, events.c.seq == deliveries.c.seq)
-
-
-def _delivery_of(row: Any) -> Delivery:
-    return Delivery(
-        id=row.id,
-        receiver=row.receiver,
-        event=event_of(row),
-        attempts=row.attempts,
-        created_at=row.created_at,
-        next_attempt_at=row.next_attempt_at,
-        state=row.state,
-        last_error=row.last_error,
-        delivered_at=row.delivered_at,
-        remote_id=row.remote_id,
-    )

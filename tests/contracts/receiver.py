@@ -34,7 +34,7 @@ RESOLVER = FakeResolver(desk_example=ELSEWHERE)
 WIRES: Wiring = {"resolver": RESOLVER}
 
 
-def told(event: EventType, *, id_: str | None = None, remote_id: str | None = None, **alert: object) -> Delivery:
+def told(event: EventType, id_: str | None = None, remote_id: str | None = None, **alert: object) -> Delivery:
     """A message of alert a1."""
     return message(event_of(make_alert(**alert), event), id_=id_ or f"msg_{event.value}", remote_id=remote_id)  # type: ignore[arg-type]  # any field of an alert
 

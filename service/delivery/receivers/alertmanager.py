@@ -13,7 +13,7 @@ from typing import Unpack
 from connectors.facts import format_instant
 from service.core.alerts import Alert
 from service.core.wording import whose
-from service.delivery.http import Call, CallFailedError
+from service.delivery.calls import Call, CallFailedError
 from service.delivery.message import Message, resource_of
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome

@@ -5,14 +5,13 @@ resolved and checked as for every receiver, and the connection made to an addres
 """
 
 import asyncio
-import contextlib
+import base64
 import hashlib
 import smtplib
-import socket
 import ssl
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -20,12 +19,12 @@ from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
 from typing import ClassVar
 
-from pydantic import SecretStr
-
 from service.delivery.address import AddressRefusedError, Resolver, SystemResolver, checked_addresses
-from service.delivery.http import hide
+from service.delivery.calls import hide
 from service.delivery.message import Message
+from service.delivery.receivers.configured import Configured
 from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Rejected, Retry
+from service.delivery.receivers.smtp import SmtpSession
 from service.delivery.templates import Wording
 from service.delivery.texts import as_html, cut, one_line, plain
 from service.errors import ConfigError
@@ -36,7 +35,7 @@ _SUBJECT = 200
 _PROBLEM = 500
 
 
-class Email:
+class Email(Configured):
     """The Receiver protocol. resolver, tls: for tests."""
 
     newest_only: ClassVar[bool] = False
@@ -50,11 +49,12 @@ class Email:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Raises ConfigError for an address or a template that cannot be used."""
-        where = f"receiver {config.name!r}"
+        super().__init__(config)
+        where = self.where
         self._config = config
         self._sender = _addresses(where, "sender", [config.sender])[0]
         self._to = _addresses(where, "to", config.to)
-        self._secrets = [] if config.password is None else [config.password.get_secret_value()]
+        self._secrets = _forms(config)
         if config.password is not None and config.security == "none":
             raise ConfigError(f"{where}: a password is only sent over TLS; set security to starttls or tls")
         self._wording = Wording(config.templates, where=where, escape=plain, public_url=public_url)
@@ -68,40 +68,12 @@ class Email:
         return f"Email({self.name!r}, {self._address})"
 
     @property
-    def name(self) -> str:
-        return self._config.name
-
-    @property
-    def concurrency(self) -> int:
-        return self._config.concurrency
-
-    @property
-    def timeout(self) -> timedelta:
-        return timedelta(seconds=self._config.timeout_seconds)
-
-    @property
-    def deadline(self) -> timedelta:
-        return timedelta(seconds=self._config.deadline_seconds)
-
-    @property
-    def rate(self) -> float:
-        return self._config.rate
-
-    @property
-    def burst(self) -> int:
-        return self._config.burst
-
-    @property
-    def settle(self) -> timedelta:
-        return timedelta()
-
-    @property
     def _address(self) -> str:
         return f"{self._config.host}:{self._config.port}"
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
         mail = compose(self._wording.message(delivery.event), delivery, sender=self._sender, to=self._to, at=now)
-        session = _Session(self._config, self._tls)
+        session = SmtpSession(self._config, self._tls)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._config.timeout_seconds):
@@ -181,72 +153,13 @@ def _html(message: Message) -> str:
     return "<!doctype html><html><body>" + "".join(parts) + "</body></html>"
 
 
-class _Session:
-    """One conversation with the mail server, in a thread; `cut` ends it from outside."""
-
-    def __init__(self, config: EmailReceiver, tls: ssl.SSLContext) -> None:
-        self._config = config
-        self._tls = tls
-        self._socket: socket.socket | None = None
-        self._is_cut = False
-
-    def send(self, addresses: Sequence[str], mail: EmailMessage, to: Sequence[Address]) -> None:
-        """Raises SMTPException and OSError."""
-        config = self._config
-        with self._connected(addresses) as connection:
-            if config.security == "starttls":
-                connection.starttls(context=self._tls)  # raises when the server does not offer it
-                self._socket = connection.sock
-            if config.user is not None and config.password is not None:
-                connection.login(config.user, _secret(config.password))
-            recipients = [address.addr_spec for address in to]
-            connection.send_message(mail, from_addr=mail["From"].addresses[0].addr_spec, to_addrs=recipients)
-
-    def cut(self) -> None:
-        """Nothing the server does can hold the thread any longer."""
-        self._is_cut = True
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def _connected(self, addresses: Sequence[str]) -> smtplib.SMTP:
-        config = self._config
-        for number, address in enumerate(addresses):
-            connection = _Pinned(address, config.timeout_seconds, self._tls if config.security == "tls" else None)
-            try:
-                connection.connect(config.host, config.port)
-            except OSError:
-                if number == len(addresses) - 1:
-                    raise
-                continue
-            self._socket = connection.sock
-            if self._is_cut:
-                self.cut()
-            return connection
-        raise OSError(f"{config.host} has no address")
-
-
-class _Pinned(smtplib.SMTP):
-    """Connects to an address that was checked; greets, and checks the certificate, under the server's name."""
-
-    def __init__(self, address: str, timeout: float, tls: ssl.SSLContext | None) -> None:
-        super().__init__(timeout=timeout)
-        self._pinned_address = address
-        self._pinned_tls = tls
-
-    def connect(self, host: str = "localhost", port: int = 0, source_address: object = None) -> tuple[int, bytes]:
-        self._host = host  # what starttls checks the certificate against
-        return super().connect(host, port)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        connected = socket.create_connection((self._pinned_address, port), timeout)
-        if self._pinned_tls is None:
-            return connected
-        return self._pinned_tls.wrap_socket(connected, server_hostname=host)
-
-
-def _secret(password: SecretStr) -> str:
-    return password.get_secret_value()
+def _forms(config: EmailReceiver) -> list[str]:
+    """The password as it is, and as it goes over the wire: a server may quote what it was sent."""
+    if config.password is None:
+        return []
+    password = config.password.get_secret_value()
+    sent = (password, f"\0{config.user}\0{password}")
+    return [password, *(base64.b64encode(text.encode()).decode() for text in sent)]
 
 
 def _addresses(where: str, setting: str, texts: Sequence[str]) -> list[Address]:

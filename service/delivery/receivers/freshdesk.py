@@ -10,7 +10,8 @@ from typing import Unpack
 from pydantic import JsonValue
 
 from service.core.alerts import AlertState, EventType, Severity
-from service.delivery.http import Call, basic, in_path
+from service.delivery.calls import Call
+from service.delivery.http import basic, in_path
 from service.delivery.message import Message
 from service.delivery.receivers.jira import key_of
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording

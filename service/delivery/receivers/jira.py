@@ -11,7 +11,8 @@ from typing import Unpack
 from pydantic import JsonValue, SecretStr
 
 from service.core.alerts import AlertState, EventType, Severity
-from service.delivery.http import Answer, Call, basic, in_path
+from service.delivery.calls import Answer, Call
+from service.delivery.http import basic, in_path
 from service.delivery.message import Message
 from service.delivery.receivers import adf
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording

@@ -13,7 +13,8 @@ import msgspec
 from pydantic import JsonValue
 
 from service.core.alerts import EventType
-from service.delivery.http import Call, in_path
+from service.delivery.calls import Call
+from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers import adf
 from service.delivery.receivers.jira import Issues, credentials, key_of
@@ -73,7 +74,7 @@ class _Portal:
         return None
 
     def open(self, delivery: Delivery, message: Message) -> Steps[str]:
-        lines = [wiki(line) for line in message.lines()] if message.text is None else message.lines()
+        lines = [wiki(line) for line in message.lines()]
         values = {
             **self._fields,
             "summary": cut(message.title, _SUMMARY),

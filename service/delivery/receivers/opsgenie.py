@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Unpack
 
 from service.core.alerts import AlertState, EventType, Severity
-from service.delivery.http import Call, in_path
+from service.delivery.calls import Call
+from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome

@@ -9,13 +9,15 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, TypedDict, TypeVar, Unpack
+from typing import TypedDict, TypeVar
 
 import httpx
 from pydantic import SecretStr
 
 from service.delivery.address import Resolver
-from service.delivery.http import Answer, Call, CallFailedError, Site
+from service.delivery.calls import Answer, Call, CallFailedError
+from service.delivery.http import Site
+from service.delivery.receivers.configured import Configured
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.templates import Wording
 from service.delivery.texts import Escape, plain
@@ -36,13 +38,11 @@ class Wiring(TypedDict, total=False):
     resolver: Resolver | None
 
 
-class HttpReceiver(ABC):
+class HttpReceiver(Configured, ABC):
     """The Receiver protocol over HTTP.
 
     urls: one, or those of a cluster. headers: of every request. secrets: never shown, beside the URLs.
     """
-
-    newest_only: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -55,8 +55,7 @@ class HttpReceiver(ABC):
         settle: timedelta = timedelta(),
     ) -> None:
         """Raises ConfigError for an address that cannot be used; the message does not hold it."""
-        self._config = config
-        self._settle = settle
+        super().__init__(config, settle=settle)
         self._sites = [
             Site(
                 self.where,
@@ -76,40 +75,8 @@ class HttpReceiver(ABC):
         return f"{type(self).__name__}({self.name!r}, {self.address})"
 
     @property
-    def where(self) -> str:
-        return f"receiver {self._config.name!r}"
-
-    @property
     def address(self) -> str:
         return ", ".join(site.address for site in self._sites)
-
-    @property
-    def name(self) -> str:
-        return self._config.name
-
-    @property
-    def concurrency(self) -> int:
-        return self._config.concurrency
-
-    @property
-    def timeout(self) -> timedelta:
-        return timedelta(seconds=self._config.timeout_seconds)
-
-    @property
-    def deadline(self) -> timedelta:
-        return timedelta(seconds=self._config.deadline_seconds)
-
-    @property
-    def rate(self) -> float:
-        return self._config.rate
-
-    @property
-    def burst(self) -> int:
-        return self._config.burst
-
-    @property
-    def settle(self) -> timedelta:
-        return self._settle
 
     @abstractmethod
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
@@ -117,13 +84,14 @@ class HttpReceiver(ABC):
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
         time = asyncio.get_running_loop().time
-        end = time() + self._config.timeout_seconds
+        whole = self.timeout.total_seconds()
+        end = time() + whole
         talk = self.talk(delivery, now)
         try:
             call = next(talk)
             while True:
                 try:
-                    left = min(self._config.timeout_seconds, round(end - time(), 3)) / self._members_left(call)
+                    left = min(whole, round(end - time(), 3)) / self._members_left(call)
                     answer = await self._sites[call.site].ask(call, now=now, seconds=left)
                 except CallFailedError as failed:
                     call = talk.throw(failed)
@@ -149,6 +117,3 @@ def wording(config: Worded, wiring: Wiring, *, escape: Escape = plain) -> Wordin
     return Wording(
         config.templates, where=f"receiver {config.name!r}", escape=escape, public_url=wiring.get("public_url")
     )
-
-
-__all__ = ["HttpReceiver", "Steps", "Unpack", "Wiring", "wording"]

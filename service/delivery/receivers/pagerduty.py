@@ -9,7 +9,7 @@ from typing import Unpack
 
 from connectors.facts import format_instant
 from service.core.alerts import Alert, AlertState, EventType, Severity
-from service.delivery.http import Call
+from service.delivery.calls import Call
 from service.delivery.message import Message
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome

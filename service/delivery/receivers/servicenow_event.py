@@ -10,7 +10,7 @@ from typing import Unpack
 import msgspec
 
 from service.core.alerts import Alert, EventType, Severity
-from service.delivery.http import Call
+from service.delivery.calls import Call
 from service.delivery.message import Message, resource_of
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome

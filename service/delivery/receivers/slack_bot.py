@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Unpack
 
 from service.core.alerts import EventType
-from service.delivery.http import Answer, Call, CallFailedError
+from service.delivery.calls import Answer, Call, CallFailedError
 from service.delivery.message import Message
 from service.delivery.receivers import slack_blocks
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording

@@ -7,7 +7,7 @@ Source: https://api.slack.com/messaging/webhooks
 from datetime import datetime
 from typing import Unpack
 
-from service.delivery.http import Answer, Call
+from service.delivery.calls import Answer, Call
 from service.delivery.receivers import slack_blocks
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Rejected, Retry

@@ -11,7 +11,7 @@ from typing import Unpack
 import msgspec
 
 from service.core.alerts import AlertState, Severity
-from service.delivery.http import Call
+from service.delivery.calls import Call
 from service.delivery.message import Message
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Outcome

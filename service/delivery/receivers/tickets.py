@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from service.core.alerts import AlertState
-from service.delivery.http import CallFailedError
+from service.delivery.calls import CallFailedError
 from service.delivery.message import Message
 from service.delivery.receivers.over_http import Steps
 from service.delivery.receivers.receiver import Delivered, Outcome

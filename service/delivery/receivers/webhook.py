@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.facts import format_instant
-from service.delivery.http import Call
+from service.delivery.calls import Call
 from service.delivery.payload import body_of, event_type
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring
 from service.delivery.receivers.receiver import Outcome

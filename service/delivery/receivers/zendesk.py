@@ -12,7 +12,8 @@ import msgspec
 from pydantic import JsonValue
 
 from service.core.alerts import AlertState, EventType, Severity
-from service.delivery.http import Call, in_path
+from service.delivery.calls import Call
+from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers.jira import credentials
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording

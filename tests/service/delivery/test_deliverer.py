@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from random import SystemRandom
 
 import httpx
 import pytest
@@ -56,7 +57,14 @@ class World:
         return store
 
     def deliverer(
-        self, store: SqlStore, *receivers: Receiver, worker: str | None = None, margin: float = 30, grace: float = 8
+        self,
+        store: SqlStore,
+        *receivers: Receiver,
+        worker: str | None = None,
+        margin: float = 30,
+        grace: float = 8,
+        backoff: Backoff | None = None,
+        random: SystemRandom | None = None,
     ) -> Deliverer:
         registry = self.registry if worker is None else CollectorRegistry()
         return Deliverer(
@@ -66,7 +74,8 @@ class World:
             DeliveryMetrics(registry, [receiver.name for receiver in receivers]),
             poll_seconds=0.005,
             # Without jitter's randomness below 1: every wait is the bound times something below 1.
-            backoff=Backoff(base=10 * SECOND, cap=60 * SECOND),
+            backoff=backoff or Backoff(base=10 * SECOND, cap=60 * SECOND),
+            random=random,
             worker=worker,
             lease_margin=timedelta(seconds=margin),
             grace=timedelta(seconds=grace),
@@ -432,6 +441,25 @@ async def test_long_waits_end_when_the_receiver_is_back(world: World) -> None:
             world.clock.move(61 * SECOND)
         await until(lambda: all_are_delivered(store, 10))
     assert world.clock.now() < NOON + timedelta(minutes=7)
+
+
+async def test_a_single_message_notices_that_the_receiver_is_back(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert()])
+    desk = RecordingReceiver("desk", AWAY, deadline=timedelta(days=3))
+    hour = Backoff(base=timedelta(hours=1), cap=timedelta(hours=1))
+    async with running(world.deliverer(store, desk, backoff=hour, random=Longest())):
+        for attempt in range(1, 6):
+            await until(lambda: waits(store, attempt))  # noqa: B023
+            world.clock.move(timedelta(hours=1))
+        for attempt in range(6, 12):
+            await until(lambda: waits(store, attempt))  # noqa: B023
+            world.clock.move(30 * SECOND)
+
+
+class Longest(SystemRandom):
+    def random(self) -> float:
+        return 1.0
 
 
 async def test_after_429_the_whole_receiver_is_left_alone(world: World) -> None:

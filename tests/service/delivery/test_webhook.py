@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.delivery import http as module
-from service.delivery.http import MAX_ERROR_BYTES
+from service.delivery.calls import MAX_ERROR_BYTES
 from service.delivery.receivers.factory import make_receivers
 from service.delivery.receivers.receiver import Delivered, FailureReason, Rejected, Retry
 from service.delivery.receivers.webhook import Webhook
