@@ -28,8 +28,9 @@ from service.store.store import Delivery, Outbox
 
 T = TypeVar("T")
 
-LEASE_MARGIN = timedelta(seconds=30)
-"""A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt."""
+LEASE_MARGIN = timedelta(seconds=10)
+"""A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt. Longer
+where what an attempt did may take longer to be seen: whoever takes the message over must see it."""
 LONGEST_PAUSE = timedelta(seconds=LONGEST_PAUSE_SECONDS)
 _OVERTIME = timedelta(seconds=5)
 _COUNT_SECONDS = 5.0
@@ -119,8 +120,11 @@ class Deliverer:
                 task.cancel()
             await asyncio.gather(stopped, *attempts, return_exceptions=True)
 
+    def _lease(self, receiver: Receiver) -> timedelta:
+        return receiver.timeout + max(self._lease_margin, receiver.settle + _OVERTIME)
+
     async def _claim(self, receiver: Receiver, limit: int) -> list[Delivery]:
-        lease = (receiver.timeout + self._lease_margin).total_seconds()
+        lease = self._lease(receiver).total_seconds()
         claimed = await self._ask(
             lambda: self._outbox.claim(
                 worker=self._worker,
@@ -136,7 +140,7 @@ class Deliverer:
     async def _attempt(self, receiver: Receiver, delivery: Delivery, pace: Pace) -> None:
         """One attempt and its mark. Never raises but when cancelled."""
         started = self._clock.now()
-        lease_until = started + receiver.timeout + self._lease_margin
+        lease_until = started + self._lease(receiver)
         timer = self._time
         began = timer()
         try:

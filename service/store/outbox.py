@@ -48,7 +48,8 @@ class SqlOutbox:
         newest_only: bool = False,
     ) -> list[Delivery]:
         async with self._database.writing() as connection:
-            heads = (await connection.execute(due_now(now, limit, receiver))).all()
+            parameters = {"now": now, "limit": limit} | ({} if receiver is None else {"receiver": receiver})
+            heads = (await connection.execute(due_now(of_one_receiver=receiver is not None), parameters)).all()
             if not heads:
                 return []
             plans = [Plan(head.id, head.seq, (), None) for head in heads]

@@ -25,7 +25,7 @@ from tests.service.delivery.fakes import running
 from tests.waiting import until
 
 INCIDENTS = 24
-LAG_SECONDS = 0.05
+LAG_SECONDS = 0.2
 
 
 @pytest.mark.parametrize("kind", TICKETS, ids=lambda kind: kind.name)
@@ -36,9 +36,9 @@ async def test_each_alert_is_one_ticket_in_our_state(kind: Kind, tmp_path: Path)
     async with closing(store), kind.remote() as remote:
         if isinstance(remote, Desk):
             remote.lag_seconds = LAG_SECONDS
-        weather = Weather(0.15)
+        weather = Weather(0.1, lost_share=0.2)
         remote.decide = weather
-        settle = {"settle_seconds": 4 * LAG_SECONDS} if "settle_seconds" in kind.settings else {}
+        settle = {"settle_seconds": 3 * LAG_SECONDS} if "settle_seconds" in kind.settings else {}
         receiver = kind.on_loopback(remote.url, **settle)
         metrics = DeliveryMetrics(CollectorRegistry(), ["desk"])
         backoff = Backoff(base=timedelta(milliseconds=5), cap=timedelta(milliseconds=20))
