@@ -26,6 +26,7 @@ _PLAINER = {
     "Extra inputs are not permitted": "unknown name",
     "Input should be a valid tuple": "must be a list, such as [a, b]",
     "Input should be a valid dictionary": "must be a mapping of names to values",
+    "Unable to extract tag using discriminator 'type'": "type is missing",
 }
 _SECRETS = ("url", "secret", "token", "password", "key", "title", "text")
 """What may stand in a file of its own: secrets, and templates."""
@@ -80,8 +81,9 @@ class _Reader:
             return Settings.model_validate(raw)
         except ValidationError as error:
             for mistake in error.errors():
-                self._mistakes.append(self._tell(mistake["loc"], mistake["msg"]))
-                _take_out(raw, self._place(mistake["loc"]))
+                location = _without_tag(raw, mistake["loc"])
+                self._mistakes.append(self._tell(location, mistake["msg"]))
+                _take_out(raw, self._place(location))
             return None
 
     def _read_file(self) -> dict[str, object]:
@@ -212,6 +214,18 @@ def _name_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
         if route.receiver not in receivers:
             known = ", ".join(receivers) or "none is configured"
             yield ("routes", number, "receiver"), f"{route.receiver!r} is not one of the receivers: {known}"
+
+
+def _without_tag(raw: object, location: Place) -> Place:
+    """A mistake of a whole receiver or connector is at its place in the list, not at the name of its type."""
+    value = raw
+    for part in location[:-1]:
+        try:
+            value = value[part]  # type: ignore[index]  # walked as it was read
+        except (KeyError, IndexError, TypeError):
+            return location
+    is_tag = isinstance(value, dict) and value.get("type") == location[-1] and location[-1] not in value
+    return location[:-1] if is_tag else location
 
 
 def _take_out(raw: dict[str, object], place: Place) -> None:
