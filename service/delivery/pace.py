@@ -47,7 +47,9 @@ class Pace:
         return int(self._tokens)
 
     def wait(self, now: float) -> float:
-        """Seconds until another may be sent, as far as time alone decides it; 0 when one may now."""
+        """Seconds until another may be sent; 0 when one may now, infinite while it depends on one that is under way."""
+        if self.is_open and self._trying:
+            return math.inf
         self._fill(now)
         missing = max(1.0 - self._tokens, 0.0) / self._rate
         return max(self._closed_until - now, missing, 0.0)

@@ -90,10 +90,10 @@ class Issues:
         (yield Call(method="PUT", path=f"/rest/api/3/issue/{in_path(key)}", body={"fields": fields})).checked()
 
     def _bring(self, key: str, categories: Sequence[str], message: Message, *, must: bool) -> Steps[None]:
-        """Along one transition to the first of *categories* that the workflow offers from here.
+        """Along one transition to the first of *categories* that the workflow offers from here, then say so.
 
-        The comment goes with the transition: a repetition finds the issue there and says nothing twice.
-        must: no such transition is a failure; otherwise the comment is made all the same.
+        In this order, since a repetition that finds the issue there says nothing twice. must: no such transition is a
+        failure; otherwise it is only said.
         """
         path = f"/rest/api/3/issue/{in_path(key)}"
         issue = (yield Call(method="GET", path=path, query={"fields": "status"}, reads=True)).checked().json()
@@ -103,21 +103,17 @@ class Issues:
             return
         answer = yield Call(method="GET", path=f"{path}/transitions", reads=True)
         transition = _transition(answer.checked(), categories)
-        comment = adf.of_lines(message.news.split("\n"))
-        if transition is not None:
-            body: dict[str, object] = {
-                "transition": {"id": transition},
-                "update": {"comment": [{"add": {"body": comment}}]},
-            }
-            if self._resolution is not None and _DONE in categories:
-                body["fields"] = {"resolution": {"name": self._resolution}}
-            (yield Call(path=f"{path}/transitions", body=body)).checked()
-        elif must:
+        if transition is None and must:
             wanted = " or ".join(categories)
             problem = f"issue {key} has no transition to a status of category {wanted} from {status.get('name')!r}"
             raise answer.failure(problem, retry=False)
-        else:
-            (yield Call(path=f"{path}/comment", body={"body": comment})).checked()
+        if transition is not None:
+            body: dict[str, object] = {"transition": {"id": transition}}
+            if self._resolution is not None and _DONE in categories:
+                body["fields"] = {"resolution": {"name": self._resolution}}
+            (yield Call(path=f"{path}/transitions", body=body)).checked()
+        comment = adf.of_lines(message.news.split("\n"))
+        (yield Call(path=f"{path}/comment", body={"body": comment})).checked()
 
 
 class _Project:

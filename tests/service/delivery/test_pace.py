@@ -1,5 +1,6 @@
 """Token bucket, pauses and circuit, on a clock that a test moves."""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -77,6 +78,7 @@ def test_an_open_circuit_lets_one_try_and_closes_when_it_is_answered() -> None:
     assert pace.allowed(now) == 1
     pace.began(1, now)
     assert pace.allowed(now) == 0, "one at a time"
+    assert pace.wait(now) == math.inf, "no time makes up for its answer"
     assert pace.ended(Delivered(), now), "it is back"
     assert pace.allowed(now) > 1
 
