@@ -13,13 +13,14 @@ PASSWORD = "hunter2-mail"
 
 class MailRemote:
     """refusals: verb -> what is answered to it instead, e.g. `{"RCPT": "450 busy"}`. hangs: verb after which nothing
-    comes any more. mails: envelope recipients and message of what was taken."""
+    comes any more. unknown: a recipient it does not know. mails: envelope recipients and message of what was taken."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.mails: list[tuple[list[str], EmailMessage]] = []
         self.refusals: dict[str, str] = {}
         self.hangs = ""
+        self.unknown = ""
         self.tls_since: str | None = None
         self._tls = tls
         self._server: asyncio.Server | None = None
@@ -78,7 +79,11 @@ class MailRemote:
                     recipients = []
                     writer.write(b"250 ok\r\n")
                 case "RCPT":
-                    recipients.append(line.partition("<")[2].rstrip(">"))
+                    recipient = line.partition("<")[2].rstrip(">")
+                    if recipient == self.unknown:
+                        writer.write(b"550 no such user\r\n")
+                        continue
+                    recipients.append(recipient)
                     writer.write(b"250 ok\r\n")
                 case "DATA":
                     writer.write(b"354 go ahead\r\n")

@@ -19,6 +19,8 @@ from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
 from typing import ClassVar
 
+import structlog
+
 from service.delivery.address import AddressRefusedError, Resolver, SystemResolver, checked_addresses
 from service.delivery.calls import hide
 from service.delivery.message import Message
@@ -30,6 +32,8 @@ from service.delivery.texts import as_html, cut, one_line, plain
 from service.errors import ConfigError
 from service.receiver_settings import EmailReceiver
 from service.store.store import Delivery
+
+_log = structlog.get_logger(__name__)
 
 _SUBJECT = 200
 _PROBLEM = 500
@@ -83,7 +87,7 @@ class Email(Configured):
                     self._config.port,
                     allow_private=self._config.allow_private,
                 )
-                await loop.run_in_executor(
+                refused = await loop.run_in_executor(
                     self._threads, session.send, [str(address) for address in addresses], mail, self._to
                 )
         except AddressRefusedError as error:
@@ -92,6 +96,8 @@ class Email(Configured):
             return self._outcome(error)
         finally:
             session.cut()
+        if refused:
+            _log.warning("some recipients were refused", receiver=self.name, refused=refused, of=len(self._to))
         return Delivered(remote_id=mail["Message-ID"])
 
     async def close(self) -> None:

@@ -20,8 +20,8 @@ class SmtpSession:
         self._socket: socket.socket | None = None
         self._is_cut = False
 
-    def send(self, addresses: Sequence[str], mail: EmailMessage, to: Sequence[Address]) -> None:
-        """Raises SMTPException and OSError."""
+    def send(self, addresses: Sequence[str], mail: EmailMessage, to: Sequence[Address]) -> int:
+        """How many of *to* were refused while others were not. Raises SMTPException and OSError."""
         config = self._config
         with self._connected(addresses) as connection:
             if config.security == "starttls":
@@ -30,7 +30,8 @@ class SmtpSession:
             if config.user is not None and config.password is not None:
                 connection.login(config.user, config.password.get_secret_value())
             recipients = [address.addr_spec for address in to]
-            connection.send_message(mail, from_addr=mail["From"].addresses[0].addr_spec, to_addrs=recipients)
+            sender = mail["From"].addresses[0].addr_spec
+            return len(connection.send_message(mail, from_addr=sender, to_addrs=recipients))
 
     def cut(self) -> None:
         """Nothing the server does can hold the thread any longer."""

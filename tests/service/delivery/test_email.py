@@ -126,6 +126,14 @@ async def test_4xx_is_tried_again_and_5xx_is_not(
     await email.close()
 
 
+async def test_a_recipient_that_is_refused_keeps_the_mail_from_no_other(remote: MailRemote) -> None:
+    remote.unknown = "ada@example.com"
+    email = make(remote)
+    assert isinstance(await email.send(told(EventType.OPENED), now=NOON), Delivered)
+    assert [recipients for recipients, _ in remote.mails] == [["ops@example.com"]]
+    await email.close()
+
+
 async def test_a_server_that_hangs_is_given_up_in_time(remote: MailRemote) -> None:
     remote.hangs = "DATA"
     email = make(remote, timeout_seconds=0.2)
