@@ -26,6 +26,7 @@ from service.core.policies import PolicyBook
 from service.core.registers import Registers
 from service.core.rejects import Rejected, RejectError
 from service.core.snapshot import (
+    MAX_STATE_BYTES,
     PARTITION_KEY,
     PartitionSnapshot,
     SnapshotError,
@@ -141,7 +142,7 @@ class Engine:
                 source = origin.source
                 seconds = instant.seconds
                 if not source.oldest <= seconds <= source.seen:
-                    check_time(source, seconds)
+                    check_time(source, seconds, record.timestamp)
                 fold = fact.fold
                 if fact.drivers or (fold is add and not fact.event_id):
                     check_fold(fact)
@@ -202,13 +203,14 @@ class Engine:
             nano = amount_of(fact)
             check_fold(fact)
             origin = self._registers.origin(fact.origin)
-            check_time(origin.source, instant.seconds)
+            check_time(origin.source, instant.seconds, record.timestamp)
+            admitted = self._newcomers.admit(series, max(self.stats.last_start, instant.seconds))
         except (*DECODE_ERRORS, RejectError) as error:
             self._reject(record, error)
             return
         if instant.seconds > origin.source.seen:
             self._see(origin.source, instant.seconds)
-        if self._newcomers.admit(series, self.stats.last_start):
+        if admitted:
             series_key = fact.series.encode()
             state = self._states[series_key] = SeriesState(series_key, judge)
         else:
@@ -311,7 +313,7 @@ class Engine:
         of all, and must be written last: on load it may be older than those of its series, never newer.
         """
         states = self._dirty if limit is None else self._dirty[:limit]
-        snapshots = [(state.key, encode_series(state, self._offset)) for state in states]
+        snapshots = [(state.key, self._snapshot(state)) for state in states]
         for state in states:
             state.dirty = False
         del self._dirty[: len(states)]
@@ -326,6 +328,15 @@ class Engine:
             )
             snapshots.append((PARTITION_KEY, encode_partition(partition)))
         return snapshots
+
+    def _snapshot(self, state: SeriesState) -> bytes:
+        snapshot = encode_series(state, self._offset)
+        if len(snapshot) > MAX_STATE_BYTES:
+            # No topic would take it, and a worker that cannot write it would end, and end again, with all its series.
+            self.stats.cold_starts += 1
+            self._folding.begin_anew(state)
+            snapshot = encode_series(state, self._offset)
+        return snapshot
 
     def restore(self, key: bytes, snapshot: bytes) -> None:
         """Take over a snapshot; of several of one key the one with the highest offset, whatever their order.

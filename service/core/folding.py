@@ -107,12 +107,20 @@ class Folding:
 
     def settle_waiting(self, state: SeriesState) -> None:
         """Do what waited for a watermark."""
+        self._wait_no_more(state)
+        self._life.catch_up(state)
+
+    def begin_anew(self, state: SeriesState) -> None:
+        """As if no fact of it had come yet."""
+        self._wait_no_more(state)
+        state.forget()
+
+    def _wait_no_more(self, state: SeriesState) -> None:
         if state.rare.waits_for is not None:
             for source in state.rare.waits_for[1]:
                 source.unsettled.pop(state, None)
             state.rare.waits_for = None
             self.waiting.pop(state, None)
-        self._life.catch_up(state)
 
     def await_watermark(self, state: SeriesState, source: Source, offset: int) -> None:
         """Fold again at the source's next watermark."""

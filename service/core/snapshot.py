@@ -37,6 +37,8 @@ from service.core.state import Rare, SeriesState
 
 VERSION = 1
 PARTITION_KEY = b"~engine"
+MAX_STATE_BYTES = 8 * 1024 * 1024
+"""Of one series. Ordinary ones have 2 kB; beyond this somebody puts what differs each time into origins or drivers."""
 
 
 class SnapshotError(ValueError):
@@ -108,8 +110,12 @@ def offset_of(key: bytes, data: bytes) -> int:
     except msgspec.DecodeError as error:
         raise SnapshotError(key, str(error)) from None
     if header.version != VERSION:
-        raise SnapshotError(key, f"expected version {VERSION}, got {header.version}")
+        raise _wrong_version(key, header.version)
     return header.offset
+
+
+def _wrong_version(key: bytes, version: int) -> SnapshotError:
+    return SnapshotError(key, f"expected version {VERSION}, got {version}")
 
 
 def encode_series(state: SeriesState, offset: int) -> bytes:
@@ -147,9 +153,14 @@ def decode_series(
 
     origin_of: the engine's one object for an origin's name. intern: the same for a driver's labels.
     """
-    offset_of(key, data)
     try:
         packed = _series_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        offset_of(key, data)  # of another version, it may have another shape: then that is what is wrong
+        raise SnapshotError(key, str(error)) from None
+    if packed.version != VERSION:
+        raise _wrong_version(key, packed.version)
+    try:
         state = SeriesState(key, judge)
         state.restored_offset = packed.offset
         state.set_open(tuple(unpack_bucket(bucket, origin_of, intern) for bucket in packed.open))
@@ -164,7 +175,7 @@ def decode_series(
             state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         raise SnapshotError(key, str(error)) from None
     return state
 

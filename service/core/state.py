@@ -229,6 +229,15 @@ class SeriesState:
         self.bucket = buckets[-1] if buckets else None
         self.others = buckets[:-1]
 
+    def forget(self) -> None:
+        """All that facts have told; who told it is kept, since that is bounded."""
+        self.set_open(())
+        self.ring = None
+        self.anchor = self.head = None
+        self.rare = NOTHING
+        self.watched_at = FOREVER
+        self.due = False
+
     def take_up(self, bucket: Bucket, origin: Origin, basis: Basis) -> None:
         """Make an open or a new bucket the one that the next facts are expected for, and of this origin."""
         if bucket is not self.bucket:

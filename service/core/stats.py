@@ -16,8 +16,8 @@ class EngineStats:
     that changed a closed bucket. too_late: facts about buckets older than the ring. capped: facts of new values
     beyond the cap. forgotten_ids: event ids dropped to stay within memory; a repetition of one would count twice.
     closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
-    their snapshot belonged to another detector or could not be read. last_start: newest charge period start seen,
-    seconds since 1970, 0 when none.
+    their snapshot belonged to another detector, or no topic would have held it. last_start: newest charge period
+    start seen, seconds since 1970, 0 when none.
     """
 
     facts: int = 0

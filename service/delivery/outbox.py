@@ -121,7 +121,8 @@ class Deliverer:
             await asyncio.gather(stopped, *attempts, return_exceptions=True)
 
     def _lease(self, receiver: Receiver) -> timedelta:
-        return receiver.timeout + max(self._lease_margin, receiver.settle + _OVERTIME)
+        unseen = receiver.settle + _OVERTIME if receiver.settle else timedelta()
+        return receiver.timeout + max(self._lease_margin, unseen)
 
     async def _claim(self, receiver: Receiver, limit: int) -> list[Delivery]:
         lease = self._lease(receiver).total_seconds()
