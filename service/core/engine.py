@@ -22,6 +22,7 @@ from service.core.lifecycle import Lifecycle
 from service.core.live import KEPT_OBJECTS, LiveDetectors
 from service.core.months import month_to_date
 from service.core.newcomers import Newcomers, as_event_of, other_of
+from service.core.peers import Peers
 from service.core.policies import PolicyBook
 from service.core.registers import Registers
 from service.core.rejects import Rejected, RejectError
@@ -82,6 +83,7 @@ class Engine:
         self._close_limit = close_limit
         self._states: dict[bytes, SeriesState] = {}
         self._registers = Registers()
+        self._peers = Peers()
         self._newcomers = Newcomers(max_new_series)
         self._alerts: list[Alert] = []
         self._rejects: list[Rejected] = []
@@ -94,12 +96,13 @@ class Engine:
         self._life = Lifecycle(
             stats=self.stats,
             live=LiveDetectors(kept_detectors),
+            peers=self._peers,
             emit=self._emit,
             touch=self._touch,
             driver_buckets=driver_buckets,
         )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
-        self._closing = Closing(self._folding.settle_waiting)
+        self._closing = Closing(self._folding.settle_waiting, self._peers.take_again)
 
     # -- records in ---------------------------------------------------------------------------------------------
 
@@ -213,6 +216,7 @@ class Engine:
         if admitted:
             series_key = fact.series.encode()
             state = self._states[series_key] = SeriesState(series_key, judge)
+            self._life.welcome(state, series)
         else:
             self.stats.capped += 1
             state, fact = self._other(series, fact)
@@ -232,6 +236,7 @@ class Engine:
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = SeriesState(key, self._policies.judge_of(other))
+            self._life.welcome(state, other)
         return state, as_event_of(other, fact)
 
     def _promise(self, record: Record) -> None:
@@ -319,6 +324,8 @@ class Engine:
         del self._dirty[: len(states)]
         if not self._dirty and self._offset > self._frozen_offset:
             self._frozen_offset = self._offset
+            self.stats.withheld = self._life.withheld
+            self.stats.late_seconds = self._registers.late_seconds()
             partition = PartitionSnapshot(
                 offset=self._offset,
                 sources=self._registers.export_sources(),
@@ -372,6 +379,8 @@ class Engine:
         # A newer one of the same series may have come after an older one.
         restored = [state for state in self._restored if self._states[state.key] is state]
         self._restored = []
+        for state in restored:
+            self._peers.restored(state)
         waiting = [state for state in restored if state.rare.waits_for is not None]
         for state in sorted(waiting, key=_waiting_since):
             self._folding.wait_again(state)

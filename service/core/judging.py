@@ -1,7 +1,8 @@
 """A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
 
-An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
-detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row.
+An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
+them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
+judged nor learned, and ends a row.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from detectors.detector import Detector
 from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
+from service.core.borrowing import Borrowed
 from service.core.episodes import Episode, Judged, begin
 from service.core.policies import Judge
 from service.core.ring import ABNORMAL, ACCEPTED, NORMAL, Ring
@@ -30,15 +32,22 @@ class Fold:
     """Takes the closed buckets of a series one after the other.
 
     run: the episode that the latest bucket belongs to. ended: those that ended on the way. trace: one entry per
-    present bucket, when asked for.
+    present bucket, when asked for. borrowed: judges what the detector has no opinion of yet.
     """
 
-    __slots__ = ("counts", "detector", "ended", "judge", "run", "trace")
+    __slots__ = ("borrowed", "counts", "detector", "ended", "judge", "run", "trace")
 
     def __init__(
-        self, judge: Judge, detector: Detector, run: Episode | None, *, trace: list[Traced] | None = None
+        self,
+        judge: Judge,
+        detector: Detector,
+        run: Episode | None,
+        *,
+        trace: list[Traced] | None = None,
+        borrowed: Borrowed | None = None,
     ) -> None:
         self.judge = judge
+        self.borrowed = borrowed
         self.detector = detector
         self.run = run
         self.ended: list[Episode] = []
@@ -54,15 +63,23 @@ class Fold:
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
-        kind = kind_of(judge, verdict.status, nano, verdict.band)
-        self.counts[verdict.status if kind is not None or verdict.band is None else Status.NORMAL] += 1
+        status, score, band = verdict.status, verdict.score, verdict.band
+        kind = kind_of(judge, status, nano, band)
+        if band is None and self.borrowed is not None:
+            opinion = self.borrowed.opinion(index, nano, self.run)
+            if opinion is not None:
+                status = Status.HIGH
+                kind, band, score = opinion
+        self.counts[status if kind is not None or band is None else Status.NORMAL] += 1
         if self.trace is not None:
-            self.trace.append(Traced(index, nano, verdict.band, kind is not None))
-        if kind is None or verdict.band is None:
+            self.trace.append(Traced(index, nano, band, kind is not None))
+        if kind is None or band is None:
             self._end()
             self.detector.learn_one(value, at)
             return NORMAL
-        judged = Judged(index=index, actual=nano, basis=basis, band=verdict.band, score=verdict.score)
+        if judge.learns_abnormal:
+            self.detector.learn_one(value, at)
+        judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
         else:
@@ -121,12 +138,14 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
     return judgements
 
 
-def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int) -> Episode | None:
+def learn_again(
+    judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int, *, borrowed: Borrowed | None = None
+) -> Episode | None:
     """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    fold = Fold(judge, detector, run)
+    fold = Fold(judge, detector, run, borrowed=borrowed)
     for index in range(ring.start, min(until, ring.end)):
         if not ring.is_present(index):
             fold.missing()

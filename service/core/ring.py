@@ -33,6 +33,8 @@ Stamp = tuple[bool, Origin | None, int]
 Stamps = tuple[Stamp, ...]
 
 _MAX_SHARED: Final = 4096
+ANCHOR_STEP: Final = 4
+"""The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
 
 
 class Ring:
@@ -98,6 +100,16 @@ class Ring:
         first = self.start if start is None else max(start, self.start)
         tags = self.cells[(first - self.start) * size :: size]
         return (first + place for place, tag in enumerate(tags) if tag >> 2 != _MISSING)
+
+    def tags(self, start: int, until: int) -> bytes:
+        """One byte for each of these buckets that lies in the ring; 0 for what is missing, and for nothing else."""
+        size = self.width + 1
+        return self.cells[max(start - self.start, 0) * size : max(until - self.start, 0) * size : size]
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a bucket within the ring is missing."""
+        return 0 in self.cells[:: self.width + 1]
 
     def extend_to(self, index: int) -> None:
         """Make room for *index*, with missing buckets in between, on either side."""

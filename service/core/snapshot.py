@@ -19,14 +19,17 @@ from service.core.packing import (
     Number,
     PackedBucket,
     PackedEpisode,
+    PackedNewcomer,
     PackedReported,
     PackedRing,
     pack_bucket,
     pack_episode,
+    pack_newcomer,
     pack_reported,
     pack_ring,
     unpack_bucket,
     unpack_episode,
+    unpack_newcomer,
     unpack_reported,
     unpack_ring,
     wide,
@@ -64,6 +67,7 @@ class _Series(Struct, array_like=True, frozen=True):
     ids: bytes
     left: tuple[int, Number] | None
     waits_for: tuple[int, list[str]] | None
+    newcomer: PackedNewcomer | None = None
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -137,6 +141,7 @@ def encode_series(state: SeriesState, offset: int) -> bytes:
             bytes(rare.id_log or b""),
             None if rare.left is None else (rare.left[0], wide(rare.left[1])),
             None if rare.waits_for is None else (rare.waits_for[0], [source.name for source in rare.waits_for[1]]),
+            pack_newcomer(rare.newcomer),
         )
     )
 
@@ -173,6 +178,8 @@ def decode_series(
         if packed.waits_for is not None:
             since, names = packed.waits_for
             state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
+        if packed.newcomer is not None:
+            state.own_rare().newcomer = unpack_newcomer(packed.newcomer)
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
     except ValueError as error:

@@ -108,7 +108,7 @@ def _news(event: AlertEvent) -> str:
 
 def _facts(alert: Alert, state: AlertState) -> Sequence[tuple[str, str]]:
     name, value = whose(alert.series)
-    spend = "Current spend" if alert.kind is AlertKind.SPIKE else "Spend"
+    spend = "Spend" if alert.kind in (AlertKind.DROP, AlertKind.MISSING) else "Current spend"
     facts = [
         (label_name(name).capitalize(), value),
         ("Resource", resource_of(alert)),
