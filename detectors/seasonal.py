@@ -11,8 +11,9 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from detectors.evidence import added, reach_left
 from detectors.guards import clamp, finite, judge, warming_up
 from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
@@ -25,6 +26,7 @@ from detectors.seasonal_state import (
     DORMANT,
     DOUBT,
     FACTORS,
+    FALLEN,
     IDLE_SHARE,
     LAST,
     LEARNED,
@@ -33,6 +35,8 @@ from detectors.seasonal_state import (
     MOST_TREND,
     NOISE,
     NUMBERS,
+    REST,
+    RISEN,
     TREND,
     bounded,
     first_buckets,
@@ -46,11 +50,27 @@ _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
 _FEW = 5.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
+_MOST_REST = 2.0
+_ALIKE_SPREAD = 1.1
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
 _REANCHOR_BELOW = math.asinh(5.0)
 _REANCHOR_ABOVE = math.asinh(400.0)
+
+
+class Ahead(NamedTuple):
+    """Of an active bucket that is to come, on the scale.
+
+    place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
+    a bucket. level_variance: of the level. spread: of everything together, a standard deviation.
+    """
+
+    place: float
+    base: float
+    noise: float
+    level_variance: float
+    spread: float
 
 
 class Seasonal:
@@ -70,7 +90,7 @@ class Seasonal:
     __slots__ = ("_config", "_first", "_numbers", "_slots")
 
     name: ClassVar[str] = NAME
-    state_version: ClassVar[int] = 1
+    state_version: ClassVar[int] = 2
     summary: ClassVar[str] = "weekday, hour and month-turn effects on a moving level, robust, in factors (the default)"
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
 
@@ -130,7 +150,7 @@ class Seasonal:
         numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)
         numbers[ACTIVE] += len(active)
-        numbers[TREND] = 0.0
+        numbers[REST] = numbers[RISEN] = numbers[FALLEN] = 0.0
         numbers[DORMANT] = float(2 * len(active) <= len(recent))
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] = 1.0
@@ -146,7 +166,7 @@ class Seasonal:
             return
         numbers[ANCHOR] = anchor.at
         numbers[LEVEL] = median([squash(value, anchor.at) - self._effect(at) for value, at in active])
-        numbers[DOUBT] = 1.0 / len(active)
+        numbers[DOUBT] = self._alike / len(active)
 
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
@@ -180,9 +200,11 @@ class Seasonal:
         if idle is ALWAYS:
             lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
         else:
-            expected, _, _, variance = self._predict(at, slots)
-            reach = config.sigma * (1.0 + _FEW / (numbers[ACTIVE] + 1.0)) * math.sqrt(variance)
-            lower, upper = expected - reach, expected + reach
+            ahead = self._predict(at, slots)
+            down, up, reach = self._reaches(at, ahead)
+            expected = ahead.place
+            lower, upper = expected - down, expected + up
+            lower += min(self._rest_day(at, slots) - reach + down, 0.0) if self._may_rest(at) else 0.0
             if idle is SOMETIMES or (numbers[FACTORS] and reach > _WIDE):
                 lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
         anchor = numbers[ANCHOR]
@@ -204,30 +226,53 @@ class Seasonal:
             upper=max(unsquash(upper, anchor), amount),
         )
 
-    def _predict(self, at: int, slots: tuple[int, ...]) -> tuple[float, float, float, float]:
-        """Of an active bucket: expectation, noise variance, variance of the level, and all of the variance."""
+    def _predict(self, at: int, slots: tuple[int, ...]) -> "Ahead":
         config, numbers, table = self._config, self._numbers, self._slots
         rates, layout = config.rates, config.layout
         steps = self._steps_to(at)
         noise = max(numbers[NOISE], config.relative_floor**2)
         level_variance = noise * (numbers[DOUBT] + rates.level_drift * steps)
-        place = numbers[LEVEL] + self._trend_over(steps)
-        variance = noise + level_variance
+        base = numbers[LEVEL] + numbers[TREND] * steps
+        faded = rates.persistence**steps
+        variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence**2)
         for slot in slots:
-            place += table[slot]
+            base += table[slot]
             variance += noise / (table[layout.size + slot] + noise / layout.prior_variance[slot])
+        place = base + faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return place, noise, level_variance, variance
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance))
+
+    def _reaches(self, at: int, ahead: "Ahead") -> tuple[float, float, float]:
+        """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
+        config, numbers = self._config, self._numbers
+        spread = ahead.spread * (1.0 + _FEW / (numbers[ACTIVE] + 1.0))
+        reach = config.sigma * spread
+        held_back = self._steps_to(at) > 1
+        down = spread * reach_left(numbers[FALLEN], config.evidence, held_back=held_back)
+        up = spread * reach_left(numbers[RISEN], config.evidence, held_back=held_back)
+        return min(down, reach), min(up, reach), reach
+
+    def _rest_day(self, at: int, slots: tuple[int, ...]) -> float:
+        """How far below what is expected the quietest weekday lies; 0 or less."""
+        start, table = self._config.layout.weekday_start, self._slots
+        if start is None or not self._numbers[FACTORS]:
+            return 0.0
+        return min(table[start : start + 7]) - next(table[slot] for slot in slots if start <= slot < start + 7)
+
+    def _may_rest(self, at: int) -> bool:
+        """A holiday looks like a weekend, for a day; what goes on is a fall."""
+        config, numbers = self._config, self._numbers
+        return numbers[FALLEN] + self._rest_step <= config.evidence and self._steps_to(at) == 1
+
+    @property
+    def _rest_step(self) -> float:
+        return self._config.evidence / max(1.5 * self._config.rates.a_day, 1.0)
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""
         return min(max((at - int(self._numbers[LAST])) // self._config.grain_seconds, 1), _MOST_STEPS)
-
-    def _trend_over(self, steps: int) -> float:
-        trend, damping = self._numbers[TREND], self._config.rates.trend_damping
-        return trend if steps == 1 else trend * (1.0 - damping**steps) / (1.0 - damping)
 
     def _effect(self, at: int) -> float:
         return math.fsum(self._slots[slot] for slot in self._config.layout.of(at))
@@ -247,8 +292,9 @@ class Seasonal:
         numbers[ACTIVE] = first.active
         numbers[LAST] = bounded(max(ats))
         numbers[LEVEL] = first.level
-        numbers[DOUBT] = 1.0 / len(values) + config.rates.level_drift
-        numbers[NOISE] = first.noise_variance
+        numbers[NOISE] = first.noise_variance * (1.0 - config.rates.persistence**2)
+        count = min(len(values), config.rates.memory)
+        numbers[DOUBT] = self._alike * (1.0 + 3.0 * self._trend_trust(count, numbers[NOISE])) / len(values)
         numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
@@ -266,31 +312,60 @@ class Seasonal:
         numbers[LEARNED] += 1.0
         if idle:
             numbers[LAST] = max(numbers[LAST], bounded(at))
+            numbers[REST] *= rates.persistence
             return  # says nothing of how much is spent when it is not idle; the level's time stands still
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
         numbers[ACTIVE] += 1.0
-        place, noise, level_variance, variance = self._predict(at, slots)
-        off = squash(value, numbers[ANCHOR]) - place
-        spread = math.sqrt(variance)
-        clipped = limited(off, CLIP * spread)
-
+        ahead = self._predict(at, slots)
+        noise, spread = ahead.noise, ahead.spread
+        now = squash(value, numbers[ANCHOR])
+        off = limited(now - ahead.place, CLIP * spread)
         steps = self._steps_to(at)
-        gain = level_variance / variance
-        numbers[LEVEL] = limited(numbers[LEVEL] + self._trend_over(steps) + gain * clipped, MOST_PLACE)
-        numbers[TREND] = limited(
-            rates.trend_damping**steps * numbers[TREND] + rates.trend_gain * gain * clipped, MOST_TREND
-        )
-        numbers[DOUBT] = level_variance / noise * (1.0 - gain)
+        if now - ahead.place < -self._reaches(at, ahead)[0] and self._may_rest(at) and self._rest_day(at, slots) < 0.0:
+            # Like a holiday: nothing is learned of it but that it was one.
+            numbers[FALLEN] += self._rest_step
+            numbers[LEVEL] += numbers[TREND]
+            numbers[LAST] = max(numbers[LAST], bounded(at))
+            return
+        numbers[RISEN] = added(numbers[RISEN], off / spread)
+        numbers[FALLEN] = added(numbers[FALLEN], -off / spread)
+        limit = config.evidence
+        most = max(numbers[RISEN], numbers[FALLEN])
+        if most > limit:
+            # Learned all the same: so this is what it costs now.
+            numbers[RISEN] = numbers[FALLEN] = 0.0
+            numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
+            most = 0.0
+        follow = 1.0 - most / limit
+        rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
+        gain = ahead.level_variance / (ahead.level_variance + self._alike * noise)
+        count = min(numbers[ACTIVE], rates.memory)
+        trust = 1.5 / count * self._trend_trust(count, noise)
+        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[TREND] * steps + follow * gain * rest, MOST_PLACE)
+        numbers[TREND] = limited(numbers[TREND] + follow * trust * gain * rest, MOST_TREND)
+        numbers[DOUBT] = ahead.level_variance / noise * (1.0 - gain)
+        numbers[REST] = rest
         numbers[LAST] = max(numbers[LAST], bounded(at))
         for slot in slots:
-            count = table[layout.size + slot]
-            table[slot] += clipped / (count + noise / layout.prior_variance[slot]) * noise / variance
-            table[layout.size + slot] = min(count + 1.0, layout.most_counted[slot])
+            count, weight = table[layout.size + slot], layout.weight[slot]
+            table[slot] += follow * weight * rest / (count + noise / layout.prior_variance[slot] + weight)
+            table[layout.size + slot] = min(count + weight, layout.most_counted[slot])
         # A bucket whose effects are still unknown says little about the noise, in proportion.
+        variance = spread * spread
         weight = max(rates.noise_gain, 1.0 / numbers[ACTIVE]) * noise / variance
-        numbers[NOISE] = max(noise * (1.0 + weight * (clipped * clipped / variance - 1.0)), config.relative_floor**2)
+        numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), config.relative_floor**2)
         self._follow_anchor()
+
+    @property
+    def _alike(self) -> float:
+        """What resembles its neighbour says less of the level: the variance of a mean is so many times as large."""
+        return 1.0 / (1.0 - self._config.rates.persistence) ** 2
+
+    def _trend_trust(self, count: float, noise: float) -> float:
+        """From 0 to 1: how much of a slope seen over so many buckets is trend, beside what noise makes of it."""
+        usual = self._config.rates.usual_trend**2
+        return usual / (usual + 12.0 * self._alike * noise / count**3) if usual else 0.0
 
     def _begin_level(self, value: float, at: int) -> None:
         """The first active bucket ever is the level."""

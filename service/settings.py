@@ -129,9 +129,11 @@ class Policy(Section):
     floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
         minutes, half a day of minutes.
-    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, two days of hours, a day
-        of five minutes, six hours of minutes.
+    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, three days of hours, a
+        day of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
+    drop_after: so many low buckets in a row are a drop; None: 2 for days and hours, since a credit or a late record is
+        low once; 1 for finer ones.
     """
 
     match: Match = Match()
@@ -142,6 +144,7 @@ class Policy(Section):
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
+    drop_after: int | None = Field(default=None, ge=1)
 
 
 class WebhookReceiver(Section):

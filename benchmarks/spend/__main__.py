@@ -1,7 +1,7 @@
 """How good detection is: `python -m benchmarks.spend` prints one JSON object a line.
 
-    python -m benchmarks.spend                        daily and hourly, ours and all peers
-    python -m benchmarks.spend --only spendwatch --daily 300 --hourly 60 --seeds 101,102
+python -m benchmarks.spend                        daily and hourly, ours and all peers
+python -m benchmarks.spend --only spendwatch --daily 300 --hourly 60 --seeds 101,102
 """
 
 import argparse
@@ -62,7 +62,9 @@ def main() -> None:
                 found.append(measure(name, month, seen, book))
         for name, found in scores.items():
             if found:
-                print(json.dumps({"grain": "1d" if grain_seconds == DAY else "1h", **line(name, add(found))}), flush=True)
+                print(
+                    json.dumps({"grain": "1d" if grain_seconds == DAY else "1h", **line(name, add(found))}), flush=True
+                )
 
 
 if __name__ == "__main__":

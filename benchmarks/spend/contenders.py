@@ -101,7 +101,14 @@ class Batch:
         for _ in range(2):
             slope, level = np.polyfit(times[keep], history[keep], 1)
             rest = history - level - slope * times
-            season = np.array([np.median(rest[keep & (times % period == slot)] if np.any(keep & (times % period == slot)) else rest) for slot in range(period)])
+            season = np.array(
+                [
+                    np.median(
+                        rest[keep & (times % period == slot)] if np.any(keep & (times % period == slot)) else rest
+                    )
+                    for slot in range(period)
+                ]
+            )
             rest = rest - season[times % period]
             spread = max(1.4826 * float(np.median(np.abs(rest - np.median(rest)))), 0.02)
             keep = np.abs(rest) < 4 * spread

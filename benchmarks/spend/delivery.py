@@ -56,6 +56,8 @@ def _of_period(number: int, period: int, value: float, tag: Tag, rng: random.Ran
         yield Arrival(int(at + revision * gap * HOUR), number, period, revision, value * part)
     if rng.random() < 0.01:
         later = at + rng.uniform(2, 10) * DAY
-        yield Arrival(int(later), number, period, revision + 1, value * (1.0 + rng.choice((-1, 1)) * rng.uniform(0.01, 0.1)))
+        yield Arrival(
+            int(later), number, period, revision + 1, value * (1.0 + rng.choice((-1, 1)) * rng.uniform(0.01, 0.1))
+        )
     if rng.random() < 0.005:
         yield Arrival(int(at + rng.uniform(0, 3) * DAY), number, period, revision, value)

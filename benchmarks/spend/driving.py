@@ -9,8 +9,8 @@ from detectors.verdict import Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_nano, to_units
 from service.core.episodes import Episode
-from service.core.judging import Fold
-from service.core.policies import PolicyBook
+from service.core.judging import Fold, is_told, told_from
+from service.core.policies import Judge, PolicyBook
 
 
 def series_of(view: View) -> str:
@@ -34,28 +34,19 @@ def fold(view: View, book: PolicyBook) -> tuple[list[Alarm], int]:
             known = True
             fold.bucket(start + place, to_nano(value), Basis.BILLED)
         for episode in fold.ended:
-            alarms += _alarms(episode, start)
+            alarms += _alarms(judge, episode, start)
         fold.ended.clear()
-    if fold.run is not None:
-        alarms += _alarms(fold.run, start)
+    if fold.run is not None and is_told(judge, fold.run):
+        alarms += _alarms(judge, fold.run, start)
     return alarms, sum(fold.counts[status] for status in (Status.NORMAL, Status.HIGH, Status.LOW))
 
 
-def _alarms(episode: Episode, start: int) -> list[Alarm]:
-    if not is_told(episode):
-        return []
+def _alarms(judge: Judge, episode: Episode, start: int) -> list[Alarm]:
+    """The periods at which an episode stands as told."""
     rises = episode.kind is not AlertKind.DROP
     expected = bound(episode.worst.band.expected)
+    told = list(enumerate(episode.held))[told_from(judge, episode.kind) - 1 :]
     return [
         Alarm(period=episode.first - start + place, rises=rises, deviation=to_units(nano - expected))
-        for place, nano in enumerate(episode.held)
-        if place >= first_told(episode)
+        for place, nano in told
     ]
-
-
-def is_told(episode: Episode) -> bool:
-    return True
-
-
-def first_told(episode: Episode) -> int:
-    return 0

@@ -177,9 +177,7 @@ def _shift(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     amplitude, rises = _amplitude(tag, rng), rng.random() < 0.6
     _scale(tag, first, len(tag.values), 1.0 + amplitude if rises else 1.0 / (1.0 + amplitude))
     within = 7 if tag.per_day == 1 else 2
-    month.incidents.append(
-        _label(tag, Kind.SHIFT, first, first, within_days=within, aftermath_days=28, rises=rises)
-    )
+    month.incidents.append(_label(tag, Kind.SHIFT, first, first, within_days=within, aftermath_days=28, rises=rises))
 
 
 def _creep(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
@@ -212,9 +210,7 @@ def _idle(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     _scale(usage, first, len(usage.values), 0.0)
     month.tags.append(usage)
     within = 7 if tag.per_day == 1 else 2
-    month.incidents.append(
-        _label(usage, Kind.IDLE, first, first, within_days=within, aftermath_days=28, rises=False)
-    )
+    month.incidents.append(_label(usage, Kind.IDLE, first, first, within_days=within, aftermath_days=28, rises=False))
 
 
 def _missing(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
@@ -242,9 +238,7 @@ def _retagged(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     _scale(tag, first, len(tag.values), 0.0)
     month.tags.append(heir)
     within = 7 if tag.per_day == 1 else 2
-    month.incidents.append(
-        _label(tag, Kind.RETAGGED, first, first, within_days=within, aftermath_days=28, rises=False)
-    )
+    month.incidents.append(_label(tag, Kind.RETAGGED, first, first, within_days=within, aftermath_days=28, rises=False))
     month.neutral.append(_label(heir, Kind.NEW_TAG, first, first, within_days=28, aftermath_days=28))
 
 
@@ -261,9 +255,7 @@ def _hidden(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
         other.values[place] = value - rise if place >= first else value
     month.tags.append(other)
     within = 7 if tag.per_day == 1 else 2
-    month.incidents.append(
-        _label(tag, Kind.HIDDEN, first, first, within_days=within, aftermath_days=28, rises=True)
-    )
+    month.incidents.append(_label(tag, Kind.HIDDEN, first, first, within_days=within, aftermath_days=28, rises=True))
     month.neutral.append(_label(other, Kind.SHIFT, first, first, within_days=28, aftermath_days=28))
 
 

@@ -74,7 +74,12 @@ def score(month: Month, alarms: Mapping[str, Sequence[Alarm]], judged: Mapping[s
 
 
 def _score_tag(
-    total: Score, tag: Tag, incidents: list[Incident], neutral: list[Incident], episodes: list[list[Alarm]], months: float
+    total: Score,
+    tag: Tag,
+    incidents: list[Incident],
+    neutral: list[Incident],
+    episodes: list[list[Alarm]],
+    months: float,
 ) -> None:
     clean = not incidents and not neutral
     total.months += months

@@ -1,7 +1,8 @@
 """A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
 
 An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
-detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row.
+detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row. Low
+buckets are a drop, and told, from `drop_after` in a row on.
 """
 
 from collections import Counter
@@ -71,14 +72,24 @@ class Fold:
         if len(self.run.held) < judge.accept_after:
             return ABNORMAL
         self.detector.accept_level(held_pairs(judge, self.run))
-        self.ended.append(self.run.ended(accepted=True))
-        self.run = None
+        self._end(accepted=True)
         return ACCEPTED
 
-    def _end(self) -> None:
+    def _end(self, *, accepted: bool = False) -> None:
         if self.run is not None:
-            self.ended.append(self.run.ended())
+            if is_told(self.judge, self.run):
+                self.ended.append(self.run.ended(accepted=accepted))
             self.run = None
+
+
+def is_told(judge: Judge, run: Episode) -> bool:
+    """Whether so much of an episode is enough to tell of it."""
+    return len(run.held) >= told_from(judge, run.kind)
+
+
+def told_from(judge: Judge, kind: AlertKind) -> int:
+    """Of how many buckets an episode of this kind is told."""
+    return judge.drop_after if kind is AlertKind.DROP else 1
 
 
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:

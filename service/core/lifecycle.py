@@ -11,7 +11,7 @@ from service.core.amounts import to_units
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
-from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
+from service.core.judging import Fold, Traced, fold_ring, highest_quiet, is_told, kind_of, learn_again, told_from
 from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.months import keep_month
 from service.core.reporting import say, withdraw
@@ -267,7 +267,8 @@ class Lifecycle:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            first_at = min(judged_at, state.judge.close_at(episode.first))
+            showing = episode.first + told_from(state.judge, episode.kind) - 1
+            first_at = min(judged_at, state.judge.close_at(showing))
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:
                 self._tell(alert)
@@ -292,6 +293,8 @@ class Lifecycle:
         """The episode of the ring's end with the open buckets that join it, and episodes of open buckets alone."""
         found: list[tuple[Episode, AlertStatus, bool]] = []
         run = state.run
+        if run is not None and not is_told(state.judge, run):
+            run = None  # a spike that follows is none of its own
         running = False
         for bucket in state.open_buckets:
             judged = self._running(state, bucket) if bucket.fired else None

@@ -21,7 +21,9 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
 
 _MAX_REMEMBERED = 4096
 _RING_BUCKETS = {Grain.DAY: 90, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
-_ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 48, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
+_ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 72, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
+_DROP_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
+"""A credit, a late record or a holiday is low once; what has stopped stays low."""
 
 
 class Judge:
@@ -35,6 +37,7 @@ class Judge:
         "_indexes",
         "accept_after",
         "detector",
+        "drop_after",
         "drops",
         "floor",
         "grain",
@@ -56,6 +59,7 @@ class Judge:
         self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
+        self.drop_after = policy.drop_after or _DROP_AFTER[grain]
         self._close_at: dict[int, int] = {}
         self._indexes: dict[int, int] = {}
 
