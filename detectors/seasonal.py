@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import ClassVar, NamedTuple
 
-from detectors.evidence import added, reach_left
+from detectors.evidence import STANDING, added, reach_left
 from detectors.guards import clamp, finite, judge, warming_up
 from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
@@ -27,6 +27,7 @@ from detectors.seasonal_state import (
     DOUBT,
     FACTORS,
     FALLEN,
+    HELD,
     IDLE_SHARE,
     LAST,
     LEARNED,
@@ -51,6 +52,11 @@ _MOST_STEPS = 64
 _FEW = 5.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
 _MOST_REST = 2.0
+_UNSURE = 2.0
+_SHAKEN = 0.35
+_HARDLY = 1.0
+_LULLED = 0.03
+_ROUSED = 0.1
 _ALIKE_SPREAD = 1.1
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
@@ -150,7 +156,7 @@ class Seasonal:
         numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)
         numbers[ACTIVE] += len(active)
-        numbers[REST] = numbers[RISEN] = numbers[FALLEN] = 0.0
+        numbers[REST] = numbers[RISEN] = numbers[FALLEN] = numbers[HELD] = 0.0
         numbers[DORMANT] = float(2 * len(active) <= len(recent))
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] = 1.0
@@ -167,6 +173,30 @@ class Seasonal:
         numbers[ANCHOR] = anchor.at
         numbers[LEVEL] = median([squash(value, anchor.at) - self._effect(at) for value, at in active])
         numbers[DOUBT] = self._alike / len(active)
+
+    def hold_one(self, value: float, at: int) -> None:
+        """Remember that a bucket was held back: what is learned of its slots is less sure than it seemed."""
+        value = finite(value)
+        if self._first is not None:
+            return
+        numbers, table, layout = self._numbers, self._slots, self._config.layout
+        numbers[HELD] += 1.0
+        idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
+        if numbers[DORMANT]:
+            numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
+            if numbers[IDLE_SHARE] < 0.75:
+                numbers[DORMANT] = 0.0
+                if not numbers[ACTIVE]:
+                    self._begin_level(value, at)
+        elif idle and numbers[FACTORS] and numbers[HELD] == 1.0:
+            numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
+        if numbers[HELD] == 1.0:
+            for slot in layout.of(at)[layout.rhythm_place or 0 :]:
+                count = table[layout.size + slot] * _SHAKEN
+                table[layout.size + slot] = count if count >= _HARDLY else 0.0
+                rest = 2 * layout.size + slot - layout.rhythm_start
+                if not idle and layout.rhythm_start <= slot < layout.rhythm_start + layout.rhythm_size:
+                    table[rest] *= _SHAKEN
 
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
@@ -249,7 +279,9 @@ class Seasonal:
         config, numbers = self._config, self._numbers
         spread = ahead.spread * (1.0 + _FEW / (numbers[ACTIVE] + 1.0))
         reach = config.sigma * spread
-        held_back = self._steps_to(at) > 1
+        if ahead.spread > _UNSURE * math.sqrt(ahead.noise):
+            return reach, reach, reach  # of a slot hardly known, no evidence
+        held_back = numbers[HELD] > 0.0
         down = spread * reach_left(numbers[FALLEN], config.evidence, held_back=held_back)
         up = spread * reach_left(numbers[RISEN], config.evidence, held_back=held_back)
         return min(down, reach), min(up, reach), reach
@@ -319,6 +351,8 @@ class Seasonal:
         numbers[ACTIVE] += 1.0
         ahead = self._predict(at, slots)
         noise, spread = ahead.noise, ahead.spread
+        if numbers[HELD]:
+            self._end_hold()
         now = squash(value, numbers[ANCHOR])
         off = limited(now - ahead.place, CLIP * spread)
         steps = self._steps_to(at)
@@ -328,8 +362,9 @@ class Seasonal:
             numbers[LEVEL] += numbers[TREND]
             numbers[LAST] = max(numbers[LAST], bounded(at))
             return
-        numbers[RISEN] = added(numbers[RISEN], off / spread)
-        numbers[FALLEN] = added(numbers[FALLEN], -off / spread)
+        if spread <= _UNSURE * math.sqrt(noise):
+            numbers[RISEN] = added(numbers[RISEN], off / spread)
+            numbers[FALLEN] = added(numbers[FALLEN], -off / spread)
         limit = config.evidence
         most = max(numbers[RISEN], numbers[FALLEN])
         if most > limit:
@@ -339,13 +374,15 @@ class Seasonal:
             most = 0.0
         follow = 1.0 - most / limit
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
-        gain = ahead.level_variance / (ahead.level_variance + self._alike * noise)
+        # What may be a slot's says little of the level, and of the next bucket.
+        of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
+        gain = ahead.level_variance / (ahead.level_variance + self._alike * noise + of_slots)
         count = min(numbers[ACTIVE], rates.memory)
         trust = 1.5 / count * self._trend_trust(count, noise)
         numbers[LEVEL] = limited(numbers[LEVEL] + numbers[TREND] * steps + follow * gain * rest, MOST_PLACE)
         numbers[TREND] = limited(numbers[TREND] + follow * trust * gain * rest, MOST_TREND)
         numbers[DOUBT] = ahead.level_variance / noise * (1.0 - gain)
-        numbers[REST] = rest
+        numbers[REST] = rest * noise / (noise + of_slots)
         numbers[LAST] = max(numbers[LAST], bounded(at))
         for slot in slots:
             count, weight = table[layout.size + slot], layout.weight[slot]
@@ -356,6 +393,14 @@ class Seasonal:
         weight = max(rates.noise_gain, 1.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), config.relative_floor**2)
         self._follow_anchor()
+
+    def _end_hold(self) -> None:
+        """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
+        numbers = self._numbers
+        numbers[HELD] = 0.0
+        if max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
+            numbers[RISEN] = numbers[FALLEN] = 0.0
+            numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
 
     @property
     def _alike(self) -> float:

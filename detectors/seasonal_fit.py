@@ -90,6 +90,11 @@ def fit(
 ) -> Fit:
     """Fit level, slot effects and spread to *values* at the times *ats*, at least one, all finite."""
     anchor = choose_anchor(values, absolute_floor=absolute_floor)
+    if anchor.multiplicative:
+        # A credit in a series that costs: its sign says that it is none of the usual amounts.
+        negative = 2 * sum(value < 0 for value in values) > sum(value != 0 for value in values)
+        kept = [(value, at) for value, at in zip(values, ats, strict=True) if not value or (value < 0) is negative]
+        values, ats = [value for value, _ in kept], [at for _, at in kept]
     slots = [layout.of(at) for at in ats]
     rhythms = [-1 if layout.rhythm_place is None else of[layout.rhythm_place] - layout.rhythm_start for of in slots]
     idle = [anchor.multiplicative and abs(value) <= IDLE_PART * anchor.at for value in values]

@@ -38,7 +38,9 @@ REST = 11
 RISEN = 12
 FALLEN = 13
 """Evidence of a level that has risen, or fallen; see `detectors.evidence`."""
-NUMBERS = 14
+HELD = 14
+"""How many buckets were held back since the latest one learned."""
+NUMBERS = 15
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
@@ -62,6 +64,7 @@ _ALLOWED = (
     ("the latest deviation", -2.0 * MOST_PLACE, 2.0 * MOST_PLACE),
     ("the evidence of a rise", 0.0, 1e6),
     ("the evidence of a fall", 0.0, 1e6),
+    ("the number of buckets held back", 0.0, 2.0**53),
 )
 
 

@@ -247,7 +247,7 @@ def _hidden(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     amplitude = max(_amplitude(tag, rng), 0.3)
     _scale(tag, first, len(tag.values), 1.0 + amplitude)
     other = make_tag(f"{tag.name}-other", tag.grain_seconds, rng)
-    other.calendar = tag.calendar
+    other.calendar, other.habit = tag.calendar, tag.habit
     for place in range(len(other.values)):
         rise = (tag.values[place] or 0.0) * amplitude / (1.0 + amplitude)
         value = (tag.normal[place] or 0.0) * 1.6

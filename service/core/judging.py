@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from connectors.facts import Basis
-from detectors.detector import Detector
+from detectors.detector import Attentive, Detector
 from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
@@ -63,6 +63,8 @@ class Fold:
             self._end()
             self.detector.learn_one(value, at)
             return NORMAL
+        if isinstance(self.detector, Attentive):
+            self.detector.hold_one(value, at)
         judged = Judged(index=index, actual=nano, basis=basis, band=verdict.band, score=verdict.score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
