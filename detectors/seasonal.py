@@ -38,7 +38,9 @@ from detectors.seasonal_state import (
     NUMBERS,
     REST,
     RISEN,
+    SWAY,
     TREND,
+    TREND_DOUBT,
     bounded,
     first_buckets,
     limited,
@@ -53,8 +55,10 @@ _FEW = 5.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
 _MOST_REST = 2.0
 _UNSURE = 2.0
+_MOST_DOUBT = 1e6
 _SHAKEN = 0.35
 _HARDLY = 1.0
+_ENOUGH_HELD = 7.0
 _LULLED = 0.03
 _ROUSED = 0.1
 _ALIKE_SPREAD = 1.1
@@ -172,7 +176,7 @@ class Seasonal:
             return
         numbers[ANCHOR] = anchor.at
         numbers[LEVEL] = median([squash(value, anchor.at) - self._effect(at) for value, at in active])
-        numbers[DOUBT] = self._alike / len(active)
+        numbers[DOUBT], numbers[SWAY] = self._alike / len(active), 0.0
 
     def hold_one(self, value: float, at: int) -> None:
         """Remember that a bucket was held back: what is learned of its slots is less sure than it seemed."""
@@ -188,8 +192,13 @@ class Seasonal:
                 numbers[DORMANT] = 0.0
                 if not numbers[ACTIVE]:
                     self._begin_level(value, at)
+                    numbers[ACTIVE] = 1.0
         elif idle and numbers[FACTORS] and numbers[HELD] == 1.0:
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
+        if not idle and numbers[ACTIVE]:
+            off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
+            before = 0.0 if numbers[HELD] == 1.0 else numbers[REST]
+            numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
         if numbers[HELD] == 1.0:
             for slot in layout.of(at)[layout.rhythm_place or 0 :]:
                 count = table[layout.size + slot] * _SHAKEN
@@ -261,9 +270,11 @@ class Seasonal:
         rates, layout = config.rates, config.layout
         steps = self._steps_to(at)
         noise = max(numbers[NOISE], config.relative_floor**2)
-        level_variance = noise * (numbers[DOUBT] + rates.level_drift * steps)
+        level_variance = noise * (
+            numbers[DOUBT] + steps * (2.0 * numbers[SWAY] + steps * numbers[TREND_DOUBT] + rates.level_drift)
+        )
         base = numbers[LEVEL] + numbers[TREND] * steps
-        faded = rates.persistence**steps
+        faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence**2)
         for slot in slots:
             base += table[slot]
@@ -325,8 +336,11 @@ class Seasonal:
         numbers[LAST] = bounded(max(ats))
         numbers[LEVEL] = first.level
         numbers[NOISE] = first.noise_variance * (1.0 - config.rates.persistence**2)
-        count = min(len(values), config.rates.memory)
-        numbers[DOUBT] = self._alike * (1.0 + 3.0 * self._trend_trust(count, numbers[NOISE])) / len(values)
+        # The level is that of their middle; what a trend has made of it since then is open.
+        half = len(values) / 2
+        trend = config.rates.usual_trend**2 / max(numbers[NOISE], config.relative_floor**2)
+        numbers[DOUBT] = self._alike / len(values) + trend * half * half
+        numbers[SWAY], numbers[TREND_DOUBT] = trend * half, trend
         numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
@@ -344,15 +358,21 @@ class Seasonal:
         numbers[LEARNED] += 1.0
         if idle:
             numbers[LAST] = max(numbers[LAST], bounded(at))
-            numbers[REST] *= rates.persistence
+            if numbers[HELD] >= _ENOUGH_HELD:
+                # Rests in between end each row of them before it is long enough: still this is what it costs now.
+                numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
+                numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
+                numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
+            elif not numbers[HELD]:
+                numbers[REST] *= rates.persistence
             return  # says nothing of how much is spent when it is not idle; the level's time stands still
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
         numbers[ACTIVE] += 1.0
-        ahead = self._predict(at, slots)
-        noise, spread = ahead.noise, ahead.spread
         if numbers[HELD]:
             self._end_hold()
+        ahead = self._predict(at, slots)
+        noise, spread = ahead.noise, ahead.spread
         now = squash(value, numbers[ANCHOR])
         off = limited(now - ahead.place, CLIP * spread)
         steps = self._steps_to(at)
@@ -376,12 +396,7 @@ class Seasonal:
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
         # What may be a slot's says little of the level, and of the next bucket.
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
-        gain = ahead.level_variance / (ahead.level_variance + self._alike * noise + of_slots)
-        count = min(numbers[ACTIVE], rates.memory)
-        trust = 1.5 / count * self._trend_trust(count, noise)
-        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[TREND] * steps + follow * gain * rest, MOST_PLACE)
-        numbers[TREND] = limited(numbers[TREND] + follow * trust * gain * rest, MOST_TREND)
-        numbers[DOUBT] = ahead.level_variance / noise * (1.0 - gain)
+        self._follow(rest, steps, noise, of_slots, part=follow)
         numbers[REST] = rest * noise / (noise + of_slots)
         numbers[LAST] = max(numbers[LAST], bounded(at))
         for slot in slots:
@@ -397,7 +412,7 @@ class Seasonal:
     def _end_hold(self) -> None:
         """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
         numbers = self._numbers
-        numbers[HELD] = 0.0
+        numbers[HELD] = numbers[REST] = 0.0
         if max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
@@ -407,10 +422,21 @@ class Seasonal:
         """What resembles its neighbour says less of the level: the variance of a mean is so many times as large."""
         return 1.0 / (1.0 - self._config.rates.persistence) ** 2
 
-    def _trend_trust(self, count: float, noise: float) -> float:
-        """From 0 to 1: how much of a slope seen over so many buckets is trend, beside what noise makes of it."""
-        usual = self._config.rates.usual_trend**2
-        return usual / (usual + 12.0 * self._alike * noise / count**3) if usual else 0.0
+    def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:
+        """Level and trend after a bucket that lay *rest* off: a Kalman filter of the two, its variances in units of noise.
+
+        of_slots: variance of its slots. part: of what the filter would follow, so much is followed.
+        """
+        numbers, rates = self._numbers, self._config.rates
+        sway = numbers[SWAY] + steps * numbers[TREND_DOUBT]
+        doubt = numbers[DOUBT] + steps * (numbers[SWAY] + sway + rates.level_drift)
+        trend_doubt = numbers[TREND_DOUBT] + steps * rates.trend_drift / noise
+        weight = 1.0 / (doubt + self._alike + of_slots / noise)
+        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[TREND] * steps + part * doubt * weight * rest, MOST_PLACE)
+        numbers[TREND] = limited(numbers[TREND] + part * sway * weight * rest, MOST_TREND)
+        numbers[DOUBT] = min(doubt * (1.0 - doubt * weight), _MOST_DOUBT)
+        numbers[SWAY] = limited(sway * (1.0 - doubt * weight), _MOST_DOUBT)
+        numbers[TREND_DOUBT] = min(max(trend_doubt - sway * sway * weight, 0.0), _MOST_DOUBT)
 
     def _begin_level(self, value: float, at: int) -> None:
         """The first active bucket ever is the level."""

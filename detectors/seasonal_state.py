@@ -23,7 +23,7 @@ LEVEL = 3
 TREND = 4
 """Per bucket; like the level on the scale of the anchor."""
 DOUBT = 5
-"""Variance of the level, in units of the noise variance."""
+"""Variance of the level, in units of the noise variance; as the two after it."""
 NOISE = 6
 """The noise variance."""
 ANCHOR = 7
@@ -34,13 +34,18 @@ IDLE_SHARE = 9
 DORMANT = 10
 """1 if the normal of the series is to be idle, else 0."""
 REST = 11
-"""How far the latest active bucket lay off, on the scale: the next is likely to lie off alike."""
+"""How far the latest active bucket lay off, on the scale: the next is likely to lie off alike. While buckets are
+held back, their mean."""
 RISEN = 12
 FALLEN = 13
 """Evidence of a level that has risen, or fallen; see `detectors.evidence`."""
 HELD = 14
 """How many buckets were held back since the latest one learned."""
-NUMBERS = 15
+SWAY = 15
+"""Covariance of level and trend."""
+TREND_DOUBT = 16
+"""Variance of the trend."""
+NUMBERS = 17
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
@@ -65,6 +70,8 @@ _ALLOWED = (
     ("the evidence of a rise", 0.0, 1e6),
     ("the evidence of a fall", 0.0, 1e6),
     ("the number of buckets held back", 0.0, 2.0**53),
+    ("the covariance of level and trend", -1e9, 1e9),
+    ("the trend's variance", 0.0, 1e9),
 )
 
 
