@@ -51,7 +51,7 @@ from detectors.verdict import Band, Verdict
 
 _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
-_FEW = 5.0
+_FEW = 9.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
 _MOST_REST = 2.0
 _UNSURE = 2.0
@@ -405,7 +405,7 @@ class Seasonal:
             table[layout.size + slot] = min(count + weight, layout.most_counted[slot])
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread
-        weight = max(rates.noise_gain, 1.0 / numbers[ACTIVE]) * noise / variance
+        weight = max(rates.noise_gain, 2.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), config.relative_floor**2)
         self._follow_anchor()
 

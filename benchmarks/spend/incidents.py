@@ -85,8 +85,11 @@ def make_month(seed: int, grain_seconds: int, count: int) -> Month:
             month.neutral.append(_label(tag, Kind.SHIFT, at, at, within_days=28, aftermath_days=28))
         if rng.random() < CLEAN_SHARE:
             continue
-        for first in _places(tag, rng.randint(1, 3), rng):
+        places = sorted(_places(tag, rng.randint(1, 3), rng))
+        for first in places:
             kind = rng.choices([kind for kind, _ in _KINDS], [weight for _, weight in _KINDS])[0]
+            if kind is Kind.RETAGGED and first != places[-1]:
+                kind = Kind.SHIFT  # nothing can happen to a tag that is gone
             _plant(month, tag, kind, first, rng)
     return month
 
