@@ -58,9 +58,10 @@ _UNSURE = 2.0
 _MOST_DOUBT = 1e6
 _SHAKEN = 0.35
 _HARDLY = 1.0
+_SEEN_TWICE = 1.5
 _ENOUGH_HELD = 7.0
 _LULLED = 0.03
-_ROUSED = 0.1
+_ROUSED = 0.15
 _ALIKE_SPREAD = 1.1
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
@@ -184,7 +185,7 @@ class Seasonal:
         if self._first is not None:
             return
         numbers, table, layout = self._numbers, self._slots, self._config.layout
-        numbers[HELD] += 1.0
+        numbers[HELD] = max(numbers[HELD], 0.0) + 1.0
         idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
@@ -278,7 +279,10 @@ class Seasonal:
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence**2)
         for slot in slots:
             base += table[slot]
-            variance += noise / (table[layout.size + slot] + noise / layout.prior_variance[slot])
+            count = table[layout.size + slot]
+            if count < _SEEN_TWICE and layout.is_weekday_alone(slot):
+                count = 0.0  # once may have been the exception
+            variance += noise / (count + noise / layout.prior_variance[slot])
         place = base + faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
         if numbers[FACTORS]:
             # A factor never changes the sign.
@@ -306,12 +310,8 @@ class Seasonal:
 
     def _may_rest(self, at: int) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
-        config, numbers = self._config, self._numbers
-        return numbers[FALLEN] + self._rest_step <= config.evidence and self._steps_to(at) == 1
-
-    @property
-    def _rest_step(self) -> float:
-        return self._config.evidence / max(1.5 * self._config.rates.a_day, 1.0)
+        held = self._numbers[HELD]
+        return -self._config.rates.a_day < held <= 0.0 and self._steps_to(at) == 1
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""
@@ -363,13 +363,13 @@ class Seasonal:
                 numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
                 numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
                 numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
-            elif not numbers[HELD]:
+            elif numbers[HELD] <= 0.0:
                 numbers[REST] *= rates.persistence
             return  # says nothing of how much is spent when it is not idle; the level's time stands still
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
         numbers[ACTIVE] += 1.0
-        if numbers[HELD]:
+        if numbers[HELD] > 0.0:
             self._end_hold()
         ahead = self._predict(at, slots)
         noise, spread = ahead.noise, ahead.spread
@@ -378,10 +378,11 @@ class Seasonal:
         steps = self._steps_to(at)
         if now - ahead.place < -self._reaches(at, ahead)[0] and self._may_rest(at) and self._rest_day(at, slots) < 0.0:
             # Like a holiday: nothing is learned of it but that it was one.
-            numbers[FALLEN] += self._rest_step
+            numbers[HELD] -= 1.0
             numbers[LEVEL] += numbers[TREND]
             numbers[LAST] = max(numbers[LAST], bounded(at))
             return
+        numbers[HELD] = 0.0
         if spread <= _UNSURE * math.sqrt(noise):
             numbers[RISEN] = added(numbers[RISEN], off / spread)
             numbers[FALLEN] = added(numbers[FALLEN], -off / spread)
@@ -402,6 +403,8 @@ class Seasonal:
         for slot in slots:
             count, weight = table[layout.size + slot], layout.weight[slot]
             table[slot] += follow * weight * rest / (count + noise / layout.prior_variance[slot] + weight)
+            if slot >= layout.turn_start:
+                table[slot] = max(table[slot], 0.0)  # a fee or a batch adds; it does not take away
             table[layout.size + slot] = min(count + weight, layout.most_counted[slot])
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread

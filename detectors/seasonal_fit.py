@@ -215,7 +215,8 @@ def _fit_part(
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        effects[slot] = sums[slot] / (weight + variance / prior[slot])
+        effect = sums[slot] / (weight + variance / prior[slot])
+        effects[slot] = max(effect, 0.0) if slot >= layout.turn_start else effect
         counts[slot] = weight
 
 

@@ -40,7 +40,7 @@ RISEN = 12
 FALLEN = 13
 """Evidence of a level that has risen, or fallen; see `detectors.evidence`."""
 HELD = 14
-"""How many buckets were held back since the latest one learned."""
+"""How many buckets were held back since the latest one learned; below 0, how many looked like a holiday."""
 SWAY = 15
 """Covariance of level and trend."""
 TREND_DOUBT = 16
@@ -69,7 +69,7 @@ _ALLOWED = (
     ("the latest deviation", -2.0 * MOST_PLACE, 2.0 * MOST_PLACE),
     ("the evidence of a rise", 0.0, 1e6),
     ("the evidence of a fall", 0.0, 1e6),
-    ("the number of buckets held back", 0.0, 2.0**53),
+    ("the number of buckets held back", -1e3, 2.0**53),
     ("the covariance of level and trend", -1e9, 1e9),
     ("the trend's variance", 0.0, 1e9),
 )

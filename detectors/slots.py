@@ -22,6 +22,7 @@ class Layout:
     weekday_start: the first of seven slots of weekdays; None without them.
     rhythm_start, rhythm_size: the finest slots that come round within a week; these also learn to be idle.
     rhythm_place: which of a bucket's slots that is; None without slots.
+    turn_start: the first of the slots of a month's turn, if there are any.
     """
 
     of: Callable[[int], tuple[int, ...]]
@@ -32,6 +33,11 @@ class Layout:
     rhythm_start: int = 0
     rhythm_size: int = 0
     rhythm_place: int | None = None
+    turn_start: int = 10_000
+
+    def is_weekday_alone(self, slot: int) -> bool:
+        """Whether a bucket's weekday is all that is known of its rhythm."""
+        return self.weekday_start == self.rhythm_start and slot < self.rhythm_start + self.rhythm_size
 
     @property
     def size(self) -> int:
@@ -82,6 +88,7 @@ _DAILY = Layout(
     weekday_start=0,
     rhythm_size=7,
     rhythm_place=0,
+    turn_start=7,
 )
 _HOURLY = Layout(
     of=_hour,
@@ -95,6 +102,7 @@ _HOURLY = Layout(
     rhythm_start=31,
     rhythm_size=168,
     rhythm_place=2,
+    turn_start=199,
 )
 _FINER = Layout(
     of=_part_of_hour,
