@@ -126,7 +126,8 @@ class Policy(Section):
     """How the series that match are judged; the first policy that matches a series wins.
 
     detector: a name of `spendwatch check-config --detectors`. params: that detector's.
-    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
+    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal. None: 1,
+        and 0.04 for hours: so much for a day is 1 as well.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
         minutes, half a day of minutes.
     accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, three days of hours, a
@@ -139,7 +140,7 @@ class Policy(Section):
     match: Match = Match()
     detector: str = "seasonal"
     params: dict[str, float | int | str | bool] = {}
-    floor: float = Field(default=1.0, ge=0)
+    floor: float | None = Field(default=None, ge=0)
     ring_buckets: int | None = Field(default=None, ge=8, le=2048)
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)

@@ -22,6 +22,7 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
 _MAX_REMEMBERED = 4096
 _RING_BUCKETS = {Grain.DAY: 90, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
 _ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 72, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
+_FLOOR = {Grain.DAY: 1.0, Grain.HOUR: 0.04, Grain.FIVE_MINUTES: 1.0, Grain.MINUTE: 1.0}
 _DROP_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
 """A credit, a late record or a holiday is low once; what has stopped stays low."""
 
@@ -54,7 +55,7 @@ class Judge:
         self.instants = instants
         self.make = make
         self.detector = policy.detector
-        self.floor = round(policy.floor * NANO)
+        self.floor = round((_FLOOR[grain] if policy.floor is None else policy.floor) * NANO)
         self.ring_buckets = policy.ring_buckets or _RING_BUCKETS[grain]
         self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
