@@ -243,7 +243,8 @@ class Seasonal:
             ahead = self._predict(at, slots)
             down, up, reach = self._reaches(at, ahead)
             expected = ahead.place
-            lower, upper = expected - down, expected + up
+            below, above = self._neighbours(slots)
+            lower, upper = expected - down - below, expected + up + above
             lower += min(self._rest_day(at, slots) - reach + down, 0.0) if self._may_rest(at) else 0.0
             if idle is SOMETIMES or (numbers[FACTORS] and reach > _WIDE):
                 lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
@@ -300,6 +301,14 @@ class Seasonal:
         down = spread * reach_left(numbers[FALLEN], config.evidence, held_back=held_back)
         up = spread * reach_left(numbers[RISEN], config.evidence, held_back=held_back)
         return min(down, reach), min(up, reach), reach
+
+    def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
+        """How far below and above this hour's the effects of the hours beside it lie: summer time takes one for another."""
+        if not self._config.layout.clock_changes:
+            return 0.0, 0.0
+        hour, table = slots[0], self._slots
+        own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
+        return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
 
     def _rest_day(self, at: int, slots: tuple[int, ...]) -> float:
         """How far below what is expected the quietest weekday lies; 0 or less."""
@@ -383,9 +392,11 @@ class Seasonal:
             numbers[LAST] = max(numbers[LAST], bounded(at))
             return
         numbers[HELD] = 0.0
+        below, above = self._neighbours(slots)
         if spread <= _UNSURE * math.sqrt(noise):
-            numbers[RISEN] = added(numbers[RISEN], off / spread)
-            numbers[FALLEN] = added(numbers[FALLEN], -off / spread)
+            beyond = (off - min(off, above) if off > 0.0 else off - max(off, -below)) / spread
+            numbers[RISEN] = added(numbers[RISEN], beyond)
+            numbers[FALLEN] = added(numbers[FALLEN], -beyond)
         limit = config.evidence
         most = max(numbers[RISEN], numbers[FALLEN])
         if most > limit:

@@ -64,7 +64,7 @@ class Rates:
     noise_gain: float
     idle_gain: float
     a_day: float
-    persistence: float = 0.4
+    persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
 

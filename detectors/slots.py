@@ -23,6 +23,7 @@ class Layout:
     rhythm_start, rhythm_size: the finest slots that come round within a week; these also learn to be idle.
     rhythm_place: which of a bucket's slots that is; None without slots.
     turn_start: the first of the slots of a month's turn, if there are any.
+    clock_changes: the first 24 slots are hours of the day, by a clock that people set an hour on or back.
     """
 
     of: Callable[[int], tuple[int, ...]]
@@ -34,6 +35,7 @@ class Layout:
     rhythm_size: int = 0
     rhythm_place: int | None = None
     turn_start: int = 10_000
+    clock_changes: bool = False
 
     def is_weekday_alone(self, slot: int) -> bool:
         """Whether a bucket's weekday is all that is known of its rhythm."""
@@ -103,6 +105,7 @@ _HOURLY = Layout(
     rhythm_size=168,
     rhythm_place=2,
     turn_start=199,
+    clock_changes=True,
 )
 _FINER = Layout(
     of=_part_of_hour,
