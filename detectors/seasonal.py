@@ -185,7 +185,8 @@ class Seasonal:
         if self._first is not None:
             return
         numbers, table, layout = self._numbers, self._slots, self._config.layout
-        numbers[HELD] = max(numbers[HELD], 0.0) + 1.0
+        is_first = numbers[HELD] <= 0.0
+        numbers[HELD] = 2.0 if numbers[HELD] < 0.0 else numbers[HELD] + 1.0
         idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
@@ -194,13 +195,13 @@ class Seasonal:
                 if not numbers[ACTIVE]:
                     self._begin_level(value, at)
                     numbers[ACTIVE] = 1.0
-        elif idle and numbers[FACTORS] and numbers[HELD] == 1.0:
+        elif idle and numbers[FACTORS] and is_first:
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
         if not idle and numbers[ACTIVE]:
             off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
-            before = 0.0 if numbers[HELD] == 1.0 else numbers[REST]
+            before = off if is_first else numbers[REST]
             numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
-        if numbers[HELD] == 1.0:
+        if is_first:
             for slot in layout.of(at)[layout.rhythm_place or 0 :]:
                 count = table[layout.size + slot] * _SHAKEN
                 table[layout.size + slot] = count if count >= _HARDLY else 0.0
@@ -319,8 +320,10 @@ class Seasonal:
 
     def _may_rest(self, at: int) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
-        held = self._numbers[HELD]
-        return -self._config.rates.a_day < held <= 0.0 and self._steps_to(at) == 1
+        held, a_day = self._numbers[HELD], self._config.rates.a_day
+        # Where a day has several buckets the first of them may have been taken for a fall.
+        most = 1.0 if a_day > 1.0 else 0.0
+        return -a_day < held <= most and self._steps_to(at) <= 1 + most
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""
@@ -378,8 +381,6 @@ class Seasonal:
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
         numbers[ACTIVE] += 1.0
-        if numbers[HELD] > 0.0:
-            self._end_hold()
         ahead = self._predict(at, slots)
         noise, spread = ahead.noise, ahead.spread
         now = squash(value, numbers[ANCHOR])
@@ -387,10 +388,14 @@ class Seasonal:
         steps = self._steps_to(at)
         if now - ahead.place < -self._reaches(at, ahead)[0] and self._may_rest(at) and self._rest_day(at, slots) < 0.0:
             # Like a holiday: nothing is learned of it but that it was one.
-            numbers[HELD] -= 1.0
+            numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
             numbers[LEVEL] += numbers[TREND]
             numbers[LAST] = max(numbers[LAST], bounded(at))
             return
+        if numbers[HELD] > 0.0:
+            self._end_hold()
+            ahead = self._predict(at, slots)
+            off = limited(now - ahead.place, CLIP * spread)
         numbers[HELD] = 0.0
         below, above = self._neighbours(slots)
         if spread <= _UNSURE * math.sqrt(noise):

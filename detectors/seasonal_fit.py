@@ -202,6 +202,8 @@ def _fit_part(
         if part >= len(of):
             continue
         slot = of[part]
+        if layout.clock_changes and slot >= 24 and slot < layout.turn_start <= of[-1]:
+            continue  # a single turn of a month and the only day of its name in a week cannot be told apart
         rest = place - level - sum(effects[other] for other in of if other != slot)
         off = abs(rest - effects[slot])
         weight = 1.0 if off <= reach else reach / off
@@ -217,7 +219,7 @@ def _fit_part(
     for slot, weight in weights.items():
         effect = sums[slot] / (weight + variance / prior[slot])
         effects[slot] = max(effect, 0.0) if slot >= layout.turn_start else effect
-        counts[slot] = weight
+        counts[slot] = 0.0 if layout.clock_changes and slot >= layout.turn_start else weight * layout.weight[slot]
 
 
 def _huber_mean(places: list[float], start: float, variance: float) -> float:

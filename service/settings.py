@@ -133,8 +133,9 @@ class Policy(Section):
     accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, three days of hours, a
         day of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
-    drop_after: so many low buckets in a row are a drop; None: 2 for days and hours, since a credit or a late record is
-        low once; 1 for finer ones.
+    spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
+        since a credit or a late record is low once; 1 for others. What is high beyond doubt, six times as far off as the
+        bound, is told of at once.
     """
 
     match: Match = Match()
@@ -145,6 +146,7 @@ class Policy(Section):
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
+    spike_after: int | None = Field(default=None, ge=1)
     drop_after: int | None = Field(default=None, ge=1)
 
 

@@ -45,7 +45,7 @@ def _alarms(judge: Judge, episode: Episode, start: int) -> list[Alarm]:
     """The periods at which an episode stands as told."""
     rises = episode.kind is not AlertKind.DROP
     expected = bound(episode.worst.band.expected)
-    told = list(enumerate(episode.held))[told_from(judge, episode.kind) - 1 :]
+    told = list(enumerate(episode.held))[told_from(judge, episode) - 1 :]
     return [
         Alarm(period=episode.first - start + place, rises=rises, deviation=to_units(nano - expected))
         for place, nano in told

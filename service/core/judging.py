@@ -84,14 +84,20 @@ class Fold:
             self.run = None
 
 
+_BEYOND_DOUBT = 0.97
+"""The score of what lies six times as far off as the bound."""
+
+
 def is_told(judge: Judge, run: Episode) -> bool:
     """Whether so much of an episode is enough to tell of it."""
-    return len(run.held) >= told_from(judge, run.kind)
+    return len(run.held) >= told_from(judge, run)
 
 
-def told_from(judge: Judge, kind: AlertKind) -> int:
-    """Of how many buckets an episode of this kind is told."""
-    return judge.drop_after if kind is AlertKind.DROP else 1
+def told_from(judge: Judge, run: Episode) -> int:
+    """Of how many buckets an episode like this is told."""
+    if run.kind is AlertKind.DROP:
+        return judge.drop_after
+    return 1 if run.worst.score >= _BEYOND_DOUBT else judge.spike_after
 
 
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:

@@ -267,7 +267,7 @@ class Lifecycle:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            showing = episode.first + told_from(state.judge, episode.kind) - 1
+            showing = episode.first + told_from(state.judge, episode) - 1
             first_at = min(judged_at, state.judge.close_at(showing))
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:

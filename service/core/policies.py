@@ -25,6 +25,8 @@ _ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 72, Grain.FIVE_MINUTES: 288, Grain.MI
 _FLOOR = {Grain.DAY: 1.0, Grain.HOUR: 0.04, Grain.FIVE_MINUTES: 1.0, Grain.MINUTE: 1.0}
 _DROP_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
 """A credit, a late record or a holiday is low once; what has stopped stays low."""
+_SPIKE_AFTER = {Grain.DAY: 1, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
+"""Of 720 hours a month some are high by chance, and few are the two in a row."""
 
 
 class Judge:
@@ -47,6 +49,7 @@ class Judge:
         "lateness_seconds",
         "make",
         "ring_buckets",
+        "spike_after",
     )
 
     def __init__(self, policy: Policy, grain: Grain, instants: Instants, make: Factory) -> None:
@@ -60,6 +63,7 @@ class Judge:
         self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
+        self.spike_after = policy.spike_after or _SPIKE_AFTER[grain]
         self.drop_after = policy.drop_after or _DROP_AFTER[grain]
         self._close_at: dict[int, int] = {}
         self._indexes: dict[int, int] = {}
