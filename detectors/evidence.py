@@ -7,8 +7,6 @@ so evidence is one more bound of a band, on the same score. Source: Page, E. S.,
 
 from typing import Final
 
-ALLOWANCE: Final = 0.75
-"""A lasting shift of twice this, in spreads of the innovation, is found fastest."""
 CLIP: Final = 3.5
 """So much evidence is in one bucket at the most: what lies further off is for the point bounds to judge."""
 STANDING: Final = 0.5
@@ -17,24 +15,26 @@ _ON_AND_ON: Final = 1.2
 """While a shift goes on, a bucket belongs to it from so many spreads on."""
 
 
-def added(evidence: float, deviation: float) -> float:
+def added(evidence: float, deviation: float, allowance: float) -> float:
     """The evidence after a bucket that deviates by so many spreads towards its side.
 
-    >>> added(added(0.0, 2.0), 2.0), added(1.0, -3.0)
+    allowance: in spreads; a lasting shift of twice this is found fastest.
+
+    >>> added(added(0.0, 2.0, 0.75), 2.0, 0.75), added(1.0, -3.0, 0.75)
     (2.5, 0.0)
     """
-    return max(evidence + min(deviation, CLIP) - ALLOWANCE, 0.0)
+    return max(evidence + min(deviation, CLIP) - allowance, 0.0)
 
 
-def reach_left(evidence: float, limit: float, *, held_back: bool) -> float:
+def reach_left(evidence: float, limit: float, allowance: float, *, held_back: bool) -> float:
     """How many spreads off, at the most, the next bucket leaves the evidence within its limit.
 
     held_back: the buckets just before it were not learned, so a shift that stands out goes on with less.
 
-    >>> reach_left(0.0, 5.0, held_back=False), reach_left(4.0, 5.0, held_back=False)
+    >>> reach_left(0.0, 5.0, 0.75, held_back=False), reach_left(4.0, 5.0, 0.75, held_back=False)
     (5.75, 1.75)
-    >>> reach_left(4.0, 5.0, held_back=True)
+    >>> reach_left(4.0, 5.0, 0.75, held_back=True)
     1.2
     """
-    left = max(limit - evidence, 0.0) + ALLOWANCE
+    left = max(limit - evidence, 0.0) + allowance
     return min(left, _ON_AND_ON) if held_back and evidence >= STANDING * limit else left

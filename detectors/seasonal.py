@@ -60,6 +60,7 @@ _SHAKEN = 0.35
 _HARDLY = 1.0
 _SEEN_TWICE = 1.5
 _ENOUGH_HELD = 7.0
+_TOLD = 2.0
 _LULLED = 0.03
 _ROUSED = 0.15
 _ALIKE_SPREAD = 1.1
@@ -298,9 +299,9 @@ class Seasonal:
         reach = config.sigma * spread
         if ahead.spread > _UNSURE * math.sqrt(ahead.noise):
             return reach, reach, reach  # of a slot hardly known, no evidence
-        held_back = numbers[HELD] > 0.0
-        down = spread * reach_left(numbers[FALLEN], config.evidence, held_back=held_back)
-        up = spread * reach_left(numbers[RISEN], config.evidence, held_back=held_back)
+        held_back, allowance = numbers[HELD] > 0.0, config.rates.allowance
+        down = spread * reach_left(numbers[FALLEN], config.evidence, allowance, held_back=held_back)
+        up = spread * reach_left(numbers[RISEN], config.evidence, allowance, held_back=held_back)
         return min(down, reach), min(up, reach), reach
 
     def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
@@ -399,9 +400,11 @@ class Seasonal:
         numbers[HELD] = 0.0
         below, above = self._neighbours(slots)
         if spread <= _UNSURE * math.sqrt(noise):
-            beyond = (off - min(off, above) if off > 0.0 else off - max(off, -below)) / spread
-            numbers[RISEN] = added(numbers[RISEN], beyond)
-            numbers[FALLEN] = added(numbers[FALLEN], -beyond)
+            # An hour on a slope says nothing while it is no further off than the hours beside it.
+            if below <= spread or off < -below:
+                numbers[FALLEN] = added(numbers[FALLEN], -off / spread, rates.allowance)
+            if above <= spread or off > above:
+                numbers[RISEN] = added(numbers[RISEN], off / spread, rates.allowance)
         limit = config.evidence
         most = max(numbers[RISEN], numbers[FALLEN])
         if most > limit:
@@ -431,8 +434,9 @@ class Seasonal:
     def _end_hold(self) -> None:
         """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
         numbers = self._numbers
+        told = numbers[HELD] >= _TOLD
         numbers[HELD] = numbers[REST] = 0.0
-        if max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
+        if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
 

@@ -64,13 +64,14 @@ class Rates:
     noise_gain: float
     idle_gain: float
     a_day: float
+    allowance: float
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
 
-_DAILY = Rates(level_drift=0.0007, trend_drift=4e-9, usual_trend=0.003, noise_gain=1 / 60, idle_gain=1 / 60, a_day=1.0)
+_DAILY = Rates(level_drift=0.0007, trend_drift=4e-9, usual_trend=0.003, noise_gain=1 / 60, idle_gain=1 / 60, a_day=1.0, allowance=0.75)
 _HOURLY = Rates(
-    level_drift=4e-5, trend_drift=3e-13, usual_trend=0.0002, noise_gain=1 / 500, idle_gain=1 / 300, a_day=24.0
+    level_drift=4e-5, trend_drift=3e-13, usual_trend=0.0002, noise_gain=1 / 500, idle_gain=1 / 300, a_day=24.0, allowance=0.75
 )
 _FINER = Rates(
     level_drift=0.005,
@@ -79,6 +80,7 @@ _FINER = Rates(
     noise_gain=1 / 1000,
     idle_gain=1 / 1000,
     a_day=0.0,
+    allowance=0.75,
     persistence=0.0,
 )
 
