@@ -61,6 +61,7 @@ _HARDLY = 1.0
 _SEEN_TWICE = 1.5
 _ENOUGH_HELD = 7.0
 _TOLD = 2.0
+_HESITANT = 0.9
 _LULLED = 0.03
 _ROUSED = 0.15
 _ALIKE_SPREAD = 1.1
@@ -387,7 +388,9 @@ class Seasonal:
         now = squash(value, numbers[ANCHOR])
         off = limited(now - ahead.place, CLIP * spread)
         steps = self._steps_to(at)
-        if now - ahead.place < -self._reaches(at, ahead)[0] and self._may_rest(at) and self._rest_day(at, slots) < 0.0:
+        down, up, _ = self._reaches(at, ahead)
+        below, above = self._neighbours(slots)
+        if now - ahead.place < -down and self._may_rest(at) and self._rest_day(at, slots) < 0.0:
             # Like a holiday: nothing is learned of it but that it was one.
             numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
             numbers[LEVEL] += numbers[TREND]
@@ -398,21 +401,19 @@ class Seasonal:
             ahead = self._predict(at, slots)
             off = limited(now - ahead.place, CLIP * spread)
         numbers[HELD] = 0.0
-        below, above = self._neighbours(slots)
         if spread <= _UNSURE * math.sqrt(noise):
             # An hour on a slope says nothing while it is no further off than the hours beside it.
             if below <= spread or off < -below:
                 numbers[FALLEN] = added(numbers[FALLEN], -off / spread, rates.allowance)
             if above <= spread or off > above:
                 numbers[RISEN] = added(numbers[RISEN], off / spread, rates.allowance)
-        limit = config.evidence
-        most = max(numbers[RISEN], numbers[FALLEN])
-        if most > limit:
+        if not -down - below <= now - ahead.place <= up + above:
             # Learned all the same: so this is what it costs now.
             numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
-            most = 0.0
-        follow = 1.0 - most / limit
+        limit = config.evidence
+        numbers[RISEN], numbers[FALLEN] = min(numbers[RISEN], limit), min(numbers[FALLEN], limit)
+        follow = 1.0 - _HESITANT * max(numbers[RISEN], numbers[FALLEN]) / limit
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
         # What may be a slot's says little of the level, and of the next bucket.
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
