@@ -62,6 +62,7 @@ _SEEN_TWICE = 1.5
 _ENOUGH_HELD = 7.0
 _TOLD = 2.0
 _HESITANT = 0.9
+_LEAN = 1.0
 _LULLED = 0.03
 _ROUSED = 0.15
 _ALIKE_SPREAD = 1.1
@@ -300,10 +301,15 @@ class Seasonal:
         reach = config.sigma * spread
         if ahead.spread > _UNSURE * math.sqrt(ahead.noise):
             return reach, reach, reach  # of a slot hardly known, no evidence
-        held_back, allowance = numbers[HELD] > 0.0, config.rates.allowance
+        held_back, allowance = numbers[HELD] > 0.0, self._allowance(ahead)
         down = spread * reach_left(numbers[FALLEN], config.evidence, allowance, held_back=held_back)
         up = spread * reach_left(numbers[RISEN], config.evidence, allowance, held_back=held_back)
         return min(down, reach), min(up, reach), reach
+
+    def _allowance(self, ahead: "Ahead") -> float:
+        """A level that is not known well leans every bucket to the same side."""
+        rates = self._config.rates
+        return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
     def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
         """How far below and above this hour's the effects of the hours beside it lie: summer time takes one for another."""
@@ -402,11 +408,12 @@ class Seasonal:
             off = limited(now - ahead.place, CLIP * spread)
         numbers[HELD] = 0.0
         if spread <= _UNSURE * math.sqrt(noise):
+            allowance = self._allowance(ahead)
             # An hour on a slope says nothing while it is no further off than the hours beside it.
             if below <= spread or off < -below:
-                numbers[FALLEN] = added(numbers[FALLEN], -off / spread, rates.allowance)
+                numbers[FALLEN] = added(numbers[FALLEN], -off / spread, allowance)
             if above <= spread or off > above:
-                numbers[RISEN] = added(numbers[RISEN], off / spread, rates.allowance)
+                numbers[RISEN] = added(numbers[RISEN], off / spread, allowance)
         if not -down - below <= now - ahead.place <= up + above:
             # Learned all the same: so this is what it costs now.
             numbers[RISEN] = numbers[FALLEN] = 0.0

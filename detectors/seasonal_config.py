@@ -131,7 +131,7 @@ def _default_sigma(grain_seconds: int) -> float:
 
 
 def _default_evidence(grain_seconds: int) -> float:
-    return 7.0 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
+    return 5.0 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
 
 
 def _default_min_learned(grain_seconds: int) -> int:

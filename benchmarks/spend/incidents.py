@@ -4,6 +4,7 @@ Amplitudes are in units of the tag's own noise (3, 5, 8) or of its level (15, 30
 of one tag lie at least thirty days apart, and 30 % of tags have none.
 """
 
+import math
 import random
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,6 +46,7 @@ class Incident:
     within: int
     settled: int
     rises: bool | None
+    size: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,7 @@ def _label(
     within_days: float,
     aftermath_days: float,
     rises: bool | None = None,
+    part: float = math.inf,
 ) -> Incident:
     most = len(tag.normal) - 1
     return Incident(
@@ -132,6 +135,7 @@ def _label(
         within=min(first + round(within_days * tag.per_day), most),
         settled=min(last + round(aftermath_days * tag.per_day), most),
         rises=rises,
+        size=part / tag.habit.noise,
     )
 
 
@@ -170,9 +174,19 @@ def _period(tag: Tag) -> float:
 def _spike(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     length = rng.randint(1, 2) if tag.per_day == 1 else rng.randint(2, 24)
     last = first + length - 1
-    _scale(tag, first, last, 1.0 + _amplitude(tag, rng))
+    amplitude = _amplitude(tag, rng)
+    _scale(tag, first, last, 1.0 + amplitude)
     month.incidents.append(
-        _label(tag, Kind.SPIKE, first, last, within_days=length * _period(tag), aftermath_days=2, rises=True)
+        _label(
+            tag,
+            Kind.SPIKE,
+            first,
+            last,
+            within_days=length * _period(tag),
+            aftermath_days=2,
+            rises=True,
+            part=amplitude,
+        )
     )
 
 
@@ -180,7 +194,9 @@ def _shift(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     amplitude, rises = _amplitude(tag, rng), rng.random() < 0.6
     _scale(tag, first, len(tag.values), 1.0 + amplitude if rises else 1.0 / (1.0 + amplitude))
     within = 7 if tag.per_day == 1 else 2
-    month.incidents.append(_label(tag, Kind.SHIFT, first, first, within_days=within, aftermath_days=28, rises=rises))
+    month.incidents.append(
+        _label(tag, Kind.SHIFT, first, first, within_days=within, aftermath_days=28, rises=rises, part=amplitude)
+    )
 
 
 def _creep(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
@@ -194,7 +210,7 @@ def _creep(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
         if value is not None:
             tag.values[place] = value * top**part
     month.incidents.append(
-        _label(tag, Kind.CREEP, first, first + length, within_days=days, aftermath_days=28, rises=True)
+        _label(tag, Kind.CREEP, first, first + length, within_days=days, aftermath_days=28, rises=True, part=top - 1.0)
     )
 
 
@@ -258,7 +274,9 @@ def _hidden(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
         other.values[place] = value - rise if place >= first else value
     month.tags.append(other)
     within = 7 if tag.per_day == 1 else 2
-    month.incidents.append(_label(tag, Kind.HIDDEN, first, first, within_days=within, aftermath_days=28, rises=True))
+    month.incidents.append(
+        _label(tag, Kind.HIDDEN, first, first, within_days=within, aftermath_days=28, rises=True, part=amplitude)
+    )
     month.neutral.append(_label(other, Kind.SHIFT, first, first, within_days=28, aftermath_days=28))
 
 
