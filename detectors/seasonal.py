@@ -19,7 +19,7 @@ from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
 from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configure
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
-from detectors.seasonal_idle import ALWAYS, SOMETIMES, forget_rest, idleness, learn_idleness
+from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, forget_rest, idleness, learn_idleness
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -59,6 +59,8 @@ _MOST_DOUBT = 1e6
 _SHAKEN = 0.35
 _HARDLY = 1.0
 _SEEN_TWICE = 1.5
+_EXCEPTION = 0.25**2
+"""What a weekday cost the only time it was seen may have been an exception."""
 _ENOUGH_HELD = 7.0
 _TOLD = 2.0
 _HESITANT = 0.9
@@ -95,8 +97,8 @@ class Seasonal:
     >>> for day in range(21):
     ...     detector.learn_one(week[day % 7] * (1.01 if day % 2 else 0.99), day * 86400)
     >>> band = detector.band_at(21 * 86400)
-    >>> round(band.lower), round(band.expected), round(band.upper)
-    (89, 100, 112)
+    >>> round(band.lower), round(band.expected), round(band.upper)  # low like a weekend: it may be a holiday
+    (34, 100, 116)
     >>> detector.score_one(100.0, 21 * 86400).status, detector.score_one(100.0, 22 * 86400).status
     (<Status.NORMAL: 'normal'>, <Status.HIGH: 'high'>)
     """
@@ -249,8 +251,17 @@ class Seasonal:
             expected = ahead.place
             below, above = self._neighbours(slots)
             lower, upper = expected - down - below, expected + up + above
-            lower += min(self._rest_day(at, slots) - reach + down, 0.0) if self._may_rest(at) else 0.0
-            if idle is SOMETIMES or (numbers[FACTORS] and reach > _WIDE):
+            if self._may_rest(at):
+                rest = self._rest_day(slots)
+                if numbers[LEVEL] >= 0.0:
+                    lower = min(lower, expected - reach - rest)
+                else:
+                    upper = max(upper, expected + reach + rest)
+            if idle is NEVER and numbers[FACTORS]:
+                # What never rests does not cost nothing, however little is known of it.
+                lower = max(lower, min(_IDLE_REACH, expected)) if numbers[LEVEL] >= 0.0 else lower
+                upper = min(upper, max(-_IDLE_REACH, expected)) if numbers[LEVEL] < 0.0 else upper
+            if idle is SOMETIMES or (numbers[FACTORS] and config.sigma * ahead.spread > _WIDE):
                 lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
         anchor = numbers[ANCHOR]
         amount = unsquash(expected, anchor)
@@ -285,9 +296,10 @@ class Seasonal:
         for slot in slots:
             base += table[slot]
             count = table[layout.size + slot]
+            doubt = noise / (count + noise / layout.prior_variance[slot])
             if count < _SEEN_TWICE and layout.is_weekday_alone(slot):
-                count = 0.0  # once may have been the exception
-            variance += noise / (count + noise / layout.prior_variance[slot])
+                doubt = max(doubt, _EXCEPTION)
+            variance += doubt
         place = base + faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
         if numbers[FACTORS]:
             # A factor never changes the sign.
@@ -319,12 +331,14 @@ class Seasonal:
         own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
         return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
 
-    def _rest_day(self, at: int, slots: tuple[int, ...]) -> float:
-        """How far below what is expected the quietest weekday lies; 0 or less."""
-        start, table = self._config.layout.weekday_start, self._slots
-        if start is None or not self._numbers[FACTORS]:
+    def _rest_day(self, slots: tuple[int, ...]) -> float:
+        """How much nearer to zero than what is expected the quietest weekday lies; 0 or more."""
+        start, table, numbers = self._config.layout.weekday_start, self._slots, self._numbers
+        if start is None or not numbers[FACTORS]:
             return 0.0
-        return min(table[start : start + 7]) - next(table[slot] for slot in slots if start <= slot < start + 7)
+        own = next(table[slot] for slot in slots if start <= slot < start + 7)
+        days = table[start : start + 7]
+        return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
 
     def _may_rest(self, at: int) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
@@ -396,7 +410,8 @@ class Seasonal:
         steps = self._steps_to(at)
         down, up, _ = self._reaches(at, ahead)
         below, above = self._neighbours(slots)
-        if now - ahead.place < -down and self._may_rest(at) and self._rest_day(at, slots) < 0.0:
+        short = ahead.place - now - down if numbers[LEVEL] >= 0.0 else now - ahead.place - up
+        if short > 0.0 and self._may_rest(at) and self._rest_day(slots) > 0.0:
             # Like a holiday: nothing is learned of it but that it was one.
             numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
             numbers[LEVEL] += numbers[TREND]
@@ -431,7 +446,8 @@ class Seasonal:
             count, weight = table[layout.size + slot], layout.weight[slot]
             table[slot] += follow * weight * rest / (count + noise / layout.prior_variance[slot] + weight)
             if slot >= layout.turn_start:
-                table[slot] = max(table[slot], 0.0)  # a fee or a batch adds; it does not take away
+                # A fee or a batch adds; it does not take away.
+                table[slot] = max(table[slot], 0.0) if numbers[LEVEL] >= 0.0 else min(table[slot], 0.0)
             table[layout.size + slot] = min(count + weight, layout.most_counted[slot])
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread

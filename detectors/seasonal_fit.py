@@ -218,7 +218,9 @@ def _fit_part(
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
         effect = sums[slot] / (weight + variance / prior[slot])
-        effects[slot] = max(effect, 0.0) if slot >= layout.turn_start else effect
+        if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
+            effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
+        effects[slot] = effect
         counts[slot] = 0.0 if layout.clock_changes and slot >= layout.turn_start else weight * layout.weight[slot]
 
 

@@ -85,7 +85,7 @@ NO_SLOTS = Layout(of=_none)
 _DAILY = Layout(
     of=_day,
     prior_variance=(_WEEKDAY,) * 7 + (_FIRST_DAY, _LAST_DAYS),
-    most_counted=(20.0,) * 7 + (6.0, 12.0),
+    most_counted=(12.0,) * 7 + (6.0, 12.0),
     weight=(1.0,) * 9,
     weekday_start=0,
     rhythm_size=7,
