@@ -134,8 +134,8 @@ class Policy(Section):
         day of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
     spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
-        since a credit or a late record is low once; 1 for others. What is high beyond doubt, six times as far off as the
-        bound, is told of at once.
+        since a credit or a late record is low once; 1 for others. What is beyond doubt is told of at once: a rise six
+        times as far off as the bound, a fall to next to nothing.
     """
 
     match: Match = Match()

@@ -1,8 +1,8 @@
 """A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
 
 An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
-detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row. Low
-buckets are a drop, and told, from `drop_after` in a row on.
+detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row. What is
+in doubt is told of when `spike_after` or `drop_after` in a row say the same.
 """
 
 from collections import Counter
@@ -86,6 +86,8 @@ class Fold:
 
 _BEYOND_DOUBT = 0.97
 """The score of what lies six times as far off as the bound."""
+_NEXT_TO_NOTHING = 0.01
+"""Of what was expected."""
 
 
 def is_told(judge: Judge, run: Episode) -> bool:
@@ -96,8 +98,14 @@ def is_told(judge: Judge, run: Episode) -> bool:
 def told_from(judge: Judge, run: Episode) -> int:
     """Of how many buckets an episode like this is told."""
     if run.kind is AlertKind.DROP:
-        return judge.drop_after
+        return 1 if _has_stopped(run.worst) else judge.drop_after
     return 1 if run.worst.score >= _BEYOND_DOUBT else judge.spike_after
+
+
+def _has_stopped(judged: Judged) -> bool:
+    """A credit leaves any amount, also less than nothing; where it is next to nothing, something has stopped."""
+    expected = bound(judged.band.expected)
+    return 0 <= judged.actual * (1 if expected >= 0 else -1) <= abs(expected) * _NEXT_TO_NOTHING
 
 
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:
