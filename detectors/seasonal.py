@@ -314,8 +314,11 @@ class Seasonal:
         if ahead.spread > _UNSURE * math.sqrt(ahead.noise):
             return reach, reach, reach  # of a slot hardly known, no evidence
         held_back, allowance = numbers[HELD] > 0.0, self._allowance(ahead)
-        down = spread * reach_left(numbers[FALLEN], config.evidence, allowance, held_back=held_back)
-        up = spread * reach_left(numbers[RISEN], config.evidence, allowance, held_back=held_back)
+        # What lies between, unless it was held back, would have taken its allowance off the evidence.
+        passed = 0.0 if held_back else allowance * (self._steps_to(at) - 1)
+        fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
+        down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
+        up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
         return min(down, reach), min(up, reach), reach
 
     def _allowance(self, ahead: "Ahead") -> float:

@@ -2,6 +2,7 @@
 
 from benchmarks.spend.calendars import DAY
 from benchmarks.spend.scoring import Alarm
+from benchmarks.spend.tags import Tag
 from benchmarks.spend.views import View
 from connectors.facts import Basis
 from connectors.series import SeriesKey
@@ -13,15 +14,14 @@ from service.core.judging import Fold, is_told, told_from
 from service.core.policies import Judge, PolicyBook
 
 
-def series_of(view: View) -> str:
-    tag = view.tag
+def series_of(tag: Tag) -> str:
     unit = "USD" if tag.metric.endswith("cost") else "requests"
     return f"default/{tag.metric}/{unit}/{'1d' if tag.grain_seconds == DAY else '1h'}/tag:team={tag.name}"
 
 
 def fold(view: View, book: PolicyBook) -> tuple[list[Alarm], int]:
     """The alarms, and how many periods were judged."""
-    judge = book.judge_of(SeriesKey.parse(series_of(view)))
+    judge = book.judge_of(SeriesKey.parse(series_of(view.tag)))
     fold = Fold(judge, judge.make(), None)
     known = False
     start = view.tag.calendar[0].at // judge.grain_seconds

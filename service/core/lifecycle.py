@@ -293,8 +293,6 @@ class Lifecycle:
         """The episode of the ring's end with the open buckets that join it, and episodes of open buckets alone."""
         found: list[tuple[Episode, AlertStatus, bool]] = []
         run = state.run
-        if run is not None and not is_told(state.judge, run):
-            run = None  # a spike that follows is none of its own
         running = False
         for bucket in state.open_buckets:
             judged = self._running(state, bucket) if bucket.fired else None
@@ -309,7 +307,7 @@ class Lifecycle:
             running = True
         if run is not None:
             found.append((run, self._status(state, run), running))
-        return found
+        return [one for one in found if is_told(state.judge, one[0])]
 
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
         """An episode that no bucket has followed is over once the next one is complete without a fact."""
