@@ -53,9 +53,10 @@ class Rates:
     """How fast things are learned, per bucket.
 
     level_drift: variance of the level's own movement, in units of the noise variance; small, so that what creeps is
-        seen before it is learned. trend_drift: variance of the trend's own movement, in squared logarithms. usual_trend:
-        as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in the
-        spread, and in the share of idle buckets. a_day: buckets in which a rest day is over.
+        seen before it is learned. trend_drift: variance of the trend's own movement, in squared logarithms.
+    usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
+        the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
+        evidence of a shift loses with each bucket, in spreads.
     """
 
     level_drift: float
@@ -69,9 +70,23 @@ class Rates:
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
 
-_DAILY = Rates(level_drift=0.0007, trend_drift=4e-9, usual_trend=0.003, noise_gain=1 / 60, idle_gain=1 / 60, a_day=1.0, allowance=0.75)
+_DAILY = Rates(
+    level_drift=0.0007,
+    trend_drift=4e-9,
+    usual_trend=0.003,
+    noise_gain=1 / 60,
+    idle_gain=1 / 60,
+    a_day=1.0,
+    allowance=0.75,
+)
 _HOURLY = Rates(
-    level_drift=4e-5, trend_drift=3e-13, usual_trend=0.0002, noise_gain=1 / 500, idle_gain=1 / 300, a_day=24.0, allowance=0.75
+    level_drift=4e-5,
+    trend_drift=3e-13,
+    usual_trend=0.0002,
+    noise_gain=1 / 500,
+    idle_gain=1 / 300,
+    a_day=24.0,
+    allowance=0.75,
 )
 _FINER = Rates(
     level_drift=0.005,

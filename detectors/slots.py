@@ -1,8 +1,8 @@
 """Which calendar slots a bucket falls into, and how much each may be expected to matter before it has been seen.
 
 Daily buckets have a slot for the weekday, and one for the first day of a month (flat fees) and its last two (batch
-runs). Hourly ones have the hour of the day, the weekday, the hour of the week on top, and the first hour of a month, the
-rest of that day, or the last two days; finer ones the hour of the day. Other grains have none.
+runs). Hourly ones have the hour of the day, the weekday, the hour of the week on top, and the first hour of a month,
+the rest of that day, or the last two days; finer ones the hour of the day. Other grains have none.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,7 @@ _SATURDAY = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One period. at: its start, seconds since 1970. hour: local, 0 for days; left: days of the month after this one."""
+    """One period. at: its start, seconds since 1970. hour: local, 0 for days. left: days of the month after it."""
 
     at: int
     hour: int

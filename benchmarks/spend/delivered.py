@@ -21,11 +21,15 @@ from service.core.policies import PolicyBook
 _SOURCE = "export"
 
 
-@dataclass(frozen=True, slots=True)
 class _Record:
-    offset: int
-    key: bytes | None
-    value: bytes | None
+    """As the stream hands them over."""
+
+    __slots__ = ("key", "offset", "value")
+
+    def __init__(self, offset: int, message: Fact | Watermark) -> None:
+        self.offset = offset
+        self.key = key_of(message)
+        self.value = encode(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +53,10 @@ def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delive
     hours: dict[tuple[str, int], float] = {}
     latest: dict[str, Alert] = {}
     for run_at, batch in _runs(arrived, RUN_HOURS[tags[0].grain_seconds] * HOUR):
-        records = []
-        for message in (*(_fact(keys, tags, arrival) for arrival in batch), _word(run_at)):
-            offset += 1
-            records.append(_Record(offset, key_of(message), encode(message)))
-        engine.apply(records)
+        messages: list[Fact | Watermark] = [_fact(keys, tags, arrival) for arrival in batch]
+        messages.append(_word(run_at))
+        engine.apply([_Record(offset + place, message) for place, message in enumerate(messages, start=1)])
+        offset += len(messages)
         for alert in engine.take_alerts():
             latest[alert.id] = alert
             if alert.status is not AlertStatus.WITHDRAWN:

@@ -24,7 +24,7 @@ _SIGMA = 0.8
 
 @dataclass(frozen=True, slots=True, order=True)
 class Arrival:
-    """value as this record states it. at: when it arrives, seconds since 1970. revision: rises with each restatement."""
+    """value: as this record states it. at: when it arrives, seconds since 1970. revision: rises with each."""
 
     at: int
     tag: int
