@@ -102,11 +102,18 @@ class SeasonalLearning(SeasonalModel):
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
         numbers[ACTIVE] += 1.0
-        if not self._pass_holiday(value, at, slots):
-            if numbers[HELD] > 0.0:
+        ahead = self._predict(at, slots)
+        reaches = self._reaches(ahead)
+        now = squash(value, numbers[ANCHOR])
+        if self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
+            numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
+            numbers[LEVEL] += numbers[TREND]
+        else:
+            if numbers[HELD]:
                 self._end_hold()
-            numbers[HELD] = 0.0
-            self._learn_active(value, at, slots)
+                ahead = self._predict(at, slots)
+                reaches = self._reaches(ahead)
+            self._learn_active(now, slots, ahead, reaches)
             self._follow_anchor()
         numbers[LAST] = max(numbers[LAST], bounded(at))
 
@@ -122,31 +129,24 @@ class SeasonalLearning(SeasonalModel):
         elif numbers[HELD] <= 0.0:
             numbers[REST] *= self._config.rates.persistence
 
-    def _pass_holiday(self, value: float, at: int, slots: tuple[int, ...]) -> bool:
-        """Whether a bucket looks like a holiday; nothing is learned of it then but that it was one."""
-        numbers = self._numbers
-        if not self._may_rest(at) or self._rest_day(slots) <= 0.0:
-            return False
-        ahead = self._predict(at, slots)
-        down, up, _ = self._reaches(at, ahead)
-        off = squash(value, numbers[ANCHOR]) - ahead.place
-        if off >= -down if numbers[LEVEL] >= 0.0 else off <= up:
-            return False
-        numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
-        numbers[LEVEL] += numbers[TREND]
-        return True
+    def _is_holiday(self, off: float, slots: tuple[int, ...], steps: int, reaches: tuple[float, float, float]) -> bool:
+        """Whether a bucket is low as the quietest weekday is; nothing is learned of it then but that it was one."""
+        down, up, _ = reaches
+        short = off < -down if self._numbers[LEVEL] >= 0.0 else off > up
+        return short and self._may_rest(steps) and self._rest_day(slots) > 0.0
 
-    def _learn_active(self, value: float, at: int, slots: tuple[int, ...]) -> None:
+    def _learn_active(
+        self, now: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
+    ) -> None:
+        """now: the bucket's place on the scale."""
         numbers, rates = self._numbers, self._config.rates
-        ahead = self._predict(at, slots)
         noise, spread = ahead.noise, ahead.spread
-        now = squash(value, numbers[ANCHOR])
         off = limited(now - ahead.place, CLIP * spread)
-        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, at, slots, ahead)
+        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, slots, ahead, reaches)
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
         # What may be a slot's says little of the level, and of the next bucket.
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
-        self._follow(rest, self._steps_to(at), noise, of_slots, part=part)
+        self._follow(rest, ahead.steps, noise, of_slots, part=part)
         numbers[REST] = rest * noise / (noise + of_slots)
         self._learn_slots(part * rest, noise, slots)
         # A bucket whose effects are still unknown says little about the noise, in proportion.
@@ -154,11 +154,13 @@ class SeasonalLearning(SeasonalModel):
         weight = max(rates.noise_gain, 2.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), self._config.relative_floor**2)
 
-    def _add_evidence(self, off: float, at: int, slots: tuple[int, ...], ahead: Ahead) -> float:
+    def _add_evidence(
+        self, off: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
+    ) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
         below, above = self._neighbours(slots)
-        down, up, _ = self._reaches(at, ahead)
+        down, up, _ = reaches
         if not -down - below <= off <= up + above:
             # Learned all the same: so this is what it costs now.
             numbers[RISEN] = numbers[FALLEN] = 0.0

@@ -53,7 +53,8 @@ class Ahead(NamedTuple):
     """Of an active bucket that is to come, on the scale.
 
     place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
-    a bucket. level_variance: of the level. spread: of everything together, a standard deviation.
+    a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
+    the latest one learned.
     """
 
     place: float
@@ -61,6 +62,7 @@ class Ahead(NamedTuple):
     noise: float
     level_variance: float
     spread: float
+    steps: int
 
 
 class SeasonalModel:
@@ -87,11 +89,11 @@ class SeasonalModel:
             lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
         else:
             ahead = self._predict(at, slots)
-            down, up, reach = self._reaches(at, ahead)
+            down, up, reach = self._reaches(ahead)
             expected = ahead.place
             below, above = self._neighbours(slots)
             lower, upper = expected - down - below, expected + up + above
-            if self._may_rest(at):
+            if self._may_rest(ahead.steps):
                 rest = self._rest_day(slots)
                 if numbers[LEVEL] >= 0.0:
                     lower = min(lower, expected - reach - rest)
@@ -112,31 +114,34 @@ class SeasonalModel:
             max(upper, squash(clamp(amount + reach), anchor)),
         )
 
-    def _predict(self, at: int, slots: tuple[int, ...]) -> "Ahead":
+    def _predict(self, at: int, slots: tuple[int, ...]) -> Ahead:
         config, numbers, table = self._config, self._numbers, self._slots
         rates, layout = config.rates, config.layout
         steps = self._steps_to(at)
         noise = max(numbers[NOISE], config.relative_floor**2)
-        level_variance = noise * (
-            numbers[DOUBT] + steps * (2.0 * numbers[SWAY] + steps * numbers[TREND_DOUBT] + rates.level_drift)
+        level_variance = noise * max(
+            numbers[DOUBT] + steps * (2.0 * numbers[SWAY] + steps * numbers[TREND_DOUBT] + rates.level_drift), 0.0
         )
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
-        variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence**2)
+        variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
+        size = layout.size
         for slot in slots:
             base += table[slot]
-            count = table[layout.size + slot]
+            count = table[size + slot]
             doubt = noise / (count + noise / layout.prior_variance[slot])
             if count < _SEEN_TWICE and layout.is_weekday_alone(slot):
                 doubt = max(doubt, _EXCEPTION)
             variance += doubt
-        place = base + faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
+        place = base
+        if faded:
+            place += faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return Ahead(place, base, noise, level_variance, math.sqrt(variance))
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps)
 
-    def _reaches(self, at: int, ahead: "Ahead") -> tuple[float, float, float]:
+    def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
         config, numbers = self._config, self._numbers
         spread = ahead.spread * (1.0 + _FEW / (numbers[ACTIVE] + 1.0))
@@ -145,13 +150,13 @@ class SeasonalModel:
             return reach, reach, reach  # of a slot hardly known, no evidence
         held_back, allowance = numbers[HELD] > 0.0, self._allowance(ahead)
         # What lies between, unless it was held back, would have taken its allowance off the evidence.
-        passed = 0.0 if held_back else allowance * (self._steps_to(at) - 1)
+        passed = 0.0 if held_back else allowance * (ahead.steps - 1)
         fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
         down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
         up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
         return min(down, reach), min(up, reach), reach
 
-    def _allowance(self, ahead: "Ahead") -> float:
+    def _allowance(self, ahead: Ahead) -> float:
         """A level that is not known well leans every bucket to the same side."""
         rates = self._config.rates
         return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
@@ -166,19 +171,20 @@ class SeasonalModel:
 
     def _rest_day(self, slots: tuple[int, ...]) -> float:
         """How much nearer to zero than what is expected the quietest weekday lies; 0 or more."""
-        start, table, numbers = self._config.layout.weekday_start, self._slots, self._numbers
+        layout, table, numbers = self._config.layout, self._slots, self._numbers
+        start = layout.weekday_start
         if start is None or not numbers[FACTORS]:
             return 0.0
-        own = next(table[slot] for slot in slots if start <= slot < start + 7)
+        own = table[slots[layout.weekday_place]]
         days = table[start : start + 7]
         return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
 
-    def _may_rest(self, at: int) -> bool:
+    def _may_rest(self, steps: int) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
         held, a_day = self._numbers[HELD], self._config.rates.a_day
         # Where a day has several buckets the first of them may have been taken for a fall.
         most = 1.0 if a_day > 1.0 else 0.0
-        return -a_day < held <= most and self._steps_to(at) <= 1 + most
+        return -a_day < held <= most and steps <= 1 + most
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""

@@ -19,7 +19,8 @@ class Layout:
     prior_variance: per slot, of its effect before it has been seen, in squared logarithms.
     weight: per slot, how much one observation counts; less where they come in runs that lean the same way.
     most_counted: per slot, beyond so many observations the older ones fade.
-    weekday_start: the first of seven slots of weekdays; None without them.
+    weekday_start: the first of seven slots of weekdays; None without them. weekday_place: which of a bucket's slots is
+        one of them.
     rhythm_start, rhythm_size: the finest slots that come round within a week; these also learn to be idle.
     rhythm_place: which of a bucket's slots that is; None without slots.
     turn_start: the first of the slots of a month's turn, if there are any.
@@ -31,6 +32,7 @@ class Layout:
     most_counted: tuple[float, ...] = ()
     weight: tuple[float, ...] = ()
     weekday_start: int | None = None
+    weekday_place: int = 0
     rhythm_start: int = 0
     rhythm_size: int = 0
     rhythm_place: int | None = None
@@ -101,6 +103,7 @@ _HOURLY = Layout(
     most_counted=(40.0,) * 24 + (100.0,) * 7 + (12.0,) * 168 + (6.0, 50.0, 100.0),
     weight=(1.0,) * 24 + (0.35,) * 7 + (1.0,) * 169 + (0.35,) * 2,
     weekday_start=24,
+    weekday_place=1,
     rhythm_start=31,
     rhythm_size=168,
     rhythm_place=2,

@@ -1,7 +1,6 @@
 """What ours is measured against, each as its documentation or its folklore has it, and each at one setting.
 
-They learn every value they see, as they do in the field. None is told of weekdays but the batch detector, which fits
-all of the past again at every step (an additive Holt-Winters, weekly or daily, on logarithms, in closed arrays).
+They learn every value they see, as they do in the field. None is told of weekdays but the batch detector.
 """
 
 import math
@@ -15,6 +14,8 @@ from river.anomaly import GaussianScorer, HalfSpaceTrees
 
 from benchmarks.spend.calendars import DAY
 
+Values = np.ndarray[tuple[int], np.dtype[np.float64]]
+Kept = np.ndarray[tuple[int], np.dtype[np.bool_]]
 _WINDOW = 7
 _SIGMA = 2.0
 
@@ -101,19 +102,16 @@ class Batch:
         for _ in range(2):
             slope, level = np.polyfit(times[keep], history[keep], 1)
             rest = history - level - slope * times
-            season = np.array(
-                [
-                    np.median(
-                        rest[keep & (times % period == slot)] if np.any(keep & (times % period == slot)) else rest
-                    )
-                    for slot in range(period)
-                ]
-            )
+            season = np.array([_median_of(rest, keep, times % period == slot) for slot in range(period)])
             rest = rest - season[times % period]
             spread = max(1.4826 * float(np.median(np.abs(rest - np.median(rest)))), 0.02)
             keep = np.abs(rest) < 4 * spread
         expected = level + slope * size + season[size % period]
         return math.exp(float(expected)) if abs(past[-1] - expected) > 4 * spread else None
+
+
+def _median_of(rest: Values, keep: Kept, here: Kept) -> float:
+    return float(np.median(rest[keep & here] if np.any(keep & here) else rest[here]))
 
 
 CONTENDERS: dict[str, Callable[[int], Contender]] = {

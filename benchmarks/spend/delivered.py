@@ -24,10 +24,11 @@ _SOURCE = "export"
 class _Record:
     """As the stream hands them over."""
 
-    __slots__ = ("key", "offset", "value")
+    __slots__ = ("key", "offset", "timestamp", "value")
 
     def __init__(self, offset: int, message: Fact | Watermark) -> None:
         self.offset = offset
+        self.timestamp = 0
         self.key = key_of(message)
         self.value = encode(message)
 
