@@ -2,22 +2,18 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-service/config.py reads both.
+service/config.py reads both; service/receiver_settings.py holds what can be set of receivers.
 """
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from connectors.series import Grain
 from service.core.alerts import Severity
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown names are mistakes, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from service.receiver_settings import Receiver
+from service.section import Section
 
 
 class Kafka(Section):
@@ -125,7 +121,8 @@ class Match(Section):
 class Policy(Section):
     """How the series that match are judged; the first policy that matches a series wins.
 
-    detector: a name of `spendwatch check-config --detectors`. params: that detector's.
+    detector: a name of `spendwatch check-config --detectors`; None: `usage` for usage metrics by the minute or five
+        minutes, else `seasonal`. params: that detector's; without a name, those of `seasonal`.
     floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal. None: 1,
         and 0.04 for hours: so much for a day is 1 as well.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
@@ -136,10 +133,14 @@ class Policy(Section):
     spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
         since a credit or a late record is low once; 1 for others. What is beyond doubt is told of at once: a rise six
         times as far off as the bound, a fall to next to nothing.
+    new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
+        alert; its peers can only raise it. None: new tags raise none.
+    missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
+        None: 2 days, 2 hours, an hour of five minutes, half an hour of minutes; 0: never.
     """
 
     match: Match = Match()
-    detector: str = "seasonal"
+    detector: str | None = None
     params: dict[str, float | int | str | bool] = {}
     floor: float | None = Field(default=None, ge=0)
     ring_buckets: int | None = Field(default=None, ge=8, le=2048)
@@ -148,35 +149,8 @@ class Policy(Section):
     drops: bool = True
     spike_after: int | None = Field(default=None, ge=1)
     drop_after: int | None = Field(default=None, ge=1)
-
-
-class WebhookReceiver(Section):
-    """A Standard Webhooks endpoint. secret: `whsec_...`; url and secret may each be read from a file.
-
-    allow_private: permit an address on this machine or in a private network."""
-
-    type: Literal["webhook"] = "webhook"
-    name: str
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    secret: SecretStr | None = None
-    secret_file: Path | None = None
-    timeout_seconds: float = Field(default=15.0, gt=0, le=60)
-    deadline_seconds: float = Field(default=259_200.0, gt=0)
-    allow_private: bool = False
-    allow_http: bool = False
-
-    @model_validator(mode="after")
-    def _has_address_and_secret(self) -> "WebhookReceiver":
-        missing = [name for name in ("url", "secret") if getattr(self, name) is None]
-        if missing:
-            raise ValueError(
-                f"receiver {self.name!r} needs {' and '.join(f'{name} or {name}_file' for name in missing)}"
-            )
-        return self
-
-
-Receiver = WebhookReceiver
+    new_spend_floor: float | None = Field(default=100.0, ge=0)
+    missing_after: int | None = Field(default=None, ge=0)
 
 
 class Route(Section):

@@ -1,8 +1,9 @@
 """A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
 
-An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
-detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row. What is
-in doubt is told of when `spike_after` or `drop_after` in a row say the same.
+An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
+them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
+judged nor learned, and ends a row. What is in doubt is told of when `spike_after` or `drop_after` in a row say the
+same.
 """
 
 from collections import Counter
@@ -13,6 +14,7 @@ from detectors.detector import Attentive, Detector
 from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
+from service.core.borrowing import Borrowed
 from service.core.episodes import Episode, Judged, begin
 from service.core.policies import Judge
 from service.core.ring import ABNORMAL, ACCEPTED, NORMAL, Ring
@@ -31,15 +33,22 @@ class Fold:
     """Takes the closed buckets of a series one after the other.
 
     run: the episode that the latest bucket belongs to. ended: those that ended on the way. trace: one entry per
-    present bucket, when asked for.
+    present bucket, when asked for. borrowed: judges what the detector has no opinion of yet.
     """
 
-    __slots__ = ("counts", "detector", "ended", "judge", "run", "trace")
+    __slots__ = ("borrowed", "counts", "detector", "ended", "judge", "run", "trace")
 
     def __init__(
-        self, judge: Judge, detector: Detector, run: Episode | None, *, trace: list[Traced] | None = None
+        self,
+        judge: Judge,
+        detector: Detector,
+        run: Episode | None,
+        *,
+        trace: list[Traced] | None = None,
+        borrowed: Borrowed | None = None,
     ) -> None:
         self.judge = judge
+        self.borrowed = borrowed
         self.detector = detector
         self.run = run
         self.ended: list[Episode] = []
@@ -55,17 +64,25 @@ class Fold:
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
-        kind = kind_of(judge, verdict.status, nano, verdict.band)
-        self.counts[verdict.status if kind is not None or verdict.band is None else Status.NORMAL] += 1
+        status, score, band = verdict.status, verdict.score, verdict.band
+        kind = kind_of(judge, status, nano, band)
+        if band is None and self.borrowed is not None:
+            opinion = self.borrowed.opinion(index, nano, self.run)
+            if opinion is not None:
+                status = Status.HIGH
+                kind, band, score = opinion
+        self.counts[status if kind is not None or band is None else Status.NORMAL] += 1
         if self.trace is not None:
-            self.trace.append(Traced(index, nano, verdict.band, kind is not None))
-        if kind is None or verdict.band is None:
+            self.trace.append(Traced(index, nano, band, kind is not None))
+        if kind is None or band is None:
             self._end()
             self.detector.learn_one(value, at)
             return NORMAL
-        if isinstance(self.detector, Attentive):
+        if judge.learns_abnormal:
+            self.detector.learn_one(value, at)
+        elif isinstance(self.detector, Attentive):
             self.detector.hold_one(value, at)
-        judged = Judged(index=index, actual=nano, basis=basis, band=verdict.band, score=verdict.score)
+        judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
         else:
@@ -99,7 +116,7 @@ def told_from(judge: Judge, run: Episode) -> int:
     """Of how many buckets an episode like this is told."""
     if run.kind is AlertKind.DROP:
         return 1 if _has_stopped(run.worst) else judge.drop_after
-    return 1 if run.worst.score >= _BEYOND_DOUBT else judge.spike_after
+    return judge.spike_after if run.kind is AlertKind.SPIKE and run.worst.score < _BEYOND_DOUBT else 1
 
 
 def _has_stopped(judged: Judged) -> bool:
@@ -148,12 +165,14 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
     return judgements
 
 
-def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int) -> Episode | None:
+def learn_again(
+    judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int, *, borrowed: Borrowed | None = None
+) -> Episode | None:
     """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    fold = Fold(judge, detector, run)
+    fold = Fold(judge, detector, run, borrowed=borrowed)
     for index in range(ring.start, min(until, ring.end)):
         if not ring.is_present(index):
             fold.missing()

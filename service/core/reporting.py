@@ -14,7 +14,7 @@ import msgspec
 from connectors.facts import Basis
 from connectors.series import SeriesKey
 from detectors.verdict import Band
-from service.core.alerts import Alert, AlertStatus, Point, Severity
+from service.core.alerts import Alert, AlertKind, AlertStatus, Point, Severity
 from service.core.amounts import bound, to_units
 from service.core.drivers import BASELINE_BUCKETS, Change, explain, shown, with_rest
 from service.core.episodes import Episode, alert_id
@@ -25,6 +25,8 @@ from service.core.ring import NORMAL
 from service.core.state import Reported, SeriesState
 
 HISTORY_POINTS = 64
+_JUDGED_BY = {AlertKind.NEW_SPEND: "peers", AlertKind.MISSING: "silence"}
+"""What no detector of the policy has said."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -70,7 +72,7 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         unit=series.unit,
         grain=series.grain.value,
         basis=_basis(state, known.first),
-        detector=state.judge.detector,
+        detector=_JUDGED_BY.get(known.kind, state.judge.detector),
         starts_at=to_datetime(known.first * grain_seconds),
         ends_at=to_datetime((known.last + 1) * grain_seconds),
         judged_at=to_datetime(known.judged_at),
@@ -82,7 +84,9 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         impact=actual - band.expected,
         buckets=known.last - known.first + 1,
         drivers=(),
-        reason=withdrawn_reason(series, known.first, None if now is None else actual, grain_seconds=grain_seconds),
+        reason=withdrawn_reason(
+            series, known.first, None if now is None else actual, grain_seconds=grain_seconds, kind=known.kind
+        ),
         action="Nothing to do",
         history=_history(trace, known.last + 1, grain_seconds),
     )
@@ -146,7 +150,7 @@ def _alert(
         unit=series.unit,
         grain=series.grain.value,
         basis=worst.basis,
-        detector=judge.detector,
+        detector=_JUDGED_BY.get(episode.kind, judge.detector),
         starts_at=to_datetime(episode.first * grain_seconds),
         ends_at=None if status is AlertStatus.FIRING else to_datetime((episode.last + 1) * grain_seconds),
         judged_at=to_datetime(known.judged_at),
@@ -158,7 +162,13 @@ def _alert(
         impact=to_units(episode.impact),
         buckets=len(episode.held),
         drivers=drivers,
-        reason=reason_of(series, episode, grain_seconds=grain_seconds, running=running and worst.index == episode.last),
+        reason=reason_of(
+            series,
+            episode,
+            grain_seconds=grain_seconds,
+            running=running and worst.index == episode.last,
+            newcomer=state.rare.newcomer,
+        ),
         action=action_of(series, episode.kind, drivers),
         history=_history(trace, episode.last + (1 if episode.over else 0), grain_seconds),
     )
@@ -196,6 +206,8 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
     """The drivers of the worst bucket against those of the normal buckets before it, as far as they are still kept;
     else what was said of that bucket before, with the rest made to fit."""
     worst = episode.worst
+    if episode.kind is AlertKind.MISSING:
+        return ()
     actual, expected = worst.actual, bound(worst.band.expected)
     bucket = state.open_bucket(worst.index)
     ring = state.ring

@@ -16,8 +16,10 @@ class EngineStats:
     that changed a closed bucket. too_late: facts about buckets older than the ring. capped: facts of new values
     beyond the cap. forgotten_ids: event ids dropped to stay within memory; a repetition of one would count twice.
     closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
-    their snapshot belonged to another detector or could not be read. last_start: newest charge period start seen,
-    seconds since 1970, 0 when none.
+    their snapshot belonged to another detector, or no topic would have held it. last_start: newest charge period
+    start seen, seconds since 1970, 0 when none. withheld: series that are missing together with many others of their
+    source; late_seconds: how far in event time the source furthest behind is behind the newest; both as of the last
+    freeze.
     """
 
     facts: int = 0
@@ -32,6 +34,8 @@ class EngineStats:
     refolds: int = 0
     cold_starts: int = 0
     last_start: int = 0
+    withheld: int = 0
+    late_seconds: int = 0
     rejected: Counter[RejectReason] = field(default_factory=Counter)
     judged: Counter[tuple[str, Status]] = field(default_factory=Counter)
     alerts: Counter[tuple[AlertKind, AlertStatus]] = field(default_factory=Counter)

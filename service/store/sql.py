@@ -11,8 +11,9 @@ from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
 from service.core.notices import Routes
 from service.core.transitions import acknowledged, detected, resolved
 from service.store import queries
+from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
-from service.store.outbox import SqlOutbox, event_of
+from service.store.outbox import SqlOutbox
 from service.store.recording import Recording, decode_record, searchable
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
