@@ -13,7 +13,7 @@ from service.core.borrowing import Borrowed, Newcomer, may_borrow
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
-from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
+from service.core.judging import Fold, Traced, fold_ring, highest_quiet, is_told, kind_of, learn_again, told_from
 from service.core.listening import Listening, is_final
 from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.months import keep_month
@@ -329,7 +329,8 @@ class Lifecycle:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            first_at = min(judged_at, state.judge.close_at(episode.first))
+            showing = episode.first + told_from(state.judge, episode) - 1
+            first_at = min(judged_at, state.judge.close_at(showing))
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:
                 self._tell(alert)
@@ -398,7 +399,7 @@ class Lifecycle:
             running = True
         if run is not None:
             found.append((run, self._status(state, run), running))
-        return found
+        return [one for one in found if is_told(state.judge, one[0])]
 
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
         """An episode that no bucket has followed is over once the next one is complete without a fact."""
