@@ -25,6 +25,9 @@ ANCHOR_STEP = 4
 """The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
 NEAR_BUCKETS = 16
 """After so many buckets without a restatement a series' second anchor is let go."""
+RUNNING_BUCKETS = 3
+"""Running totals are judged of so many of a series' oldest open buckets: of a later one, what is expected hangs on
+buckets that are not known yet. A delivery of many days at once is judged day by day so, when its watermark comes."""
 _TENTH = 10
 
 
@@ -55,9 +58,10 @@ class Lifecycle:
         ready = ready_until(state)
         judge = state.judge
         closed = False
-        while state.open_buckets and judge.close_at(state.open_buckets[0].index) <= ready:
-            bucket, *others = state.open_buckets
-            state.set_open(tuple(others))
+        waiting = state.open_buckets
+        while waiting and judge.close_at(waiting[0].index) <= ready:
+            bucket, waiting = waiting[0], waiting[1:]
+            state.set_open(waiting)
             self._close(state, bucket)
             closed = True
         if closed:
@@ -192,6 +196,8 @@ class Lifecycle:
                 ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
         if state.ring is None:
             return  # nothing was learned yet
+        if len(state.others) >= RUNNING_BUCKETS and not bucket.fired and _is_far_ahead(state, bucket):
+            return
         ledger = bucket.effective
         if ledger.gauge is not None:
             return  # a mean may still fall: gauges are judged when the bucket closes
@@ -229,7 +235,9 @@ class Lifecycle:
         ledger.high = ledger.total + step
 
     def _prepare_open(self, state: SeriesState) -> None:
-        for bucket in state.open_buckets:
+        for place, bucket in enumerate(state.open_buckets):
+            if place >= RUNNING_BUCKETS and not bucket.fired:
+                continue
             self.prepare(state, bucket)
             if self.needs_look(bucket):
                 self.look(state, bucket, bucket.index * state.judge.grain_seconds)
@@ -343,9 +351,13 @@ class Lifecycle:
             judged[name, status] += count
 
 
+def _is_far_ahead(state: SeriesState, bucket: Bucket) -> bool:
+    return sum(other.index < bucket.index for other in state.others) >= RUNNING_BUCKETS
+
+
 def _trim_parts(ring: Ring, kept_buckets: int) -> None:
     """Keep the drivers of the latest buckets only; the others are written compactly again."""
-    if ring.whole is None:
+    if ring.whole is None or len(ring.whole) <= kept_buckets:
         return
     kept = 0
     for index in sorted(ring.whole, reverse=True):
