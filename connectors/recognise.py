@@ -28,8 +28,7 @@ _MARKS = {
 def recognise(path: Path) -> FileKind:
     """Raises NotABillError for an empty file and for one that no connector reads, MissingExtraError, and OSError."""
     try:
-        head = head_of(path).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if head.startswith(b"{"):
+        if head_of(path).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             return FileKind.FACTS
         with open_table(path, str(path)) as table:
             columns = table.columns

@@ -88,6 +88,7 @@ class Lifecycle:
         if index - ring.end >= judge.ring_buckets:
             self._leave_behind(state, ring, index)
         ring.extend_to(index)
+        was_ahead = bucket.effective.high == UNBOUNDED and bucket.effective.gauge is None
         bucket.close()
         ring.put(bucket, fold.bucket(index, bucket.value, bucket.effective_basis))
         state.run = fold.run
@@ -96,7 +97,9 @@ class Lifecycle:
         self._advance_anchor(state, ring)
         if state.rare.near is not None and index - state.rare.near.bucket > NEAR_BUCKETS:
             state.rare.near = None
-        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index))
+        # Had the days before been there, its total would have been judged when it came.
+        risen_at = index * judge.grain_seconds if was_ahead else None
+        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index), risen_at=risen_at)
         _trim_parts(ring, self._driver_buckets)
 
     def _leave_behind(self, state: SeriesState, ring: Ring, index: int) -> None:
@@ -261,10 +264,19 @@ class Lifecycle:
 
     # -- telling ------------------------------------------------------------------------------------------------
 
-    def _report(self, state: SeriesState, ended: list[Episode], *, complete: bool, judged_at: int) -> None:
+    def _report(
+        self,
+        state: SeriesState,
+        ended: list[Episode],
+        *,
+        complete: bool,
+        judged_at: int,
+        risen_at: int | None = None,
+    ) -> None:
         """Say what is new of the episodes that ended and of those that go on; take back what is no more.
 
-        complete: *ended* holds all episodes of the ring, not only those that ended just now.
+        complete: *ended* holds all episodes of the ring, not only those that ended just now. risen_at: since when a
+        rise that begins with the bucket just closed has been known.
         """
         going_on = self._going_on(state)
         firing = any(known.status is AlertStatus.FIRING for known in (state.rare.reported or {}).values())
@@ -276,6 +288,8 @@ class Lifecycle:
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
             first_at = min(judged_at, state.judge.close_at(episode.first))
+            if risen_at == episode.first * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
+                first_at = risen_at
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:
                 self._tell(alert)

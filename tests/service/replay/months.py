@@ -53,7 +53,12 @@ Change = Callable[[int, Resource], Resource | None]
 
 
 def rows(
-    resources: Iterable[Resource], periods: int, *, change: Change = lambda _, usual: usual, hours: int = 24, seed: int = 1
+    resources: Iterable[Resource],
+    periods: int,
+    *,
+    change: Change = lambda _, usual: usual,
+    hours: int = 24,
+    seed: int = 1,
 ) -> Iterator[dict[str, str]]:
     """A row per resource and period, with 2 % of noise that is the same in every run."""
     resources = tuple(resources)
