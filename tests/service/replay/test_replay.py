@@ -1,5 +1,6 @@
 """`spendwatch replay` from the outside: files in, alerts on standard output, everything else on standard error."""
 
+import asyncio
 import gzip
 import json
 import math
@@ -111,7 +112,7 @@ def test_the_order_of_rows_and_files_does_not_matter(run: Run, tmp_path: Path, m
     assert run(first, second, "--json").alerts[0]["id"] == json.loads(whole.splitlines()[0])["id"]
 
 
-async def test_alerts_are_byte_identical_to_those_of_the_live_path(run: Run, tmp_path: Path, month: Path) -> None:
+def test_alerts_are_byte_identical_to_those_of_the_live_path(run: Run, tmp_path: Path, month: Path) -> None:
     """The same configuration: the connector's runner to a broker, one engine a partition, batches of other sizes."""
     config = tmp_path / "spendwatch.yaml"
     config.write_text("split: {tags: [team, environment]}\nconnectors: [{type: focus, name: aws, path: june.csv.gz}]\n")
@@ -119,7 +120,8 @@ async def test_alerts_are_byte_identical_to_those_of_the_live_path(run: Run, tmp
     with Checkpoint(tmp_path / "checkpoint.db") as checkpoint:
         rules = SplitRules(tags=("team", "environment"))
         connector = BillingFiles(name="aws", path=month, kind="focus", rules=rules)
-        await Runner(sink, checkpoint, ConnectorMetrics(CollectorRegistry()), now=lambda: math.inf).run_once(connector)
+        runner = Runner(sink, checkpoint, ConnectorMetrics(CollectorRegistry()), now=lambda: math.inf)
+        asyncio.run(runner.run_once(connector))
     messages = [message for message in sink.sent if isinstance(message, Fact | Watermark)]
     live = {alert.id: alert for alert in _through_engines(messages, partitions=4, batch=7)}
     expected = "".join(f"{json_line(alert)}\n" for alert in in_order(live.values()))
