@@ -46,12 +46,16 @@ class Driver(Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: FOCUS columns in snake case to their values, e.g. {"service_name": "Amazon EC2", "resource_id": "i-1"}.
     cost: its share, in the unit of the series. The drivers of a fact need not add up to it: the rest is "other".
     quantity: `ConsumedQuantity` or `PricingQuantity` behind the cost, where the source tells it.
+    retagged: so much of the cost came with this bucket from the series of another value of the same tag, because the
+        resource's tag was changed; negative where it left. retagged_with: that other value.
     """
 
     labels: Annotated[dict[Text, Text], Meta(max_length=MAX_LABELS)]
     cost: float
     quantity: float | None = None
     unit: Text | None = None
+    retagged: float | None = None
+    retagged_with: Text | None = None
 
 
 class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,6 +70,8 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: later deliveries of one origin carry a higher number; only `set` looks at it.
     event_id: identifies an `add` event or a `gauge` sample; required for `add`.
     drivers: the largest parts of the value, largest first.
+    retagged: of all of the value, what came from other values of the same tag (see Driver); negative where it left.
+        Goes with drivers only.
     """
 
     series: str
@@ -77,6 +83,7 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     basis: Basis = Basis.BILLED
     event_id: Text = ""
     drivers: Annotated[tuple[Driver, ...], Meta(max_length=MAX_DRIVERS)] = ()
+    retagged: float = 0.0
 
 
 class Watermark(Struct, frozen=True, kw_only=True):

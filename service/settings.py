@@ -104,7 +104,7 @@ class Split(Section):
 
     tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")
     dimensions: tuple[str, ...] = ("service_name", "sub_account_id")
-    drivers: tuple[str, ...] = ("service_name", "resource_id")
+    drivers: tuple[str, ...] = ("service_name", "resource_id", "sub_account_id", "region_id", "sku_meter")
     total: bool = True
     untagged: bool = True
     grain: Grain = Grain.DAY

@@ -40,14 +40,37 @@ class Point(Struct, frozen=True, kw_only=True, omit_defaults=True):
     abnormal: bool = False
 
 
+class DriverType(StrEnum):
+    """Why a driver's cost is another. A driver may have several entries, which lead from what it cost before to now."""
+
+    PRICE = "price"
+    """The same quantity at another price."""
+    QUANTITY = "quantity"
+    """More or less of it, at the price of before."""
+    NEW = "new"
+    GONE = "gone"
+    RETAGGED = "retagged"
+    """Came from, or went to, another value of the same tag; the resource is the same."""
+    OTHER = "other"
+    """The source tells no quantity, or too little of the days before; and what no driver explains."""
+
+
 class DriverChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one driver contributes to `actual - expected` of the worst bucket: the changes of an alert add up to that.
-    What no driver explains stands in an entry with labels {"other": "true"}."""
+    What no driver explains stands in an entry with labels {"other": "true"}.
+
+    quantity_before, quantity, unit: of price and quantity entries. counterpart: the other tag value of retagged ones.
+    type: None in alerts of versions before it was told."""
 
     labels: dict[str, str]
     change: float
     before: float
     now: float
+    type: DriverType | None = None
+    quantity_before: float | None = None
+    quantity: float | None = None
+    unit: str | None = None
+    counterpart: str | None = None
 
 
 class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -22,6 +22,7 @@ from service.core.lifecycle import Lifecycle
 from service.core.live import KEPT_OBJECTS, LiveDetectors
 from service.core.months import month_to_date
 from service.core.newcomers import Newcomers, as_event_of, other_of
+from service.core.notes import Note
 from service.core.policies import PolicyBook
 from service.core.registers import Registers
 from service.core.rejects import Rejected, RejectError
@@ -84,6 +85,7 @@ class Engine:
         self._newcomers = Newcomers(max_new_series)
         self._alerts: list[Alert] = []
         self._rejects: list[Rejected] = []
+        self._notes: list[Note] = []
         self._dirty: list[SeriesState] = []
         self._restored: list[SeriesState] = []
         self._offset = -1
@@ -95,6 +97,7 @@ class Engine:
             live=LiveDetectors(kept_detectors),
             emit=self._emit,
             touch=self._touch,
+            note=self._notes.append,
             driver_buckets=driver_buckets,
         )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
@@ -304,6 +307,12 @@ class Engine:
         rejects = self._rejects[:]
         self._rejects.clear()
         return rejects
+
+    def take_notes(self) -> list[Note]:
+        """What is worth a line and no alert, in the order it arose; clears."""
+        notes = self._notes[:]
+        self._notes.clear()
+        return notes
 
     def freeze(self, limit: int | None = None) -> list[tuple[bytes, bytes]]:
         """Snapshots (key, value) of what changed since the last time; clears what it returns.

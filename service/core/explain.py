@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from connectors.series import Grain, SeriesKey
-from service.core.alerts import AlertKind, DriverChange, Severity
+from service.core.alerts import AlertKind, DriverChange, DriverType, Severity
 from service.core.amounts import to_units
 from service.core.episodes import Episode
 from service.core.instants import to_datetime
@@ -64,16 +64,44 @@ def action_of(series: SeriesKey, kind: AlertKind, drivers: tuple[DriverChange, .
     named = [driver for driver in drivers if not is_rest(driver.labels) and driver.change * sign > 0]
     if named:
         driver = max(named, key=lambda candidate: candidate.change * sign)
-        what = f"{driver_name(driver.labels)}: {amount(driver.change, series.unit, signed=True)}"
-        usually = f" (usually {number(driver.before, series.unit)})"
-        if kind is AlertKind.SPIKE:
-            new = ", not seen in the days before" if driver.before == 0 else usually
-            return f"Look at {what}{new}"
-        gone = ", gone" if driver.now == 0 else usually
-        return f"Check whether this was meant: {what}{gone}"
+        what = f"{driver_name(driver.labels)}: {amount(driver.change, series.unit, signed=True)}{_why(driver, series)}"
+        return f"Look at {what}" if kind is AlertKind.SPIKE else f"Check whether this was meant: {what}"
+    if drivers and all(is_rest(driver.labels) for driver in drivers):
+        return (
+            f"Its source names no services or resources: ask the owner of {who(series)} what "
+            f"{'was added' if kind is AlertKind.SPIKE else 'has ended'}, or add the columns to the export"
+        )
     if kind is AlertKind.SPIKE:
         return f"Break down what {who(series)} used in this period by service and resource, and ask its owner"
     return f"Check that {who(series)} still runs and that its bill or meter is complete"
+
+
+def _why(driver: DriverChange, series: SeriesKey) -> str:
+    """What is said of the driver that an action names, in the words of its type."""
+    match driver.type:
+        case DriverType.NEW:
+            return ", not seen in the days before"
+        case DriverType.GONE:
+            return ", gone"
+        case DriverType.QUANTITY:
+            return f": {_quantity(driver.quantity)} {driver.unit}, usually {_quantity(driver.quantity_before)}"
+        case DriverType.PRICE:
+            return f", {_change_of_price(driver)} for the same {driver.unit}"
+        case DriverType.RETAGGED:
+            name, _ = series.label
+            return f", {'from' if driver.change > 0 else 'to'} {name}={driver.counterpart} with its tag"
+        case DriverType.OTHER | None:
+            return f" (usually {number(driver.before, series.unit)})"
+
+
+def _quantity(value: float | None) -> str:
+    return number(value or 0.0, "")
+
+
+def _change_of_price(driver: DriverChange) -> str:
+    if driver.before > 0:
+        return f"{driver.change / driver.before:+.0%} on its price"
+    return "another price"
 
 
 def _subject(series: SeriesKey, actual: float) -> str:

@@ -29,11 +29,12 @@ class Traced(NamedTuple):
 class Fold:
     """Takes the closed buckets of a series one after the other.
 
-    run: the episode that the latest bucket belongs to. ended: those that ended on the way. trace: one entry per
+    run: the episode that the latest bucket belongs to. ended: those that ended on the way. retagged: buckets whose
+    change is only that of a tag, with what moved. trace: one entry per
     present bucket, when asked for.
     """
 
-    __slots__ = ("counts", "detector", "ended", "judge", "run", "trace")
+    __slots__ = ("counts", "detector", "ended", "judge", "retagged", "run", "trace")
 
     def __init__(
         self, judge: Judge, detector: Detector, run: Episode | None, *, trace: list[Traced] | None = None
@@ -44,17 +45,28 @@ class Fold:
         self.ended: list[Episode] = []
         self.trace = trace
         self.counts: Counter[Status] = Counter()
+        self.retagged: list[tuple[int, int]] = []
 
     def missing(self) -> None:
         self._end()
 
-    def bucket(self, index: int, nano: int, basis: Basis) -> int:
-        """Judge and learn one bucket; returns its judgement, as the ring keeps it."""
+    def bucket(self, index: int, nano: int, basis: Basis, moved: int = 0) -> int:
+        """Judge and learn one bucket; returns its judgement, as the ring keeps it.
+
+        moved: what re-tagging has brought. What is abnormal with it and normal without it raises nothing: the cost has
+        another tag, and its level is taken for the new normal.
+        """
         judge = self.judge
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
         kind = kind_of(judge, verdict.status, nano, verdict.band)
+        if kind is not None and moved and is_normal(judge, self.detector, nano - moved, at):
+            self._end()
+            self.counts[Status.NORMAL] += 1
+            self.detector.accept_level([(value, at)])
+            self.retagged.append((index, moved))
+            return ACCEPTED
         self.counts[verdict.status if kind is not None or verdict.band is None else Status.NORMAL] += 1
         if self.trace is not None:
             self.trace.append(Traced(index, nano, verdict.band, kind is not None))
@@ -98,6 +110,11 @@ def kind_of(judge: Judge, status: Status, nano: int, band: Band | None) -> Alert
     return None
 
 
+def is_normal(judge: Judge, detector: Detector, nano: int, at: int) -> bool:
+    verdict = detector.score_one(to_units(nano), at)
+    return kind_of(judge, verdict.status, nano, verdict.band) is None
+
+
 def highest_quiet(judge: Judge, band: Band | None) -> int | None:
     """Up to this running total, in nano-units, an open bucket cannot be a spike; None while warming up."""
     if band is None:
@@ -114,7 +131,7 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
             break
         if index > following:
             fold.missing()
-        judgements[index - start] = fold.bucket(index, ring.value(index), ring.basis(index))
+        judgements[index - start] = fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
         following = index + 1
     if until > following:
         fold.missing()
@@ -134,6 +151,6 @@ def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Rin
             fold.missing()
             detector.learn_one(to_units(ring.value(index)), index * judge.grain_seconds)
         else:
-            fold.bucket(index, ring.value(index), ring.basis(index))
+            fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
     ring.drop_until(until)
     return fold.run

@@ -11,9 +11,11 @@ from service.core.amounts import to_units
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
-from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
+from service.core.instants import to_datetime
+from service.core.judging import Fold, Traced, fold_ring, highest_quiet, is_normal, kind_of, learn_again
 from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.months import keep_month
+from service.core.notes import Note
 from service.core.reporting import say, withdraw
 from service.core.ring import Ring
 from service.core.sources import FOREVER
@@ -34,7 +36,8 @@ _TENTH = 10
 class Lifecycle:
     """Closes, settles and reports series; the engine decides when.
 
-    emit: takes each alert as it arises. touch: told of each series that changed.
+    emit: takes each alert as it arises. touch: told of each series that changed. note: takes what is worth a line, and
+    no alert.
     """
 
     def __init__(
@@ -44,12 +47,14 @@ class Lifecycle:
         live: LiveDetectors,
         emit: Callable[[Alert], None],
         touch: Callable[[SeriesState], None],
+        note: Callable[[Note], None],
         driver_buckets: int = KEPT_BUCKETS,
     ) -> None:
         self._stats = stats
         self._live = live
         self._emit = emit
         self._touch = touch
+        self._emit_note = note
         self._driver_buckets = driver_buckets
 
     def catch_up(self, state: SeriesState) -> None:
@@ -90,7 +95,9 @@ class Lifecycle:
         ring.extend_to(index)
         was_ahead = bucket.effective.high == UNBOUNDED and bucket.effective.gauge is None
         bucket.close()
-        ring.put(bucket, fold.bucket(index, bucket.value, bucket.effective_basis))
+        ring.put(bucket, fold.bucket(index, bucket.value, bucket.effective_basis, bucket.moved))
+        for at, moved in fold.retagged:
+            self._note(state, at, moved)
         state.run = fold.run
         self._count(state, fold)
         self._stats.closed += 1
@@ -199,7 +206,7 @@ class Lifecycle:
                 ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
         if state.ring is None:
             return  # nothing was learned yet
-        if len(state.others) >= RUNNING_BUCKETS and not bucket.fired and _is_far_ahead(state, bucket):
+        if state.others and not bucket.fired and _must_wait(state, bucket):
             return
         ledger = bucket.effective
         if ledger.gauge is not None:
@@ -240,7 +247,7 @@ class Lifecycle:
     def _prepare_open(self, state: SeriesState) -> None:
         for place, bucket in enumerate(state.open_buckets):
             if place >= RUNNING_BUCKETS and not bucket.fired:
-                continue
+                continue  # spares asking of each
             self.prepare(state, bucket)
             if self.needs_look(bucket):
                 self.look(state, bucket, bucket.index * state.judge.grain_seconds)
@@ -253,6 +260,10 @@ class Lifecycle:
         value = bucket.value
         verdict = self._detector(state).score_one(to_units(value), bucket.index * judge.grain_seconds)
         if verdict.band is None or kind_of(judge, verdict.status, value, verdict.band) is not AlertKind.SPIKE:
+            return None
+        moved = bucket.moved
+        at = bucket.index * judge.grain_seconds
+        if moved and is_normal(judge, self._detector(state), value - moved, at):
             return None
         return Judged(
             index=bucket.index,
@@ -358,6 +369,20 @@ class Lifecycle:
         self._stats.alerts[alert.kind, alert.status] += 1
         self._emit(alert)
 
+    def _note(self, state: SeriesState, index: int, moved: int) -> None:
+        bucket = None if state.ring is None or state.ring.whole is None else state.ring.whole.get(index)
+        parts = {} if bucket is None else bucket.parts or {}
+        others = sorted({part.moved_with for part in parts.values() if part.moved_with is not None})
+        self._stats.retagged += 1
+        self._emit_note(
+            Note(
+                series=state.text,
+                at=to_datetime(index * state.judge.grain_seconds),
+                moved=to_units(moved),
+                counterparts=tuple(others),
+            )
+        )
+
     def _count(self, state: SeriesState, fold: Fold) -> None:
         judged = self._stats.judged
         name = state.judge.detector
@@ -365,8 +390,11 @@ class Lifecycle:
             judged[name, status] += count
 
 
-def _is_far_ahead(state: SeriesState, bucket: Bucket) -> bool:
-    return sum(other.index < bucket.index for other in state.others) >= RUNNING_BUCKETS
+def _must_wait(state: SeriesState, bucket: Bucket) -> bool:
+    """Whether what is expected of an open bucket hangs too much on others: on many, or on one that a tag change moves
+    to another level."""
+    older = [other for other in (*state.others, state.bucket) if other is not None and other.index < bucket.index]
+    return len(older) >= RUNNING_BUCKETS or any(other.moved for other in older)
 
 
 def _trim_parts(ring: Ring, kept_buckets: int) -> None:

@@ -23,6 +23,7 @@ from service.core.instants import to_datetime
 from service.core.judging import Traced
 from service.core.ring import NORMAL
 from service.core.state import Reported, SeriesState
+from service.core.wording import is_money
 
 HISTORY_POINTS = 64
 _encoder = msgspec.msgpack.Encoder()
@@ -203,17 +204,22 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
         bucket = ring.whole.get(worst.index)
     parts = None if bucket is None else bucket.parts
     if parts is None:
-        return with_rest(known.changes, actual=actual, expected=expected) if known.worst == worst.index else ()
+        kept = known.changes if known.worst == worst.index else ()
+        if not kept and not is_money(SeriesKey.parse(state.text).unit):
+            return ()  # a level of usage has no parts
+        return with_rest(kept, actual=actual, expected=expected)
     baseline = []
+    unnamed = 0
     if ring is not None and ring.whole is not None:
         for index in sorted(ring.whole, reverse=True):
             if index < worst.index and ring.judgement(index) == NORMAL:
                 before = ring.whole[index].parts
                 if before is not None:
                     baseline.append(before)
+                    unnamed = max(unnamed, abs(ring.value(index) - sum(part.cost for part in before.values())))
             if len(baseline) == BASELINE_BUCKETS:
                 break
     if known.worst == worst.index and len(baseline) < known.baseline:
         return with_rest(known.changes, actual=actual, expected=expected)
     known.baseline = len(baseline)
-    return explain(parts, baseline, actual=actual, expected=expected)
+    return explain(parts, baseline, actual=actual, expected=expected, unnamed_before=unnamed)

@@ -16,8 +16,8 @@ class EngineStats:
     that changed a closed bucket. too_late: facts about buckets older than the ring. capped: facts of new values
     beyond the cap. forgotten_ids: event ids dropped to stay within memory; a repetition of one would count twice.
     closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
-    their snapshot belonged to another detector or could not be read. last_start: newest charge period start seen,
-    seconds since 1970, 0 when none.
+    their snapshot belonged to another detector or could not be read. retagged: buckets that raised nothing because
+    their cost only has another tag. last_start: newest charge period start seen, seconds since 1970, 0 when none.
     """
 
     records: int = 0
@@ -32,6 +32,7 @@ class EngineStats:
     closed: int = 0
     refolds: int = 0
     cold_starts: int = 0
+    retagged: int = 0
     last_start: int = 0
     rejected: Counter[RejectReason] = field(default_factory=Counter)
     judged: Counter[tuple[str, Status]] = field(default_factory=Counter)

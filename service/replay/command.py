@@ -12,6 +12,7 @@ from pathlib import Path
 from service.check_config import mistakes
 from service.config import load
 from service.core.alerts import Alert
+from service.core.notes import said
 from service.logs import configure
 from service.replay import difference, rows
 from service.replay.errors import ReplayError
@@ -162,6 +163,10 @@ def _say(played: Played) -> None:
         f"{player.facts or sum(len(records) for _, records in player.tape or ()):,} facts,"
         f" {player.series_count:,} series, {player.closed:,} periods judged, {len(player.alerts):,} alerts"
     )
+    for retagged in player.notes[:_MAX_NOTES]:
+        _note(said(retagged))
+    if len(player.notes) > _MAX_NOTES:
+        _note(f"re-tagged: {len(player.notes) - _MAX_NOTES:,} more series")
     for bad in player.bad[:_MAX_NOTES]:
         _note(f"left out: {bad.message}")
     for partition, rejected in player.rejected[:_MAX_NOTES]:

@@ -12,6 +12,7 @@ from connectors.connector import BadRecord
 from connectors.facts import Fact, Watermark, encode, key_of
 from service.core.alerts import Alert
 from service.core.engine import Engine
+from service.core.notes import Note
 from service.core.policies import PolicyBook
 from service.core.rejects import Rejected
 from service.settings import Settings
@@ -38,7 +39,8 @@ class Player:
     """Where the connectors' runner publishes to (connectors.runner.FactSink), and what came out of it.
 
     alerts: the latest version of each, by id. raised: how many versions there were. rejected: records that no engine
-    could use, with their partition. bad: what the connectors could not make facts of.
+    could use, with their partition. notes: what was worth a line and no alert. bad: what the connectors could not make
+    facts of.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Player:
         self.series: set[str] = set()
         self.rejected: list[tuple[int, Rejected]] = []
         self.bad: list[BadRecord] = []
+        self.notes: list[Note] = []
 
     async def publish(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -95,6 +98,7 @@ class Player:
                 self.alerts[alert.id] = alert
         if alerts:
             self._on_alerts(alerts)
+        self.notes += engine.take_notes()
         self.rejected += [(partition, rejected) for rejected in engine.take_rejects()]
 
     def flush(self) -> None:
