@@ -184,6 +184,18 @@ class Route(Section):
     min_severity: Severity | None = None
 
 
+class Budget(Section):
+    """At most `pages` alerts in `days` days are told for each value of a label of the alerts, such as each team.
+
+    What is beyond it is held back: listed with its cost, sent to nobody. label: as in a route; alerts without it share
+    the value "". pages: 0 holds everything back.
+    """
+
+    label: str = "team"
+    pages: int = Field(ge=0)
+    days: float = Field(default=7.0, gt=0, le=366)
+
+
 class FileConnector(Section):
     """Billing files. path: a file, a folder or a glob, read again whenever a file has changed.
 
@@ -252,5 +264,6 @@ class Settings(Section):
     policies: tuple[Policy, ...] = (Policy(),)
     receivers: tuple[Receiver, ...] = ()
     routes: tuple[Route, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")

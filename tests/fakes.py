@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.budget import BudgetState
 from service.core.notices import Notice, Routes, notice_of, to_tell
 from service.core.transitions import DETECTION, acknowledged, detected, resolved
 from service.store.store import (
@@ -50,6 +51,7 @@ class MemoryStore:
     ) -> None:
         self.clock = clock or FakeClock()
         self.problem: Exception | None = None
+        self.budget_states: list[BudgetState] = []
         self._routes = routes
         self._kept = database or MemoryDatabase()
 
@@ -66,6 +68,10 @@ class MemoryStore:
             if change is not None:
                 changes.append(self._change(*change, at=now))
         return changes
+
+    async def budgets(self) -> list[BudgetState]:
+        self._check()
+        return self.budget_states
 
     async def get(self, alert_id: str) -> AlertRecord:
         self._check()

@@ -130,7 +130,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     """An alert as the store keeps it.
 
     seq: number of its last event; orders the live stream.
-    resolved_by: who resolved it by hand; None when detection did.
+    resolved_by: who resolved it by hand; None when detection did. held_back: beyond an alert budget: nobody was told.
     """
 
     alert: Alert
@@ -142,6 +142,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
+    held_back: bool = False
 
 
 class EventType(StrEnum):

@@ -4,7 +4,7 @@ Standard output holds the result and nothing else; everything said beside it goe
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,10 @@ from pathlib import Path
 from service.check_config import mistakes
 from service.config import load
 from service.core.alerts import Alert
+from service.core.budget import PageBook
 from service.core.notes import said
+from service.core.routing import Router
+from service.core.wording import amount
 from service.logs import configure
 from service.replay import difference, rows
 from service.replay.errors import ReplayError
@@ -58,6 +61,16 @@ class Played:
     def alerts(self) -> list[Alert]:
         return rows.in_order(self.player.alerts.values())
 
+    def book(self, settings: Settings) -> PageBook:
+        """The alert budgets, asked for every alert that a receiver would hear of, in the order they fired."""
+        receivers = tuple(receiver.name for receiver in settings.receivers)
+        router = Router(settings.routes, receivers)
+        book = PageBook(settings.budgets)
+        for alert in self.alerts:
+            if not receivers or router(alert):
+                book.ask(alert)
+        return book
+
 
 async def replay(request: Request) -> int:
     """Returns the exit code. Raises SpendwatchError and ConnectorError."""
@@ -76,7 +89,9 @@ async def replay(request: Request) -> int:
         before = await _play(request, old, configured=True)
         _print_differences(before, played, as_json=request.as_json)
     else:
-        _print_alerts(played, as_json=request.as_json)
+        book = played.book(settings)
+        _print_alerts(played, {entry.alert_id for entry in book.entries() if entry.held}, as_json=request.as_json)
+        _say_held(settings, book)
     if request.plot is not None:
         try:
             request.plot.write_text(page_of(played.alerts), encoding="utf-8")
@@ -108,12 +123,25 @@ async def _play_topic(request: Request, settings: Settings, *, record: bool) -> 
     return Played(player=player, partitions=partitions, notes=source.notes)
 
 
-def _print_alerts(played: Played, *, as_json: bool) -> None:
+def _say_held(settings: Settings, book: PageBook) -> None:
+    for budget in settings.budgets:
+        held = [entry for entry in book.entries() if entry.held and entry.label == budget.label]
+        for group in sorted({entry.group for entry in held}):
+            money: dict[str, float] = {}
+            for entry in held:
+                if entry.group == group:
+                    money[entry.unit] = money.get(entry.unit, 0.0) + entry.impact
+            count = sum(entry.group == group for entry in held)
+            told = ", ".join(amount(value, unit, signed=True) for unit, value in sorted(money.items()))
+            _note(f"held back by the budget of {budget.label}={group or '(none)'}: {count} alerts, {told}")
+
+
+def _print_alerts(played: Played, held: Container[str], *, as_json: bool) -> None:
     alerts = played.alerts
     if as_json:
         sys.stdout.write("".join(f"{rows.json_line(alert)}\n" for alert in alerts))
     elif alerts:
-        console_for().print(alerts_table(alerts))
+        console_for().print(alerts_table(alerts, held))
 
 
 def _print_differences(before: Played, after: Played, *, as_json: bool) -> None:

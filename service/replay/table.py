@@ -1,6 +1,6 @@
 """What a replay says to a person: alerts or differences as a table, and what was read."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +23,8 @@ def console_for(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH_ELSEWHERE)
 
 
-def alerts_table(alerts: Sequence[Alert]) -> Table:
+def alerts_table(alerts: Sequence[Alert], held: Container[str] = ()) -> Table:
+    """held: ids of those that an alert budget holds back."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("since", "severity", "what"):
         table.add_column(name, no_wrap=True)
@@ -42,7 +43,7 @@ def alerts_table(alerts: Sequence[Alert]) -> Table:
             clean(amount(alert.actual, alert.unit)),
             number(alert.expected, alert.unit),
             number(alert.impact, alert.unit, signed=True),
-            _status(alert),
+            f"{_status(alert)}, held back" if alert.id in held else _status(alert),
             clean(_mostly(alert)),
             style=style,
         )

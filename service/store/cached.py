@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from service.core.alerts import Alert, AlertEvent, AlertRecord
+from service.core.budget import BudgetState
 from service.store.cache import Cache, Kind
 from service.store.store import AlertQuery, AlertStore, Page, Summary
 
@@ -55,6 +56,9 @@ class CachedStore:
 
     async def summary(self, tenant: str | None = None) -> Summary:
         return await self._cached(Kind.SUMMARY, _digest(tenant), Summary, lambda: self._store.summary(tenant))
+
+    async def budgets(self) -> list[BudgetState]:
+        return await self._store.budgets()
 
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return self._wrote(await self._store.acknowledge(alert_id, actor=actor, comment=comment, at=at))

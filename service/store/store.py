@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
+from service.core.budget import BudgetState
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
@@ -104,6 +105,9 @@ class AlertStore(Protocol):
         """Raises BadCursorError."""
 
     async def summary(self, tenant: str | None = None) -> Summary: ...
+
+    async def budgets(self) -> list[BudgetState]:
+        """What the alert budgets have held back lately, with its cost."""
 
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         """None when it was acknowledged or over already. Raises AlertNotFoundError."""

@@ -14,6 +14,7 @@ from litestar.params import Body, FromPath, QueryParameter, SkipValidation
 from msgspec import Meta, Struct
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.budget import BudgetState
 from service.store.store import MAX_PAGE, AlertQuery, Delivery, Page, Summary
 from service.web.errors import bad_request, problem_spec, unavailable
 from service.web.filters import matches, provide_filter
@@ -105,6 +106,10 @@ class Deliveries(Struct, frozen=True, kw_only=True):
     items: tuple[DeliveryEntry, ...]
 
 
+class Budgets(Struct, frozen=True, kw_only=True):
+    items: tuple[BudgetState, ...]
+
+
 BAD_REQUEST = {400: problem_spec("A parameter or the body is not valid; `errors` says which.")}
 NOT_FOUND = {404: problem_spec("No alert has this id.")}
 UNAVAILABLE = {503: problem_spec("A dependency is away; send the same again after `Retry-After` seconds.")}
@@ -176,6 +181,12 @@ async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[A
 async def get_summary(parts: Given, tenant: Annotated[str | None, QueryParameter(max_length=64)] = None) -> Summary:
     """`states` counts all alerts, `severities` and `impact` (unit to amount) only open ones."""
     return await parts.store.summary(tenant or None)
+
+
+@get("/budgets", summary="What the alert budgets held back", responses=UNAVAILABLE)
+async def list_budgets(parts: Given) -> Budgets:
+    """For each budget and value of its label: pages sent in its latest days, and what was held back, dearest first."""
+    return Budgets(items=tuple(await parts.store.budgets()))
 
 
 @get(
@@ -250,6 +261,7 @@ def alerts_router() -> Router:
             acknowledge_alert,
             resolve_alert,
             get_summary,
+            list_budgets,
         ],
         dependencies={"filters": Provide(provide_filter, sync_to_thread=False)},
         tags=["alerts"],

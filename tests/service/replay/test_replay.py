@@ -278,3 +278,15 @@ def test_a_topic_needs_a_broker_that_is_configured(run: Run) -> None:
     outcome = run("--topic", "facts")
     assert outcome.code == 2
     assert "kafka.bootstrap_servers" in outcome.err
+
+
+def test_what_a_budget_holds_back_is_told_with_its_cost(run: Run, tmp_path: Path) -> None:
+    change = times(3.0, of="i-search", periods=range(20, 30, 3))
+    bill = write(tmp_path / "bill.csv", rows(teams("search"), 30, change=change))
+    (tmp_path / "tight.yaml").write_text("split: {tags: [team], dimensions: [], total: false}\nbudgets: [{pages: 1}]\n")
+    outcome = run(bill, "--config", tmp_path / "tight.yaml")
+    assert "held back by the budget of team=search: " in outcome.err
+    assert outcome.out.count("held back") == int(outcome.err.partition("team=search: ")[2].split()[0])
+    alerts = run(bill, "--json", "--config", tmp_path / "tight.yaml").alerts
+    assert len(alerts) > 1
+    assert list(alerts[0]) == KEYS
