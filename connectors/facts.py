@@ -86,6 +86,38 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retagged: float = 0.0
 
 
+class FeedbackVerdict(StrEnum):
+    """What a person says of an alert."""
+
+    EXPECTED = "expected"
+    """Right, and meant: nobody needs to hear more of this episode, and nothing is learned from it."""
+    FALSE_ALARM = "false_alarm"
+    """Not worth an alert: its periods are learned, and no deviation as small as this one is an alert of the series."""
+    NEW_NORMAL = "new_normal"
+    """The level from here on."""
+
+
+class Feedback(Struct, frozen=True, kw_only=True, tag_field="message", tag="feedback"):
+    """What a person said of an alert, on its way to the engine: on the facts topic, under the key of the series.
+
+    kind: of the alert. starts_at: start of its first bucket; with series and kind its identity. through: start of the
+    last bucket that the person has seen. deviation: |actual - expected| of its worst bucket, in the unit of the series.
+    revision: of several about one alert the highest counts; milliseconds since 1970.
+    """
+
+    series: Text
+    kind: Text
+    starts_at: str
+    through: str
+    verdict: FeedbackVerdict
+    deviation: float
+    revision: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+FEEDBACK_MARK = b'{"message":"feedback",'
+"""What feedback begins with on the wire; no fact does."""
+
+
 class Watermark(Struct, frozen=True, kw_only=True):
     """A source's promise: everything before `complete_until` has been delivered.
 
@@ -104,7 +136,7 @@ _encoder = msgspec.json.Encoder()
 _fact_decoder = msgspec.json.Decoder(Fact)
 
 
-def encode(message: Fact | Watermark) -> bytes:
+def encode(message: Fact | Watermark | Feedback) -> bytes:
     return _encoder.encode(message)
 
 
@@ -113,9 +145,9 @@ def decode_fact(data: bytes) -> Fact:
     return _fact_decoder.decode(data)
 
 
-def key_of(message: Fact | Watermark) -> bytes:
+def key_of(message: Fact | Watermark | Feedback) -> bytes:
     """The Kafka key that goes with a message."""
-    if isinstance(message, Fact):
+    if isinstance(message, Fact | Feedback):
         return message.series.encode()
     return WATERMARK_KEY_PREFIX + message.source.encode()
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from connectors.facts import Basis
+from connectors.facts import Basis, FeedbackVerdict
 
 
 class AlertStatus(StrEnum):
@@ -85,6 +85,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
     impact: sum of (actual - expected) over the episode: the money at stake; negative for drops.
     score: of the worst bucket, 0.5 on the bound, 1 never seen.
     reason: one sentence a person understands. action: what to do next.
+    feedback: what a person said of it, as far as detection has heard of it.
     history: up to 64 latest buckets, for the chart.
     """
 
@@ -115,6 +116,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
     reason: str
     action: str
     history: tuple[Point, ...] = ()
+    feedback: FeedbackVerdict | None = None
 
 
 class AlertState(StrEnum):
@@ -152,6 +154,8 @@ class EventType(StrEnum):
     RESOLVED = "resolved"
     WITHDRAWN = "withdrawn"
     REOPENED = "reopened"
+    FEEDBACK = "feedback"
+    """A person said what it was; the comment begins with the verdict."""
 
 
 class AlertEvent(Struct, frozen=True, kw_only=True):

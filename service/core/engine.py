@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors.facts import WATERMARK_KEY_PREFIX, Fact, Fold
+from connectors.facts import FEEDBACK_MARK, WATERMARK_KEY_PREFIX, Fact, Fold
 from connectors.series import SeriesKey, SeriesKeyError
 from service.core.alerts import Alert
 from service.core.amounts import MAX_NANO, NANO
 from service.core.closing import Closing
 from service.core.digest import digest_of_states
 from service.core.drivers import KEPT_BUCKETS
+from service.core.feedback import heard_of
 from service.core.folding import Folding, Valid
 from service.core.instants import InstantError
 from service.core.lifecycle import Lifecycle
@@ -274,7 +275,36 @@ class Engine:
             pass  # it was refused then, too
         return True
 
+    def _hear(self, record: Record) -> None:
+        """What a person said of an alert. Of a series that is not known here it says nothing."""
+        try:
+            episode, given = heard_of(record, self._policies)
+        except (*DECODE_ERRORS, RejectError) as error:
+            self._refuse(record, error)
+            return
+        state = self._states.get(record.key or b"")
+        if state is None:
+            self.stats.feedback_unknown += 1
+            return
+        known = state.given.get(episode)
+        if known is not None and known.revision >= given.revision:
+            self.stats.repeated += 1
+            return
+        self.stats.feedback += 1
+        if state.due:
+            self._closing.close(state)
+        rare = state.own_rare()
+        rare.given = {**(rare.given or {}), episode: given}
+        self._life.hear(state, episode[0], self.stats.last_start)
+
     def _reject(self, record: Record, error: Exception) -> None:
+        """A record that is no fact: feedback is told from a mistake here, where it costs the others nothing."""
+        if (record.value or b"").startswith(FEEDBACK_MARK):
+            self._hear(record)
+        else:
+            self._refuse(record, error)
+
+    def _refuse(self, record: Record, error: Exception) -> None:
         rejected = rejected_for(record, error)
         self.stats.rejected[rejected.reason] += 1
         self._rejects.append(rejected)

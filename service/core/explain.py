@@ -28,7 +28,9 @@ def severity_of(episode: Episode, floor: int) -> Severity:
     return Severity.LOW
 
 
-def reason_of(series: SeriesKey, episode: Episode, *, grain_seconds: int, running: bool) -> str:
+def reason_of(
+    series: SeriesKey, episode: Episode, *, grain_seconds: int, running: bool, is_expected: bool = False
+) -> str:
     """Such as "team=search cost 412.10 USD on 2024-09-18, 3.1 times the 133.20 USD expected (110.04 to 156.90)".
 
     running: the worst bucket is still filling up.
@@ -47,12 +49,18 @@ def reason_of(series: SeriesKey, episode: Episode, *, grain_seconds: int, runnin
         sentence += f"; the worst of {buckets} {_periods(series.grain)}, {impact} in all"
     if episode.accepted:
         sentence += "; taken as the new normal"
+    if is_expected:
+        sentence += "; said to be expected"
     return sentence
 
 
-def withdrawn_reason(series: SeriesKey, index: int, actual: float | None, *, grain_seconds: int) -> str:
-    """Why an alert that was sent is no more."""
+def withdrawn_reason(
+    series: SeriesKey, index: int, actual: float | None, *, grain_seconds: int, is_false: bool = False
+) -> str:
+    """Why an alert that was sent is no more. is_false: a person said that it was a false alarm."""
     when = _when(series.grain, index * grain_seconds)
+    if is_false:
+        return f"Withdrawn: said to be a false alarm, {who(series)} {when}"
     if actual is None:
         return f"Withdrawn: nothing is known any more of {who(series)} {when}"
     return f"Withdrawn: after a correction, {_subject(series, actual)} {when}, and no episode begins there"

@@ -13,6 +13,7 @@ from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
 from service.core.episodes import Episode, Judged, begin
+from service.core.feedback import NOTHING_GIVEN, GivenByEpisode, accepts, floor_for
 from service.core.policies import Judge
 from service.core.ring import ABNORMAL, ACCEPTED, NORMAL, Ring
 
@@ -34,12 +35,19 @@ class Fold:
     present bucket, when asked for.
     """
 
-    __slots__ = ("counts", "detector", "ended", "judge", "retagged", "run", "trace")
+    __slots__ = ("counts", "detector", "ended", "given", "judge", "retagged", "run", "trace")
 
     def __init__(
-        self, judge: Judge, detector: Detector, run: Episode | None, *, trace: list[Traced] | None = None
+        self,
+        judge: Judge,
+        detector: Detector,
+        run: Episode | None,
+        *,
+        trace: list[Traced] | None = None,
+        given: GivenByEpisode | None = None,
     ) -> None:
         self.judge = judge
+        self.given = given or NOTHING_GIVEN
         self.detector = detector
         self.run = run
         self.ended: list[Episode] = []
@@ -60,7 +68,7 @@ class Fold:
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
-        kind = kind_of(judge, verdict.status, nano, verdict.band)
+        kind = kind_of(judge, verdict.status, nano, verdict.band, index=index, given=self.given)
         if kind is not None and moved and is_normal(judge, self.detector, nano - moved, at):
             self._end()
             self.counts[Status.NORMAL] += 1
@@ -80,7 +88,8 @@ class Fold:
         else:
             self._end()
             self.run = begin(kind, judged)
-        if len(self.run.held) < judge.accept_after:
+        by_hand = accepts(self.given, self.run.first, kind, index)
+        if len(self.run.held) < judge.accept_after and not by_hand:
             return ABNORMAL
         self.detector.accept_level(held_pairs(judge, self.run))
         self.ended.append(self.run.ended(accepted=True))
@@ -99,15 +108,29 @@ def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:
     return [(to_units(nano), (run.first + place) * grain_seconds) for place, nano in enumerate(run.held)]
 
 
-def kind_of(judge: Judge, status: Status, nano: int, band: Band | None) -> AlertKind | None:
-    """What a verdict means under this policy: nothing below the floor, and no drop where these are not wanted."""
+def kind_of(
+    judge: Judge,
+    status: Status,
+    nano: int,
+    band: Band | None,
+    *,
+    index: int = 0,
+    given: GivenByEpisode = NOTHING_GIVEN,
+) -> AlertKind | None:
+    """What a verdict means under this policy: nothing below the floor, and no drop where these are not wanted.
+
+    given: what people said of the series; it may raise the floor of bucket *index*.
+    """
     if band is None:
         return None
-    if status is Status.HIGH and nano - bound(band.expected) >= judge.floor:
-        return AlertKind.SPIKE
-    if status is Status.LOW and judge.drops and bound(band.expected) - nano >= judge.floor:
-        return AlertKind.DROP
-    return None
+    if status is Status.HIGH:
+        kind, deviation = AlertKind.SPIKE, nano - bound(band.expected)
+    elif status is Status.LOW and judge.drops:
+        kind, deviation = AlertKind.DROP, bound(band.expected) - nano
+    else:
+        return None
+    floor = floor_for(given, kind, index, judge.floor) if given else judge.floor
+    return kind if deviation >= floor else None
 
 
 def is_normal(judge: Judge, detector: Detector, nano: int, at: int) -> bool:
@@ -115,11 +138,12 @@ def is_normal(judge: Judge, detector: Detector, nano: int, at: int) -> bool:
     return kind_of(judge, verdict.status, nano, verdict.band) is None
 
 
-def highest_quiet(judge: Judge, band: Band | None) -> int | None:
+def highest_quiet(judge: Judge, band: Band | None, *, index: int, given: GivenByEpisode) -> int | None:
     """Up to this running total, in nano-units, an open bucket cannot be a spike; None while warming up."""
     if band is None:
         return None
-    return max(bound(band.upper), bound(band.expected) + judge.floor - 1)
+    floor = floor_for(given, AlertKind.SPIKE, index, judge.floor) if given else judge.floor
+    return max(bound(band.upper), bound(band.expected) + floor - 1)
 
 
 def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
@@ -138,12 +162,14 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
     return judgements
 
 
-def learn_again(judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int) -> Episode | None:
+def learn_again(
+    judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int, given: GivenByEpisode
+) -> Episode | None:
     """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    fold = Fold(judge, detector, run)
+    fold = Fold(judge, detector, run, given=given)
     for index in range(ring.start, min(until, ring.end)):
         if not ring.is_present(index):
             fold.missing()

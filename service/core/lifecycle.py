@@ -11,6 +11,7 @@ from service.core.amounts import to_units
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
+from service.core.feedback import is_settled, kept_after
 from service.core.instants import to_datetime
 from service.core.judging import Fold, Traced, fold_ring, highest_quiet, is_normal, kind_of, learn_again
 from service.core.live import LiveDetectors, numbers_of, restored
@@ -78,6 +79,22 @@ class Lifecycle:
         state.index = NO_BUCKET
         self._touch(state)
 
+    def hear(self, state: SeriesState, first: int, at: int) -> None:
+        """A person said something of the episode that begins with bucket *first*: fold again with it.
+
+        at: event time, seconds since 1970.
+        """
+        ring = state.ring
+        if ring is not None and ring.start <= first < ring.end:
+            state.unsettled = first if state.unsettled is None else min(first, state.unsettled)
+        if state.rare.waits_for is None:  # else at the watermark: what is restated is half of a whole now
+            self.settle(state)
+            self._prepare_open(state)
+            self._report(state, [], complete=False, judged_at=at)
+            watch_next(state)
+            state.index = NO_BUCKET
+        self._touch(state)
+
     # -- closing ------------------------------------------------------------------------------------------------
 
     def _close(self, state: SeriesState, bucket: Bucket) -> None:
@@ -87,7 +104,7 @@ class Lifecycle:
         ring = state.ring
         if ring is None:
             ring = state.ring = Ring(index)
-        fold = Fold(judge, detector, state.run, trace=state.trace)
+        fold = Fold(judge, detector, state.run, trace=state.trace, given=state.given)
         if index > ring.end:
             fold.missing()
         if index - ring.end >= judge.ring_buckets:
@@ -122,13 +139,15 @@ class Lifecycle:
     def _move_anchor(self, state: SeriesState, ring: Ring, start: int) -> None:
         keep_month(state, ring, start)
         detector = self._anchor_detector(state)
-        run = learn_again(state.judge, detector, state.rare.anchor_run, ring, start)
+        run = learn_again(state.judge, detector, state.rare.anchor_run, ring, start, state.given)
         if run is not state.rare.anchor_run:
             state.own_rare().anchor_run = run
         state.anchor = numbers_of(detector)
         if state.trace is not None:
             state.trace = [traced for traced in state.trace if traced.bucket >= start]
         _forget_reported(state, start)
+        if state.rare.given:
+            state.rare.given = kept_after(state.rare.given, start)
         if state.rare.near is not None and state.rare.near.bucket < start:
             state.rare.near = None
 
@@ -156,10 +175,10 @@ class Lifecycle:
         near = rare.near
         if near is not None and near.bucket <= restated and rare.reported is None:
             start, detector = near.bucket, restored(state, near.numbers)
-            fold = Fold(state.judge, detector, near.run)
+            fold = Fold(state.judge, detector, near.run, given=state.given)
         else:
             start, detector = ring.start, self._anchor_detector(state)
-            fold = Fold(state.judge, detector, rare.anchor_run, trace=[])
+            fold = Fold(state.judge, detector, rare.anchor_run, trace=[], given=state.given)
         judgements = fold_ring(fold, ring, start=start, until=restated)
         state.own_rare().near = Near(restated, numbers_of(detector), fold.run)
         judgements += fold_ring(fold, ring, start=restated, until=ring.end)
@@ -191,7 +210,7 @@ class Lifecycle:
         except StateError:
             detector = self._begin_anew(state)
             if state.ring is not None:
-                fold = Fold(state.judge, detector, None)
+                fold = Fold(state.judge, detector, None, given=state.given)
                 state.ring.judge(fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end))
                 state.run = fold.run
             self._live.put(state, detector)
@@ -212,7 +231,8 @@ class Lifecycle:
         if ledger.gauge is not None:
             return  # a mean may still fall: gauges are judged when the bucket closes
         at = bucket.index * state.judge.grain_seconds
-        high = highest_quiet(state.judge, self._detector(state).band_at(at))
+        band = self._detector(state).band_at(at)
+        high = highest_quiet(state.judge, band, index=bucket.index, given=state.given)
         if high is not None:
             ledger.high = high
         if bucket.fired:
@@ -259,7 +279,8 @@ class Lifecycle:
         judge = state.judge
         value = bucket.value
         verdict = self._detector(state).score_one(to_units(value), bucket.index * judge.grain_seconds)
-        if verdict.band is None or kind_of(judge, verdict.status, value, verdict.band) is not AlertKind.SPIKE:
+        kind = kind_of(judge, verdict.status, value, verdict.band, index=bucket.index, given=state.given)
+        if verdict.band is None or kind is not AlertKind.SPIKE:
             return None
         moved = bucket.moved
         at = bucket.index * judge.grain_seconds
@@ -342,7 +363,10 @@ class Lifecycle:
         return found
 
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
-        """An episode that no bucket has followed is over once the next one is complete without a fact."""
+        """An episode that no bucket has followed is over once the next one is complete without a fact; and one that a
+        person has said to be meant, or normal, at once."""
+        if is_settled(state.given, run.first, run.kind):
+            return AlertStatus.RESOLVED
         following = run.last + 1
         if state.open_bucket(following) is not None or state.open_bucket(run.last) is not None:
             return AlertStatus.FIRING
@@ -356,7 +380,9 @@ class Lifecycle:
         if trace is None:
             trace = []
             if state.ring is not None:
-                fold = Fold(state.judge, self._anchor_detector(state), state.rare.anchor_run, trace=trace)
+                fold = Fold(
+                    state.judge, self._anchor_detector(state), state.rare.anchor_run, trace=trace, given=state.given
+                )
                 fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end)
             state.trace = trace
         open_now = []

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from connectors.facts import Basis
+from connectors.facts import Basis, FeedbackVerdict
 from detectors.verdict import Band
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.amounts import INT64_MAX
 from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Part, Parts
 from service.core.drivers import Change
 from service.core.episodes import Episode, Judged
+from service.core.feedback import EpisodeKey, Given
 from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
 from service.core.state import Reported
@@ -89,6 +90,15 @@ class PackedReported(Struct, array_like=True, frozen=True):
     worst: int
     changes: list[_Change]
     baseline: int
+
+
+class PackedGiven(Struct, array_like=True, frozen=True):
+    first: int
+    kind: AlertKind
+    verdict: FeedbackVerdict
+    through: int
+    deviation: Number
+    revision: int
 
 
 class PackedRing(Struct, array_like=True, frozen=True):
@@ -282,6 +292,15 @@ def unpack_episode(packed: PackedEpisode | None) -> Episode | None:
         impact=int(packed.impact),
         held=tuple(int(nano) for nano in packed.held),
     )
+
+
+def pack_given(key: EpisodeKey, given: Given) -> PackedGiven:
+    return PackedGiven(*key, given.verdict, given.through, wide(given.deviation), given.revision)
+
+
+def unpack_given(packed: PackedGiven) -> tuple[EpisodeKey, Given]:
+    given = Given(packed.verdict, packed.through, int(packed.deviation), packed.revision)
+    return (packed.first, packed.kind), given
 
 
 def pack_reported(known: Reported) -> PackedReported:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from connectors.facts import Basis
+from connectors.facts import Basis, FeedbackVerdict
 from connectors.series import SeriesKey
 from detectors.verdict import Band
 from service.core.alerts import Alert, AlertStatus, Point, Severity
@@ -83,9 +83,16 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         impact=actual - band.expected,
         buckets=known.last - known.first + 1,
         drivers=(),
-        reason=withdrawn_reason(series, known.first, None if now is None else actual, grain_seconds=grain_seconds),
+        reason=withdrawn_reason(
+            series,
+            known.first,
+            None if now is None else actual,
+            grain_seconds=grain_seconds,
+            is_false=_feedback(state, known) is FeedbackVerdict.FALSE_ALARM,
+        ),
         action="Nothing to do",
         history=_history(trace, known.last + 1, grain_seconds),
+        feedback=_feedback(state, known),
     )
     return _if_changed(state, known, alert, known.last, 0, known.worst, ())
 
@@ -159,10 +166,22 @@ def _alert(
         impact=to_units(episode.impact),
         buckets=len(episode.held),
         drivers=drivers,
-        reason=reason_of(series, episode, grain_seconds=grain_seconds, running=running and worst.index == episode.last),
+        reason=reason_of(
+            series,
+            episode,
+            grain_seconds=grain_seconds,
+            running=running and worst.index == episode.last,
+            is_expected=_feedback(state, known) is FeedbackVerdict.EXPECTED,
+        ),
         action=action_of(series, episode.kind, drivers),
         history=_history(trace, episode.last + (1 if episode.over else 0), grain_seconds),
+        feedback=_feedback(state, known),
     )
+
+
+def _feedback(state: SeriesState, known: Reported) -> FeedbackVerdict | None:
+    given = state.given.get((known.first, known.kind))
+    return None if given is None else given.verdict
 
 
 def _labels(series: SeriesKey) -> dict[str, str]:

@@ -19,14 +19,17 @@ from service.core.packing import (
     Number,
     PackedBucket,
     PackedEpisode,
+    PackedGiven,
     PackedReported,
     PackedRing,
     pack_bucket,
     pack_episode,
+    pack_given,
     pack_reported,
     pack_ring,
     unpack_bucket,
     unpack_episode,
+    unpack_given,
     unpack_reported,
     unpack_ring,
     wide,
@@ -62,6 +65,7 @@ class _Series(Struct, array_like=True, frozen=True):
     ids: bytes
     left: tuple[int, Number] | None
     waits_for: tuple[int, list[str]] | None
+    given: list[PackedGiven] = []
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -131,6 +135,7 @@ def encode_series(state: SeriesState, offset: int) -> bytes:
             bytes(rare.id_log or b""),
             None if rare.left is None else (rare.left[0], wide(rare.left[1])),
             None if rare.waits_for is None else (rare.waits_for[0], [source.name for source in rare.waits_for[1]]),
+            [pack_given(key, given) for key, given in state.given.items()],
         )
     )
 
@@ -162,6 +167,8 @@ def decode_series(
         if packed.waits_for is not None:
             since, names = packed.waits_for
             state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
+        if packed.given:
+            state.own_rare().given = dict(map(unpack_given, packed.given))
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
     except (msgspec.DecodeError, ValueError) as error:

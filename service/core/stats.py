@@ -17,7 +17,8 @@ class EngineStats:
     beyond the cap. forgotten_ids: event ids dropped to stay within memory; a repetition of one would count twice.
     closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
     their snapshot belonged to another detector or could not be read. retagged: buckets that raised nothing because
-    their cost only has another tag. last_start: newest charge period start seen, seconds since 1970, 0 when none.
+    their cost only has another tag. feedback: what people said of alerts; feedback_unknown: of series that are not
+    known. last_start: newest charge period start seen, seconds since 1970, 0 when none.
     """
 
     records: int = 0
@@ -33,6 +34,8 @@ class EngineStats:
     refolds: int = 0
     cold_starts: int = 0
     retagged: int = 0
+    feedback: int = 0
+    feedback_unknown: int = 0
     last_start: int = 0
     rejected: Counter[RejectReason] = field(default_factory=Counter)
     judged: Counter[tuple[str, Status]] = field(default_factory=Counter)

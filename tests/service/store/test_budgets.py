@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ async def open_budgeted(sqlite_url: str, clock: FakeClock) -> AsyncIterator[Open
         await store.close()
 
 
-def later(alert_id: str, days: float, **changes: object) -> Alert:
+def later(alert_id: str, days: float, **changes: Any) -> Alert:
     return make_alert(alert_id, judged_at=NOON + timedelta(days=days), **changes)
 
 
