@@ -1,4 +1,4 @@
-"""Facts and watermarks as JSON, one a line: what a dump of the facts topic is, and what other programs may write.
+"""Facts, watermarks and feedback as JSON, one a line: a dump of the facts topic, or what other programs write.
 
 They are handed on in the order of the file, which is the order in which they are folded. A line that is neither is one
 bad record; a file that breaks off raises when that place is reached.
@@ -11,7 +11,7 @@ import msgspec
 
 from connectors.connector import BadReason, BadRecord
 from connectors.errors import NotABillError
-from connectors.facts import Fact, Watermark
+from connectors.facts import FEEDBACK_MARK, Fact, Feedback, Watermark
 from connectors.ingest import parse
 from connectors.instants import InstantError, parse_instant
 from connectors.unpacking import lines_of
@@ -20,10 +20,11 @@ NDJSON = "application/x-ndjson"
 _MAX_RAW_BYTES = 16_384
 _BAD_LINES_BEFORE_REFUSAL = 1_000
 
+_decode_feedback = msgspec.json.Decoder(Feedback).decode
 _decode_watermark = msgspec.json.Decoder(Watermark).decode
 
 
-def read_fact_lines(path: Path, name: str | None = None) -> Iterator[Fact | Watermark | BadRecord]:
+def read_fact_lines(path: Path, name: str | None = None) -> Iterator[Fact | Watermark | Feedback | BadRecord]:
     """Raises NotABillError for a file that breaks off, or of which next to nothing is a fact; and OSError."""
     name = name or path.name
     good = bad = 0
@@ -43,7 +44,12 @@ def read_fact_lines(path: Path, name: str | None = None) -> Iterator[Fact | Wate
         yield item
 
 
-def _item(line: bytes, place: str) -> Fact | Watermark | BadRecord:
+def _item(line: bytes, place: str) -> Fact | Watermark | Feedback | BadRecord:
+    if line.startswith(FEEDBACK_MARK):
+        try:
+            return _decode_feedback(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _bad(line, place, None, str(error))
     if b'"complete_until"' in line:
         try:
             watermark = _decode_watermark(line)

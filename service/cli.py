@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from connectors.errors import ConnectorError
+from connectors.facts import FeedbackVerdict
 from service.errors import SpendwatchError
 
 app = typer.Typer(
@@ -204,6 +205,23 @@ def replay(
         as_json=as_json,
     )
     _run(run_replay(request))
+
+
+@app.command(rich_help_panel=_LOOK)
+def feedback(
+    alert: Annotated[str, typer.Argument(help="The id of an alert.")],
+    verdict: Annotated[FeedbackVerdict, typer.Argument(help="What it was.")],
+    *,
+    actor: Annotated[str, typer.Option(envvar="USER", help="Who says so.")],
+    comment: Annotated[str, typer.Option(help="Why.")] = "",
+    url: Annotated[str, typer.Option(help="Where the API answers.")] = "http://127.0.0.1:8321",
+    token: Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")] = None,
+) -> None:
+    """Say what an alert was: its series is judged accordingly from now on."""
+    from service.opinion import give_feedback
+
+    give_feedback(url, alert, verdict, actor=actor, comment=comment, token=token)
+    typer.echo(f"{alert}: {verdict.value}")
 
 
 @app.command("check-config", rich_help_panel=_LOOK)

@@ -5,13 +5,14 @@ highest revision counts, so that order and repetition do not matter.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from connectors.facts import MAX_ABS_VALUE, Feedback, FeedbackVerdict
-from connectors.series import SeriesKey, SeriesKeyError
-from service.core.alerts import AlertKind
+from connectors.facts import MAX_ABS_VALUE, Feedback, FeedbackVerdict, format_instant
+from connectors.series import Grain, SeriesKey, SeriesKeyError
+from service.core.alerts import Alert, AlertKind
 from service.core.amounts import to_nano
 from service.core.instants import InstantError
 from service.core.policies import PolicyBook
@@ -62,6 +63,21 @@ def heard_of(record: Record, policies: PolicyBook) -> tuple[EpisodeKey, Given]:
     except InstantError as error:
         raise bad_time("starts_at", error) from None
     return (first, kind), Given(said.verdict, through, to_nano(said.deviation), said.revision)
+
+
+def feedback_of(alert: Alert, verdict: FeedbackVerdict, *, revision: int) -> Feedback:
+    """What goes to the engine when a person has seen *alert* and says what it was."""
+    grain = Grain(alert.grain)
+    through = alert.starts_at + timedelta(seconds=grain.seconds * max(alert.buckets - 1, 0))
+    return Feedback(
+        series=alert.series,
+        kind=alert.kind.value,
+        starts_at=format_instant(alert.starts_at),
+        through=format_instant(through),
+        verdict=verdict,
+        deviation=abs(alert.actual - alert.expected),
+        revision=revision,
+    )
 
 
 def floor_for(given: GivenByEpisode, kind: AlertKind, index: int, floor: int) -> int:

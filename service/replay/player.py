@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aiokafka.partitioner import DefaultPartitioner
 
 from connectors.connector import BadRecord
-from connectors.facts import Fact, Watermark, encode, key_of
+from connectors.facts import Fact, Feedback, Watermark, encode, key_of
 from service.core.alerts import Alert
 from service.core.engine import Engine
 from service.core.notes import Note
@@ -76,7 +76,7 @@ class Player:
     async def dead_letter(self, bad: BadRecord) -> None:
         self.bad.append(bad)
 
-    def take(self, message: Fact | Watermark) -> None:
+    def take(self, message: Fact | Watermark | Feedback) -> None:
         if isinstance(message, Watermark):
             for partition in self._partitions:
                 self._add(partition, key_of(message), encode(message))

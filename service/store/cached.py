@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState
 from service.store.cache import Cache, Kind
@@ -65,6 +66,12 @@ class CachedStore:
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return self._wrote(await self._store.resolve(alert_id, actor=actor, comment=comment, at=at))
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        said = await self._store.note_feedback(alert_id, verdict=verdict, actor=actor, comment=comment, at=at)
+        return self._wrote(said)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         return await self._store.events_of(alert_id)

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from connectors.facts import FeedbackVerdict
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
 from service.core.budget import BudgetState, states
 from service.core.notices import Routes
-from service.core.transitions import acknowledged, detected, resolved
+from service.core.transitions import acknowledged, commented, detected, resolved
 from service.settings import Budget
 from service.store import queries
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
@@ -107,6 +108,12 @@ class SqlStore(SqlOutbox):
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        said = f"{verdict.value}: {comment}" if comment else verdict.value
+        return await self._by_hand(alert_id, EventType.FEEDBACK, commented, actor, said, at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)

@@ -13,6 +13,7 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, QueryParameter, SkipValidation
 from msgspec import Meta, Struct
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
 from service.store.store import MAX_PAGE, AlertQuery, Delivery, Page, Summary
@@ -27,6 +28,14 @@ Filter = NamedDependency[SkipValidation[AlertQuery]]
 class Action(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who did it, and why. The comment is kept in the audit trail and sent to receivers."""
 
+    actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
+    comment: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class Opinion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person says an alert was."""
+
+    verdict: FeedbackVerdict
     actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
     comment: Annotated[str, Meta(max_length=2000)] = ""
 
@@ -177,6 +186,23 @@ async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[A
     return await parts.store.get(alert_id)
 
 
+@post(
+    "/alerts/{alert_id:str}/feedback",
+    summary="Say what an alert was",
+    status_code=202,
+    responses=_OF_ALERT,
+)
+async def give_feedback(parts: Given, alert_id: FromPath[str], data: Annotated[Opinion, Body()]) -> AlertRecord:
+    """`expected` ends this episode quietly and teaches nothing; `new_normal` takes its level for normal from here on;
+    `false_alarm` withdraws it, and no deviation of the series as small as this one is an alert any more.
+
+    The answer comes once the broker has it; detection follows within seconds with a new version of the alert. Of
+    several the last one counts.
+    """
+    await parts.give_feedback(alert_id, verdict=data.verdict, actor=data.actor, comment=data.comment)
+    return await parts.store.get(alert_id)
+
+
 @get("/summary", summary="Count alerts and the money at stake", responses={**BAD_REQUEST, **UNAVAILABLE})
 async def get_summary(parts: Given, tenant: Annotated[str | None, QueryParameter(max_length=64)] = None) -> Summary:
     """`states` counts all alerts, `severities` and `impact` (unit to amount) only open ones."""
@@ -260,6 +286,7 @@ def alerts_router() -> Router:
             list_deliveries,
             acknowledge_alert,
             resolve_alert,
+            give_feedback,
             get_summary,
             list_budgets,
         ],

@@ -6,6 +6,7 @@ import pytest
 from connectors.facts import Fact, Feedback, FeedbackVerdict, encode, key_of
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.engine import Engine
+from service.core.feedback import feedback_of
 from service.core.rejects import RejectReason
 from service.settings import Policy
 from tests.service.core.support import Feed, Record, make_engine, make_fact, standing
@@ -14,18 +15,7 @@ EXPECTED, FALSE_ALARM, NEW_NORMAL = FeedbackVerdict
 
 
 def said_of(alert: Alert, verdict: FeedbackVerdict, *, revision: int = 1) -> Feedback:
-    """As the API makes it."""
-    grain_seconds = 86_400
-    through = alert.starts_at.timestamp() + (alert.buckets - 1) * grain_seconds
-    return Feedback(
-        series=alert.series,
-        kind=alert.kind.value,
-        starts_at=f"{alert.starts_at:%Y-%m-%dT%H:%M:%SZ}",
-        through=f"{alert.starts_at.fromtimestamp(through, alert.starts_at.tzinfo):%Y-%m-%dT%H:%M:%SZ}",
-        verdict=verdict,
-        deviation=abs(alert.actual - alert.expected),
-        revision=revision,
-    )
+    return feedback_of(alert, verdict, revision=revision)
 
 
 def tell(feed: Feed, feedback: Feedback) -> list[Alert]:
