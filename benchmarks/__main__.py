@@ -19,7 +19,7 @@ from benchmarks import footprint, latency, results
 from benchmarks.broker import running_kafka
 from benchmarks.child import ChildError
 from benchmarks.contenders.contender import Report
-from benchmarks.throughput import Topic, run_contender, run_spendwatch
+from benchmarks.throughput import Topic, run_contender, run_spendwatch, run_two_workers
 from benchmarks.topics import fill
 from benchmarks.workload import Workload, facts
 from realservices.process import ServicesError, say
@@ -39,7 +39,7 @@ MODULES = {
     "aiokafka": "aiokafka_loop",
     "confluent_kafka": "confluent_kafka_loop",
 }
-NAMES = (results.OURS, results.MANY, *MODULES, "latency", "memory", "recovery")
+NAMES = (results.OURS, results.MANY, results.TWO, *MODULES, "latency", "memory", "recovery")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ SHORT = Form(
     counts={
         "faust_naive": 50_000,
         "faust_take": 50_000,
-        "bytewax": 300_000,
+        "bytewax": 600_000,
         "quixstreams_durable": 150_000,
         "aiokafka": 600_000,
         "confluent_kafka": 400_000,
@@ -92,7 +92,9 @@ class Bench:
         self._form = form
         self._names = names
         self._rounds = rounds
-        self._reports: dict[str, list[Report]] = {name: [] for name in (results.OURS, results.MANY, *MODULES)}
+        self._reports: dict[str, list[Report]] = {
+            name: [] for name in (results.OURS, results.MANY, results.TWO, *MODULES)
+        }
 
     async def run(self) -> None:
         await self._throughput()
@@ -113,6 +115,8 @@ class Bench:
 
     async def _throughput(self) -> None:
         wanted = [name for name in self._reports if name in self._names and _is_installed(name)]
+        if self._form is SHORT and results.TWO in wanted:
+            wanted.remove(results.TWO)  # one would have read most before both have joined
         if not wanted:
             return
         main = await self._topic("few", self._form.facts, SERIES)
@@ -129,6 +133,8 @@ class Bench:
     async def _round(self, name: str, topic: Topic) -> Report:
         if name in (results.OURS, results.MANY):
             return await run_spendwatch(topic)
+        if name == results.TWO:
+            return await run_two_workers(topic)
         return await run_contender(MODULES[name], topic, self._form.counts[name])
 
     async def _topic(self, prefix: str, count: int, series: int) -> Topic:

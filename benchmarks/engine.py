@@ -17,7 +17,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from connectors.facts import Basis, Fact, Fold, Watermark, encode, format_instant, key_of
+from benchmarks.workload import Record
+from connectors.facts import Basis, Fact, Fold, format_instant
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
 from service.settings import Policy
@@ -25,17 +26,6 @@ from service.settings import Policy
 START = datetime(2024, 9, 2, tzinfo=UTC)
 BATCH = 2_000
 RING = 90
-
-
-class Record:
-    """As the stream hands them over."""
-
-    __slots__ = ("key", "offset", "value")
-
-    def __init__(self, offset: int, message: Fact | Watermark) -> None:
-        self.offset = offset
-        self.key = key_of(message)
-        self.value = encode(message)
 
 
 def make_engine(*, kept_detectors: int = 4096) -> Engine:

@@ -12,16 +12,14 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import TopicPartition
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from benchmarks.workload import PADDING, Record, Workload, facts, states
 from connectors.facts import Fact, encode, key_of
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
 from service.settings import Policy
+from service.stream.fetching import Run
 
 FACTS = 200_000
 SERIES = 500
@@ -42,11 +40,11 @@ def cpu_microseconds(work: Callable[[], object]) -> float:
 
 
 def unpack(batches: Sequence[bytes]) -> None:
-    """Bytes of a fetch to records, as aiokafka's consumer does it."""
-    tp = TopicPartition("facts", 0)
-    for batch in batches:
-        source = PartitionRecords(tp, MemoryRecords(batch), [], 0, None, None, True, READ_UNCOMMITTED)
-        for _ in source:
+    """Bytes of a fetch to records, as the transport does it."""
+    for packed_batch in batches:
+        batch = DefaultRecordBatch(packed_batch)
+        assert batch.validate_crc()
+        for _ in Run([batch]):
             pass
 
 

@@ -93,6 +93,54 @@ async def run_spendwatch(topic: Topic) -> Report:
         )
 
 
+async def run_two_workers(topic: Topic) -> Report:
+    """Two of ours share the partitions: from when both work until the last offset is committed. Raises ChildError.
+
+    What the first does before the second has joined is not counted. How much faster they are than one is bounded by
+    the cores that the broker leaves them.
+    """
+    with tempfile.TemporaryDirectory(prefix="spendwatch-bench-") as folder:
+        deployment = topic.deployment(Path(folder) / "1")
+        second = Deployment(
+            servers=topic.servers,
+            prefix=topic.prefix,
+            group=deployment.group,
+            folder=Path(folder) / "2",
+            partitions=topic.partitions,
+        )
+        kafka = deployment.settings.kafka
+        await put_back(kafka, states(topic.series))
+        await begin_after_padding(kafka, deployment.group)
+        async with (
+            asyncio.timeout(PATIENCE_SECONDS),
+            Committed(kafka) as committed,
+            deployment.worker() as one,
+            second.worker() as other,
+        ):
+            await asyncio.gather(_shares(one, topic.partitions), _shares(other, topic.partitions))
+            begun, before = (one.usage(), other.usage()), await committed.total()
+            while (done := await committed.total()) < topic.facts:
+                ended = one.usage(), other.usage()
+                await asyncio.sleep(_FASTEST_LOOK_SECONDS)
+            await asyncio.gather(*(stopped("worker", role.process, role.log) for role in (one, other)))
+        return Report(
+            facts=done - before,
+            seconds=ended[0].at - begun[0].at,
+            cpu_seconds=sum(after.cpu_seconds - first.cpu_seconds for first, after in zip(begun, ended, strict=True)),
+            peak_rss_mb=max(usage.peak_rss_mb for usage in ended),
+        )
+
+
+async def _shares(worker: Role, partitions: int) -> None:
+    """Wait until it has facts, and some of the partitions only."""
+    while True:
+        found = await worker.metrics()
+        # Each partition counts twice: of the facts and of the alerts.
+        if found.get("spendwatch_facts_consumed_total") and found["spendwatch_partitions_assigned"] < 2 * partitions:
+            return
+        await asyncio.sleep(_FASTEST_LOOK_SECONDS)
+
+
 async def _consumed(worker: Role, *, at_least: int, since: tuple[int, Usage] | None = None) -> tuple[int, Usage]:
     """Facts consumed so far, with what that took, once there are so many.
 

@@ -45,6 +45,7 @@ class Record:
     """A message of the facts topic as the stream hands it over."""
 
     __slots__ = ("key", "offset", "value")
+    timestamp = 0
 
     def __init__(self, offset: int, message: Fact | Watermark) -> None:
         self.offset = offset

@@ -6,7 +6,6 @@ Heavy imports stand in the functions, so that each role loads what it needs.
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,9 +132,6 @@ async def run_worker(settings: Settings) -> int:
     from service.core.policies import PolicyBook
     from service.stream.worker import StreamWorker
 
-    # Records wait in queues by the thousand, and each makes the cyclic collector look through everything again: 1.3 of
-    # 6.2 us per fact (benchmarks). What this process keeps has next to no cycles.
-    gc.set_threshold(50_000, 20, 100)
     book = PolicyBook(settings.policies)
     share = max(1, settings.max_new_values // settings.kafka.partitions)
     with _role("worker", settings) as role:

@@ -74,7 +74,7 @@ class Worker(Section):
 
     metrics_port: int = Field(default=8322, ge=0, le=65535)
     checkpoint_seconds: float = Field(default=2.0, gt=0, le=60)
-    max_poll_records: int = Field(default=2000, ge=1)
+    max_poll_records: int = Field(default=10000, ge=1)
     shutdown_seconds: float = Field(default=10.0, gt=0)
     session_timeout_seconds: float = Field(default=30.0, ge=1, le=300)
     rebalance_timeout_seconds: float = Field(default=60.0, ge=1, le=3600)

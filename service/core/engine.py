@@ -5,7 +5,7 @@ that were prepared for it, when a bucket closes, or when a closed one is restate
 its records alone, not on how they were cut into batches, and not on a clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -106,8 +106,8 @@ class Engine:
 
     # -- records in ---------------------------------------------------------------------------------------------
 
-    def apply(self, records: Sequence[Record]) -> None:  # noqa: C901  # per fact: a call costs as much as an addition
-        """Fold records in order of their offsets. Never raises on what they hold."""
+    def apply(self, records: Iterable[Record]) -> None:  # noqa: C901  # per fact: a call costs as much as an addition
+        """Fold records in order of their offsets; reads them once. Never raises on what they hold."""
         closing = self._closing
         closing.allowed = FOREVER if self._close_limit is None else self._close_limit
         if self._restored:
@@ -121,6 +121,7 @@ class Engine:
         life = self._life
         put, add = Fold.SET, Fold.ADD
         replayed = max(self._offset, self._restored_offset)
+        offset = -1
         done = 0
         for record in records:
             offset = record.offset
@@ -184,9 +185,7 @@ class Engine:
             if not state.dirty:
                 self._touch(state)
         self.stats.facts += done
-        if records:
-            self.stats.records += len(records)
-            self._offset = max(self._offset, records[-1].offset)
+        self._offset = max(self._offset, offset)
 
     def advance(self, limit: int) -> int:
         """Close at most *limit* of the series that `close_limit` has put off; returns how many are left."""

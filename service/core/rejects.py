@@ -23,11 +23,12 @@ class RejectReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """field: the path within the message, where it is known. value: the raw bytes as they came."""
+    """field: the path within the message, where it is known. key, value, timestamp: the record's, as they came."""
 
     offset: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
+    timestamp: int
     reason: RejectReason
     field: str | None
     message: str

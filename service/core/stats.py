@@ -10,7 +10,7 @@ from service.core.rejects import RejectReason
 
 @dataclass(slots=True)
 class EngineStats:
-    """records: all that were handed in. facts: folded. skipped: at or below the offset a series had seen before.
+    """facts: folded. skipped: at or below the offset a series had seen before.
 
     repeated: facts that said nothing new (an event counted before, an older or equal revision). restated: facts
     that changed a closed bucket. too_late: facts about buckets older than the ring. capped: facts of new values
@@ -21,7 +21,6 @@ class EngineStats:
     known. last_start: newest charge period start seen, seconds since 1970, 0 when none.
     """
 
-    records: int = 0
     facts: int = 0
     skipped: int = 0
     repeated: int = 0

@@ -34,6 +34,9 @@ class Record(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+    @property
+    def timestamp(self) -> int:
+        """Kafka's, milliseconds since 1970: only handed on with what is refused."""
 
 
 class Promise(NamedTuple):
@@ -167,7 +170,8 @@ def rejected_for(record: Record, error: Exception) -> Rejected:
     return Rejected(
         offset=record.offset,
         key=record.key,
-        value=record.value or b"",
+        value=record.value,
+        timestamp=record.timestamp,
         reason=error.reason,
         field=error.field,
         message=str(error),

@@ -6,7 +6,7 @@ it are finished, and nothing else ever makes it so.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -36,6 +36,24 @@ class Record(Protocol):
     def timestamp(self) -> int: ...
 
 
+class Records(Protocol):
+    """Consecutive records of one partition, never empty; may be read once. `fetching.Run` is the real one.
+
+    first, last: offsets. timestamp: of the newest record, milliseconds since 1970.
+    """
+
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Record]: ...
+    def since(self, offset: int) -> "Records":
+        """What of it lies at *offset* and beyond; *offset* is within."""
+
+
 class LostBatchError(SpendwatchError):
     """A batch was finished while an earlier one is neither finished nor in work any more."""
 
@@ -62,25 +80,29 @@ class TruncatedLogError(SpendwatchError):
         self.end = end
 
 
-@dataclass(slots=True, eq=False)
 class Batch:
-    """Consecutive records of one partition, never empty. `finish` is the only way to let its offsets be committed."""
+    """Records that are worked on together. `finish` is the only way to let their offsets be committed."""
 
-    tp: TopicPartition
-    records: Sequence[Record]
-    generation: int
-    finished: bool = False
+    __slots__ = ("_records", "generation", "last", "tp")
+
+    def __init__(self, tp: TopicPartition, records: Records, generation: int) -> None:
+        self.tp = tp
+        self.generation = generation
+        self.last = records.last
+        self._records: Records | None = records
 
     @property
-    def first(self) -> int:
-        return self.records[0].offset
+    def records(self) -> Records:
+        assert self._records is not None, "a finished batch keeps no records"
+        return self._records
 
     @property
-    def last(self) -> int:
-        return self.records[-1].offset
+    def finished(self) -> bool:
+        return self._records is None
 
     def finish(self) -> None:
-        self.finished = True
+        """Its records are let go at once: what waits for the next commit would add up to hundreds of megabytes."""
+        self._records = None
 
 
 class Refetch(NamedTuple):
@@ -119,22 +141,21 @@ class Ledger:
         self._advance()
         return len(self._in_flight)
 
-    def admit(self, records: Sequence[Record], *, end: int | None) -> Sequence[Record] | Refetch:
-        """The part of *records* that is to be handed out next: empty when all of them were before.
+    def admit(self, records: Records, *, end: int | None) -> Records | Refetch | None:
+        """The part of *records* that is to be handed out next: None when all of them were before.
 
         end: the log's end as the broker last said, if known. A jump over offsets is asked for a second time, because
         a seek that races with a fetch looks the same; only the same jump again is a hole in the log.
         Raises TruncatedLogError.
         """
-        if records[-1].offset < self.expected:
+        if records.last < self.expected:
             if end is not None and end < self.expected:
                 raise TruncatedLogError(self.tp, self.expected, end)
-            return ()
-        if records[0].offset < self.expected:
-            records = [record for record in records if record.offset >= self.expected]
-        first = records[0].offset
-        if first > self.expected:
-            jump = Hole(self.expected, first)
+            return None
+        if records.first < self.expected:
+            records = records.since(self.expected)
+        if records.first > self.expected:
+            jump = Hole(self.expected, records.first)
             if self._jump != jump:
                 self._jump = jump
                 return Refetch(self.expected)
@@ -146,7 +167,7 @@ class Ledger:
         """Fetched records were not offered to `admit`: a jump that follows is not the log's."""
         self._jump = None
 
-    def hand_out(self, records: Sequence[Record], generation: int) -> Batch:
+    def hand_out(self, records: Records, generation: int) -> Batch:
         batch = Batch(self.tp, records, generation)
         self.expected = batch.last + 1
         self._in_flight.append(batch)

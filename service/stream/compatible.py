@@ -4,6 +4,7 @@ import inspect
 from importlib.metadata import version
 
 import faust
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 
@@ -32,7 +33,21 @@ _SIGNATURES: dict[tuple[type, str], tuple[str, ...]] = {
     (driver.Consumer, "verify_all_partitions_active"): ("self",),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"): ("self", "transport"),
     (driver.AIOKafkaConsumerThread, "call_thread"): ("self", "fun", "args", "kwargs"),
+    (driver.AIOKafkaConsumerThread, "_fetch_records"): (
+        "self",
+        "consumer",
+        "active_partitions",
+        "timeout",
+        "max_records",
+    ),
     (driver.AIOKafkaConsumerThread, "on_crash"): ("self", "msg", "fmt", "kwargs"),
+    (Fetcher, "fetched_records"): ("self", "partitions", "timeout", "max_records"),
+    (Fetcher, "_create_fetch_waiter"): ("self",),
+    (Fetcher, "_notify"): ("self", "future"),
+    (FetchResult, "check_assignment"): ("self", "tp"),
+    (FetchResult, "has_more"): ("self",),
+    (FetchResult, "_update_position"): ("self",),
+    (PartitionRecords, "_unpack_records"): ("self",),
     (faust.App, "_new_transport"): ("self",),
     (faust.App, "_crash"): ("self", "reason"),
     (faust.App, "_on_agent_error"): ("self", "agent", "exc"),

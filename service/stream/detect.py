@@ -64,11 +64,10 @@ class Detect:
             return []
         for reject in rejects:
             self._metrics.rejected(str(reject.reason))
-        records = {record.offset: record for record in batch.records}
         return [
             DeadLetter.of(
                 batch.tp,
-                records[reject.offset],
+                reject,
                 reason=str(reject.reason),
                 field=reject.field or "",
                 message=reject.message,

@@ -80,7 +80,7 @@ class StreamMetrics:
     def batch(self, batch: Batch) -> None:
         self._consumed.inc(len(batch.records))
         self._batch.observe(len(batch.records))
-        self._last_fact.set(batch.records[-1].timestamp / 1000.0)
+        self._last_fact.set(batch.records.timestamp / 1000.0)
 
     def emitted(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:

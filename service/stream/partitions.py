@@ -6,7 +6,7 @@ and right after a missed generation too. Loading costs milliseconds.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -20,11 +20,9 @@ from service.stream.snapshots import Snapshot, SnapshotLoader
 _log = structlog.get_logger(__name__)
 
 
-class Rejected(Protocol):
+class Rejected(Record, Protocol):
     """A record that the engine could not read. reason: a member of a closed enumeration of texts."""
 
-    @property
-    def offset(self) -> int: ...
     @property
     def reason(self) -> str: ...
     @property
@@ -37,7 +35,7 @@ class Engine(Protocol):
     """The pure core, one per source partition; docs/architecture.md, "Core interface"."""
 
     def restore(self, key: bytes, snapshot: bytes) -> None: ...
-    def apply(self, records: Sequence[Record]) -> None: ...
+    def apply(self, records: Iterable[Record]) -> None: ...
     def take_alerts(self) -> Sequence[Alert]: ...
     def take_rejects(self) -> Sequence[Rejected]: ...
     def advance(self, limit: int) -> int:

@@ -233,5 +233,5 @@ def _application(owner: Session, parts: Parts) -> BatchApp:
         broker_commit_livelock_soft_timeout=_NEVER_SECONDS,
         stream_processing_timeout=_NEVER_SECONDS,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4_194_304,
+        consumer_max_fetch_size=1_048_576,
     )

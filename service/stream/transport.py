@@ -1,9 +1,9 @@
 """Faust with batches: each fetched run of records of a partition reaches its agent as one message.
 
-The only file that touches private parts of Faust, mode and aiokafka; compatible.py refuses to start on other versions
-or changed signatures. Why each override is there:
+With fetching.py the only file that touches private parts of Faust, mode and aiokafka; compatible.py refuses to start on
+other versions or changed signatures. Why each override is there:
 
-- Faust costs about 100 us a message, so one message carries up to `max_poll_records` records.
+- Faust costs about 100 us a message, so one message carries a run of some `max_poll_records` records.
 - Its gap and ack lists commit past unfinished work, or stop committing; it acks what an agent failed on. Here only
   `Batch.finish` counts (see batch.py), and Faust's own acks merely release the message.
 - At a rebalance it forgets acks before it drains and commits: everything is then processed twice. Here it drains,
@@ -19,6 +19,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import ConsumerStoppedError
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
@@ -26,6 +27,7 @@ from mode import Service
 
 from service.stream.batch import Batch, Ledger, Refetch, TopicPartition
 from service.stream.compatible import IncompatibleFaustError, check_compatible
+from service.stream.fetching import Run, fetched_runs
 from service.stream.owner import Owner, Position, Progress
 
 FETCH_WAIT_MS = 100
@@ -50,6 +52,21 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             raise IncompatibleFaustError("aiokafka's consumer has no _fetch_max_wait_ms to set")
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[Any],
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's
+        max_records: int | None = None,
+    ) -> dict[TopicPartition, Run]:
+        fetcher = consumer._fetcher
+        if not self.consumer.flow_active:
+            return {}
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            return await fetched_runs(fetcher, active_partitions, timeout=timeout or 0.0, at_least=max_records or 1)
 
     def on_crash(self, msg: str, *fmt: object, **_kwargs: object) -> None:
         _log.error("consumer thread crashed", detail=msg.format(*fmt), exc_info=True)  # instead of print()
@@ -88,7 +105,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
             if isinstance(admitted, Refetch):
                 _log.info("fetching again", partition=str(tp), offset=admitted.offset)
                 await self._thread.call_thread(self._seek_in_thread, {tp: admitted.offset})
-            elif admitted:
+            elif admitted is not None:
                 yield tp, self._message(ledger.hand_out(admitted, generation))
 
     async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
@@ -108,7 +125,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
             batch.tp.topic,
             batch.tp.partition,
             batch.last,
-            batch.records[-1].timestamp / 1000.0,
+            batch.records.timestamp / 1000.0,
             0,
             (),
             None,

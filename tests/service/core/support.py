@@ -26,6 +26,7 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = 0
 
 
 class Trailing:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from service.core.episodes import alert_id
 from service.core.rejects import Rejected, RejectReason
 from service.core.stats import EngineStats
 from service.stream.batch import Record
+from service.stream.fetching import Run
 from tests.builders import event_of, make_alert
 
 ALARMING = 1000.0
@@ -36,6 +37,30 @@ class FakeRecord:
     key: bytes | None = b"k"
     value: bytes | None = b"v"
     timestamp: int = 0
+
+
+@dataclass(frozen=True)
+class FakeRecordBatch:
+    records: Sequence[FakeRecord]
+
+    def __iter__(self) -> Iterator[FakeRecord]:
+        return iter(self.records)
+
+    @property
+    def base_offset(self) -> int:
+        return self.records[0].offset
+
+    @property
+    def next_offset(self) -> int:
+        return self.records[-1].offset + 1
+
+    @property
+    def max_timestamp(self) -> int:
+        return max(record.timestamp for record in self.records)
+
+
+def run_of(*records: FakeRecord) -> Run:
+    return Run([FakeRecordBatch(records)])
 
 
 def fact_record(offset: int, value: float, team: str = "search") -> FakeRecord:
@@ -78,7 +103,7 @@ class SummingEngine:
         if key not in self.series or self.series[key].offset < state.offset:
             self.series[key] = state
 
-    def apply(self, records: Sequence[Record]) -> None:
+    def apply(self, records: Iterable[Record]) -> None:
         time.sleep(self._apply_seconds)
         for record in records:
             if record.offset > self.offset:
@@ -95,7 +120,8 @@ class SummingEngine:
                 Rejected(
                     offset=record.offset,
                     key=record.key,
-                    value=record.value or b"",
+                    value=record.value,
+                    timestamp=record.timestamp,
                     reason=RejectReason.UNDECODABLE,
                     field=None,
                     message=str(error),

@@ -3,18 +3,19 @@ import random
 import pytest
 
 from service.stream.batch import Batch, Hole, Ledger, LostBatchError, Refetch, TopicPartition, TruncatedLogError
-from tests.service.stream.fakes import FakeRecord
+from service.stream.fetching import Run
+from tests.service.stream.fakes import FakeRecord, run_of
 
 TP = TopicPartition("spendwatch.facts", 0)
 
 
-def run(first: int, after: int) -> list[FakeRecord]:
-    return [FakeRecord(offset) for offset in range(first, after)]
+def run(first: int, after: int) -> Run:
+    return run_of(*(FakeRecord(offset) for offset in range(first, after)))
 
 
 def hand_out(ledger: Ledger, first: int, after: int) -> Batch:
     admitted = ledger.admit(run(first, after), end=None)
-    assert not isinstance(admitted, Refetch)
+    assert isinstance(admitted, Run)
     return ledger.hand_out(admitted, generation=1)
 
 
@@ -53,23 +54,23 @@ def test_unfinished_batch_before_a_finished_one_is_a_lost_batch() -> None:
 
 def test_records_handed_out_before_are_dropped() -> None:
     ledger = Ledger(tp=TP, expected=50)
-    assert ledger.admit(run(30, 50), end=80) == ()
+    assert ledger.admit(run(30, 50), end=80) is None
     admitted = ledger.admit(run(40, 60), end=80)
-    assert not isinstance(admitted, Refetch)
+    assert isinstance(admitted, Run)
     assert [record.offset for record in admitted] == list(range(50, 60))
 
 
 def test_jump_is_asked_for_again_before_it_is_believed() -> None:
     ledger = Ledger(tp=TP, expected=50)
     assert ledger.admit(run(60, 70), end=70) == Refetch(50)
-    assert hand_out(ledger, 50, 70).first == 50
+    assert hand_out(ledger, 50, 70).records.first == 50
     assert ledger.holes == []
 
 
 def test_repeated_jump_is_a_hole_in_the_log() -> None:
     ledger = Ledger(tp=TP, expected=50)
     assert ledger.admit(run(60, 70), end=70) == Refetch(50)
-    assert hand_out(ledger, 60, 70).first == 60
+    assert hand_out(ledger, 60, 70).records.first == 60
     assert ledger.holes == [Hole(50, 60)]
     assert ledger.expected == 70
 
@@ -88,7 +89,7 @@ def test_topic_made_again_is_refused() -> None:
 
 
 def test_old_records_of_an_intact_log_are_only_dropped() -> None:
-    assert Ledger(tp=TP, expected=500).admit(run(0, 10), end=900) == ()
+    assert Ledger(tp=TP, expected=500).admit(run(0, 10), end=900) is None
 
 
 def test_another_jump_than_the_first_is_asked_for_again() -> None:
@@ -119,10 +120,10 @@ def test_whatever_is_fetched_is_handed_out_once_and_in_order(seed: int) -> None:
         if chance.random() < 0.2:
             ledger.dropped()  # lost on the way, while the position has moved on
             continue
-        admitted = ledger.admit(fetched, end=400)
+        admitted = ledger.admit(run_of(*fetched), end=400)
         if isinstance(admitted, Refetch):
             position = admitted.offset
-        elif admitted:
+        elif admitted is not None:
             batch = ledger.hand_out(admitted, generation=1)
             seen += [record.offset for record in batch.records]
             batch.finish()

@@ -21,7 +21,7 @@ from service.stream.partitions import Partitions
 from service.stream.snapshots import MARKER_KEY, Marker, SnapshotWriter
 from service.stream.topics import Topics
 from tests.builders import make_alert
-from tests.service.stream.fakes import FakeBatch, FakeProducer, FakeRecord, SummingEngine, fact_record
+from tests.service.stream.fakes import FakeBatch, FakeProducer, FakeRecord, SummingEngine, fact_record, run_of
 
 TOPICS = Topics.of(Kafka())
 TP = TopicPartition(TOPICS.facts, 0)
@@ -70,7 +70,7 @@ class World:
         self.partitions.begin({TP: Position(None, 0)})
         engine = await self.partitions.wait_for(TP)
         assert engine is not None
-        batch = Batch(TP, [fact_record(offset, value) for offset, value in enumerate(values)], 1)
+        batch = Batch(TP, run_of(*(fact_record(offset, value) for offset, value in enumerate(values))), 1)
         self.detect.apply(engine, batch)
 
 
@@ -117,7 +117,7 @@ async def test_checkpoint_fails_when_anything_is_not_acknowledged(topic: str) ->
     await world.apply(5_000.0)
     engine = await world.partitions.wait_for(TP)
     assert engine is not None
-    world.detect.apply(engine, Batch(TP, [FakeRecord(1, value=b"poison")], 1))
+    world.detect.apply(engine, Batch(TP, run_of(FakeRecord(1, value=b"poison")), 1))
     with pytest.raises(KafkaError):
         await world.checkpoint({TP: 2})
     assert Step.SNAPSHOTS_SENT not in world.steps
@@ -187,7 +187,7 @@ async def test_batch_is_finished_when_the_last_series_is_closed() -> None:
         on_failure=world.failures.append,
     )
     world.partitions.begin({TP: Position(None, 0)})
-    batch = Batch(TP, [fact_record(0, 1.0)], 1)
+    batch = Batch(TP, run_of(fact_record(0, 1.0)), 1)
 
     async def one() -> AsyncIterator[Batch]:
         yield batch

@@ -14,7 +14,7 @@ from service.stream.outgoing import Outgoing
 from service.stream.record import Announce, Record
 from service.stream.topics import Topics
 from tests.builders import make_alert
-from tests.service.stream.fakes import FakeProducer, FakeRecord, ListStore
+from tests.service.stream.fakes import FakeProducer, FakeRecord, ListStore, run_of
 from tests.waiting import until
 
 TOPICS = Topics.of(Kafka())
@@ -22,7 +22,7 @@ TP = TopicPartition(TOPICS.alerts, 0)
 
 
 def batch_of(*values: bytes) -> Batch:
-    return Batch(TP, [FakeRecord(offset, value=value) for offset, value in enumerate(values)], 1)
+    return Batch(TP, run_of(*(FakeRecord(offset, value=value) for offset, value in enumerate(values))), 1)
 
 
 def encoded(alert_id: str) -> bytes:
