@@ -27,6 +27,7 @@ class Record(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = 0
 
 
 def engines_for(settings: Settings, book: PolicyBook, partitions: int) -> list[Engine]:

@@ -79,7 +79,9 @@ class TopicRange:
             if starts[tp] > 0 and records[0].offset == starts[tp]:
                 self._check_kept(tp, records[0])
             wanted = [
-                Record(record.offset, record.key, record.value) for record in records if self._holds(record.timestamp)
+                Record(record.offset, record.key, record.value, record.timestamp)
+                for record in records
+                if self._holds(record.timestamp)
             ]
             taken += len(wanted)
             if wanted:
