@@ -44,44 +44,50 @@ class Change(NamedTuple):
 
 
 def explain(
-    parts: Parts, baseline: Sequence[Parts], *, actual: int, expected: int, unnamed_before: int = 0
+    parts: Parts, baseline: Sequence[Parts], *, actual: int, expected: int, totals: Sequence[int] | None = None
 ) -> tuple[Change, ...]:
     """The largest changes, largest first, and the rest as OTHER: together exactly actual - expected.
 
-    parts: of the bucket in question. baseline: of up to BASELINE_BUCKETS normal buckets before it; a driver that is
-    not named in one of them cost nothing there. Sources name their largest drivers only: one that is not named now is
-    gone only if what is not named now is too small to hide it; and new only if what was not named before,
-    *unnamed_before* at the most, was.
+    parts: of the bucket in question. baseline: of up to BASELINE_BUCKETS normal buckets before it; totals: what these
+    cost, None where their drivers are all there was. Sources name their largest drivers only. One that is not named in
+    a bucket cost nothing there if what is not named there is too small to hide half of it; else it says nothing of that
+    bucket, and neither that it is new nor that it is gone.
     """
-    unnamed_now = _hidden(parts, actual - sum(part.cost for part in parts.values()))
-    hidden_before = max((_hidden(known, unnamed_before) for known in baseline), default=0)
+    hidden_now = _hidden(parts, actual)
+    hidden = [_hidden(known, total) for known, total in zip(baseline, totals or map(_named, baseline), strict=True)]
     names = set(parts)
     for known in baseline:
         names.update(known)
     changes = []
     for labels in names:
-        change = _change(labels, parts.get(labels), [known.get(labels) for known in baseline])
+        change = _change(labels, parts.get(labels), [known.get(labels) for known in baseline], hidden)
         if labels not in parts:
-            if 2 * unnamed_now >= abs(change.before):
+            if 2 * hidden_now >= abs(change.before):
                 continue
             change = change._replace(surely=True)
         elif change.before == 0:
-            change = change._replace(surely=bool(baseline) and 2 * hidden_before < abs(change.now))
+            change = change._replace(surely=bool(baseline) and 2 * max(hidden) < abs(change.now))
         changes.append(change)
     changes.sort(key=lambda change: (-abs(change.change), change.labels))
     shown = tuple(change for change in changes[:SHOWN] if change.change or change.moved)
     return with_rest(shown, actual=actual, expected=expected)
 
 
-def _hidden(parts: Parts, unnamed: int) -> int:
+def _named(parts: Parts) -> int:
+    return sum(part.cost for part in parts.values())
+
+
+def _hidden(parts: Parts, total: int) -> int:
     """What a driver that is not named may cost at the most: no more than the smallest that is, nor than all unnamed."""
-    smallest = min((abs(part.cost) for part in parts.values() if part.cost), default=abs(unnamed))
-    return min(abs(unnamed), smallest)
+    unnamed = abs(total - _named(parts))
+    return min([unnamed, *(abs(part.cost) for part in parts.values() if part.cost)])
 
 
-def _change(labels: Labels, part: Part | None, known: Sequence[Part | None]) -> Change:
-    count = len(known)
+def _change(labels: Labels, part: Part | None, known: Sequence[Part | None], hidden: Sequence[int]) -> Change:
+    """known: the driver in each bucket of the baseline. hidden: what it may have cost in those that do not name it."""
     found = [before for before in known if before is not None]
+    usual = sum(abs(one.cost) for one in found) // len(found) if found else 0
+    count = sum(one is not None or 2 * most < usual for one, most in zip(known, hidden, strict=True))
     before = sum(one.cost for one in found) // count if count else 0
     now = part or _NOTHING
     quantity = None
@@ -129,13 +135,21 @@ def _entries(change: Change) -> Iterator[DriverChange]:
     elif now == 0 and change.surely:
         yield _entry(change, DriverType.GONE, before, now)
     elif change.quantity_before and change.quantity_now is not None:
-        middle = before * change.quantity_now // change.quantity_before
+        middle = _rounded(before * change.quantity_now // change.quantity_before, before, now)
         if middle != before:
             yield _entry(change, DriverType.QUANTITY, before, middle)
         if now != middle:
             yield _entry(change, DriverType.PRICE, middle, now)
     else:
         yield _entry(change, DriverType.OTHER, before, now)
+
+
+def _rounded(middle: int, before: int, now: int) -> int:
+    """Costs and quantities come rounded: a hundredth of a percent is no change of price, or of quantity."""
+    slack = (abs(before) + abs(now)) // 10_000
+    if abs(now - middle) <= slack:
+        return now
+    return before if abs(middle - before) <= slack else middle
 
 
 def _entry(change: Change, kind: DriverType, before: int, now: int) -> DriverChange:

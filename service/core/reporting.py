@@ -228,17 +228,17 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
             return ()  # a level of usage has no parts
         return with_rest(kept, actual=actual, expected=expected)
     baseline = []
-    unnamed = 0
+    totals = []
     if ring is not None and ring.whole is not None:
         for index in sorted(ring.whole, reverse=True):
             if index < worst.index and ring.judgement(index) == NORMAL:
                 before = ring.whole[index].parts
                 if before is not None:
                     baseline.append(before)
-                    unnamed = max(unnamed, abs(ring.value(index) - sum(part.cost for part in before.values())))
+                    totals.append(ring.value(index))
             if len(baseline) == BASELINE_BUCKETS:
                 break
     if known.worst == worst.index and len(baseline) < known.baseline:
         return with_rest(known.changes, actual=actual, expected=expected)
     known.baseline = len(baseline)
-    return explain(parts, baseline, actual=actual, expected=expected, unnamed_before=unnamed)
+    return explain(parts, baseline, actual=actual, expected=expected, totals=totals)

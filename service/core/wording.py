@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 from connectors.series import TOTAL, SeriesKey, SeriesKeyError
+from service.core.alerts import DriverChange, DriverType
 from service.core.drivers import OTHER
 
 _WHOLE_CURRENCIES = frozenset(
@@ -118,6 +119,17 @@ def driver_name(labels: Mapping[str, str]) -> str:
     is_placed = "resource_id" in labels or "resource_name" in labels
     words = [value for name, value in driver_labels(labels) if not (is_placed and name in _PLACES)]
     return short(" ".join(words) or "an unnamed driver")
+
+
+def driver_reason(driver: DriverChange) -> str:
+    """Why it costs another amount, in a word or two; empty where that is not known."""
+    match driver.type:
+        case DriverType.RETAGGED:
+            return f"re-tagged, {'from' if driver.change > 0 else 'to'} {short(driver.counterpart or 'another value')}"
+        case None | DriverType.OTHER:
+            return ""
+        case kind:
+            return kind.value
 
 
 def short(text: str) -> str:

@@ -141,7 +141,8 @@ def _print_alerts(played: Played, held: Container[str], *, as_json: bool) -> Non
     if as_json:
         sys.stdout.write("".join(f"{rows.json_line(alert)}\n" for alert in alerts))
     elif alerts:
-        console_for().print(alerts_table(alerts, held))
+        console = console_for()
+        console.print(alerts_table(alerts, held, width=console.width))
 
 
 def _print_differences(before: Played, after: Played, *, as_json: bool) -> None:

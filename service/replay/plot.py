@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from service.core.alerts import Alert, AlertStatus, Point
-from service.core.wording import amount, driver_name, number, who
+from service.core.wording import amount, driver_name, driver_reason, number, who
 
 _WIDTH, _HEIGHT = 860, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 12, 12, 26
@@ -51,7 +51,7 @@ def _section(alert: Alert) -> str:
 def _drivers(alert: Alert) -> str:
     rows = "".join(
         f'<tr><td class="n">{escape(number(driver.change, alert.unit, signed=True))}</td>'
-        f"<td>{escape(driver_name(driver.labels))}</td></tr>"
+        f'<td>{escape(driver_name(driver.labels))}</td><td class="dim">{escape(driver_reason(driver))}</td></tr>'
         for driver in alert.drivers
     )
     return f"<table>{rows}</table>" if rows else ""

@@ -15,6 +15,10 @@ from service.replay.rows import Row
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 _CHANGES = {Change.GAINED: ("+", "red"), Change.LOST: ("-", "green"), Change.MOVED: ("~", "yellow")}
 _WIDTH_ELSEWHERE = 150
+_WIDEST_NAME = 40
+_NARROWEST = 16
+_HEADINGS = ("since", "severity", "what", "who", "actual", "expected", "at stake", "status")
+_NUMBERS = ("actual", "expected", "at stake")
 
 
 def console_for(*, stderr: bool = False) -> Console:
@@ -23,31 +27,40 @@ def console_for(*, stderr: bool = False) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH_ELSEWHERE)
 
 
-def alerts_table(alerts: Sequence[Alert], held: Container[str] = ()) -> Table:
-    """held: ids of those that an alert budget holds back."""
+def alerts_table(alerts: Sequence[Alert], held: Container[str] = (), *, width: int) -> Table:
+    """held: ids of those that an alert budget holds back. width: what it may take; the drivers get what is left."""
+    rows = [_cells(alert, is_held=alert.id in held) for alert in alerts]
+    taken = sum(max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)) + 2 * len(_HEADINGS)
+    room = width - taken
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("since", "severity", "what"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("who", overflow="ellipsis", max_width=40, no_wrap=True)
-    for name in ("actual", "expected", "at stake"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("mostly", overflow="ellipsis", max_width=48, no_wrap=True)
-    for alert in alerts:
+    for name in _HEADINGS:
+        table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
+    if room >= _NARROWEST:
+        table.add_column("mostly", no_wrap=True)
+    for alert, cells in zip(alerts, rows, strict=True):
         style = "dim" if alert.status is AlertStatus.WITHDRAWN else ""
-        table.add_row(
-            moment(alert.starts_at, alert.grain),
-            Text(alert.severity.value, style=style or _COLOURS[alert.severity]),
-            f"{'▼' if alert.kind is AlertKind.DROP else '▲'} {alert.kind.value}",
-            clean(_who(alert)),
-            clean(amount(alert.actual, alert.unit)),
-            number(alert.expected, alert.unit),
-            number(alert.impact, alert.unit, signed=True),
-            f"{_status(alert)}, held back" if alert.id in held else _status(alert),
-            clean(_mostly(alert)),
-            style=style,
-        )
+        since, severity, *others = cells
+        mostly = [_cut(clean(_mostly(alert)), room)] if room >= _NARROWEST else []
+        table.add_row(since, Text(severity, style=style or _COLOURS[alert.severity]), *others, *mostly, style=style)
     return table
+
+
+def _cells(alert: Alert, *, is_held: bool) -> tuple[str, ...]:
+    """In the order of _HEADINGS."""
+    return (
+        moment(alert.starts_at, alert.grain),
+        alert.severity.value,
+        f"{'▼' if alert.kind is AlertKind.DROP else '▲'} {alert.kind.value}",
+        _cut(clean(_who(alert)), _WIDEST_NAME),
+        clean(amount(alert.actual, alert.unit)),
+        number(alert.expected, alert.unit),
+        number(alert.impact, alert.unit, signed=True),
+        f"{_status(alert)}, held back" if is_held else _status(alert),
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def differences_table(found: Sequence[Difference]) -> Table:

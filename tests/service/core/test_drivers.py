@@ -143,3 +143,22 @@ def test_drivers_of_old_days_are_forgotten() -> None:
 def test_shown_in_units() -> None:
     (change,) = shown(explain({EC2: Part(1_500_000_000)}, [], actual=1_500_000_000, expected=0))
     assert (change.labels, change.change, change.before, change.now) == ({"service_name": "EC2"}, 1.5, 0.0, 1.5)
+
+
+def test_a_driver_that_may_only_be_hidden_is_held_against_where_it_is_named() -> None:
+    """EC2 is named on one of two days; on the other as much is not named as it usually costs."""
+    parts: Parts = {EC2: Part(100), S3: Part(90)}
+    baseline: list[Parts] = [{EC2: Part(100)}, {S3: Part(90)}]
+    assert explain(parts, baseline, actual=190, expected=190, totals=[190, 190]) == ()
+
+
+def test_a_driver_that_was_surely_not_there_is_averaged_with_zero() -> None:
+    changes = explain({EC2: Part(100)}, [{EC2: Part(100)}, {}], actual=100, expected=50, totals=[100, 0])
+    assert [(change.before, change.now) for change in changes] == [(50, 100)]
+
+
+@pytest.mark.parametrize(("now", "kinds"), [(300_001, ["quantity"]), (300_300, ["quantity", "price"])])
+def test_rounding_is_no_change_of_price(now: int, kinds: list[str]) -> None:
+    parts, before = {EC2: Part(now, 30, "Hrs")}, {EC2: Part(100_000, 10, "Hrs")}
+    entries = shown(explain(parts, [before], actual=now, expected=100_000))
+    assert [entry.type for entry in entries] == kinds
