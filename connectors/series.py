@@ -10,6 +10,7 @@ The value stands last and is taken as it is, so tag values need no escaping.
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -73,18 +74,27 @@ class SeriesKey(Struct, frozen=True, kw_only=True):
         """Raises SeriesKeyError for anything `__str__` would not have written."""
         if len(text) > _MAX_TEXT:
             raise SeriesKeyError(f"a series key has at most {_MAX_TEXT} characters, got {len(text)}")
-        parts = text.split("/", 4)
-        if len(parts) != 5:
-            raise SeriesKeyError(f"expected tenant/metric/unit/grain/dimension=value, got {text!r}")
-        tenant, metric, unit, grain_text, rest = parts
-        for what, part in (("tenant", tenant), ("metric", metric), ("unit", unit)):
-            if not _NAME.fullmatch(part):
-                raise SeriesKeyError(f"{what} must match {_NAME.pattern}, got {part!r}")
-        try:
-            grain = Grain(grain_text)
-        except ValueError:
-            raise SeriesKeyError(f"grain must be one of {', '.join(Grain)}, got {grain_text!r}") from None
-        dimension, equals, value = rest.partition("=")
-        if not dimension or not equals:
-            raise SeriesKeyError(f"expected dimension=value, got {rest!r}")
+        head, equals, value = text.partition("=")
+        tenant, metric, unit, grain, dimension = _parse_head(head)
+        if not equals:
+            raise SeriesKeyError(f"expected dimension=value, got {dimension!r}")
         return cls(tenant=tenant, metric=metric, unit=unit, grain=grain, dimension=dimension, value=value)
+
+
+@lru_cache(maxsize=4096)
+def _parse_head(head: str) -> tuple[str, str, str, Grain, str]:
+    """All that stands before the value: a few texts, which a million series repeat. Raises SeriesKeyError."""
+    parts = head.split("/", 4)
+    if len(parts) != 5:
+        raise SeriesKeyError(f"expected tenant/metric/unit/grain/dimension=value, got {head!r}")
+    tenant, metric, unit, grain_text, dimension = parts
+    for what, part in (("tenant", tenant), ("metric", metric), ("unit", unit)):
+        if not _NAME.fullmatch(part):
+            raise SeriesKeyError(f"{what} must match {_NAME.pattern}, got {part!r}")
+    try:
+        grain = Grain(grain_text)
+    except ValueError:
+        raise SeriesKeyError(f"grain must be one of {', '.join(Grain)}, got {grain_text!r}") from None
+    if not dimension:
+        raise SeriesKeyError(f"expected dimension=value, got {head!r}")
+    return tenant, metric, unit, grain, dimension

@@ -18,7 +18,8 @@ class Detector(Protocol):
     """Judges the buckets of one series, in order of time.
 
     `at` is the start of the bucket in whole seconds since 1970-01-01 UTC. Whoever drives a detector judges first
-    and learns second, and decides what is learned: a detector never learns by judging.
+    and learns second, and decides what is learned: a detector never learns by judging. Abnormal buckets are held back
+    from it, unless its class says `learns_abnormal = True`: one that remembers what it has reported has to see it.
     """
 
     name: ClassVar[str]

@@ -12,6 +12,7 @@ from detectors.detector import Detector
 from detectors.parameters import Parameter, ParameterError, UnknownDetectorError, Value
 from detectors.rolling import Rolling
 from detectors.seasonal import Seasonal
+from detectors.usage import Usage
 
 Factory = Callable[[], Detector]
 """Makes one cold detector for one series; its parameters are checked, and shared by all that it makes."""
@@ -60,7 +61,7 @@ def _entry(detector: _DetectorType[_Config]) -> _Entry:
     )
 
 
-_ENTRIES = {entry.description.name: entry for entry in (_entry(Seasonal), _entry(Rolling))}
+_ENTRIES = {entry.description.name: entry for entry in (_entry(Seasonal), _entry(Rolling), _entry(Usage))}
 
 
 def names() -> tuple[str, ...]:

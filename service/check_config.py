@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from connectors.errors import ConnectorError
-from connectors.series import Grain
 from detectors import registry
 from detectors.parameters import ParameterError, UnknownDetectorError
 from service.config import Place, load
+from service.core.policies import possible_detectors
 from service.delivery.receivers.factory import make_receivers
 from service.errors import ConfigError
 from service.settings import Connector, Match, Settings
@@ -40,8 +40,8 @@ def _policy_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
     for number, policy in enumerate(settings.policies):
         place: Place = ("policies", number)
         try:
-            for grain in Grain if policy.match.grain is None else (policy.match.grain,):
-                registry.factory(policy.detector, grain_seconds=grain.seconds, params=policy.params)
+            for grain, detector in possible_detectors(policy):
+                registry.factory(detector, grain_seconds=grain.seconds, params=policy.params)
         except UnknownDetectorError as error:
             yield (*place, "detector"), str(error)
         except ParameterError as error:
@@ -64,7 +64,8 @@ def _lines(settings: Settings) -> list[str]:
     for number, policy in enumerate(settings.policies):
         name = "policies" if number == 0 else ""
         money = f"floor {policy.floor:g}, {'rises and falls' if policy.drops else 'rises'}"
-        lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {policy.detector}, {money}")
+        detectors = " or ".join(sorted({detector for _, detector in possible_detectors(policy)}))
+        lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {detectors}, {money}")
     receivers = ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers)
     lines.append(f"receivers   {receivers or 'none: alerts are shown, nobody is told'}")
     for number, route in enumerate(settings.routes):

@@ -224,6 +224,23 @@ def feedback(
     typer.echo(f"{alert}: {verdict.value}")
 
 
+@app.command(rich_help_panel=_LOOK)
+def score(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="timestamp,value CSV; without files standard input.")
+    ] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write each file's scores there, under its own name.")] = None,
+) -> None:
+    """Score a metric: timestamp,value CSV in, the rows with an anomaly_score (0 to 1; 0.5 and above is an anomaly) out.
+
+    Ends with 1 if rows could not be read (they have no score), with 2 if an input could not be used.
+    """
+    from service.score import run
+
+    raise typer.Exit(run(files or [], out))
+
+
 @app.command("check-config", rich_help_panel=_LOOK)
 def check_config(
     config: ConfigOption = None,

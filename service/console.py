@@ -16,6 +16,7 @@ _COLOURS = {
     Severity.MEDIUM: "bold yellow",
     Severity.LOW: "bold cyan",
 }
+_SIGNS = {AlertKind.SPIKE: "▲", AlertKind.NEW_SPEND: "▲", AlertKind.DROP: "▼", AlertKind.MISSING: "○"}
 _SHOWN_DRIVERS = 3
 _INDENT = 11
 _WIDTH_ELSEWHERE = 120
@@ -32,14 +33,13 @@ def moment(at: datetime, grain: str) -> str:
 
 def headline(event: AlertEvent) -> Text:
     alert = event.record.alert
-    rise = alert.kind is not AlertKind.DROP
     text = Text()
     if event.type in (EventType.RESOLVED, EventType.WITHDRAWN):
         text.append(f" {event.type.value} ", style="green" if event.type is EventType.RESOLVED else "dim")
         text.append(f"{clean(who(alert.series))} ", style="bold")
         text.append(f"{clean(alert.metric)} since {moment(alert.starts_at, alert.grain)}", style="dim")
         return text
-    text.append(f" {'▲' if rise else '▼'} {alert.severity.value} ", style=_COLOURS[alert.severity])
+    text.append(f" {_SIGNS[alert.kind]} {alert.severity.value} ", style=_COLOURS[alert.severity])
     text.append(f" {clean(who(alert.series))} ", style="bold")
     text.append(f"{clean(alert.metric)} ", style="dim")
     text.append(moment(alert.starts_at, alert.grain))

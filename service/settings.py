@@ -125,23 +125,30 @@ class Match(Section):
 class Policy(Section):
     """How the series that match are judged; the first policy that matches a series wins.
 
-    detector: a name of `spendwatch check-config --detectors`. params: that detector's.
+    detector: a name of `spendwatch check-config --detectors`; None: `usage` for usage metrics by the minute or five
+        minutes, else `seasonal`. params: that detector's; without a name, those of `seasonal`.
     floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
         minutes, half a day of minutes.
     accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, two days of hours, a day
         of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
+    new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
+        alert; its peers can only raise it. None: new tags raise none.
+    missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
+        None: 2 days, 2 hours, an hour of five minutes, half an hour of minutes; 0: never.
     """
 
     match: Match = Match()
-    detector: str = "seasonal"
+    detector: str | None = None
     params: dict[str, float | int | str | bool] = {}
     floor: float = Field(default=1.0, ge=0)
     ring_buckets: int | None = Field(default=None, ge=8, le=2048)
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
+    new_spend_floor: float | None = Field(default=100.0, ge=0)
+    missing_after: int | None = Field(default=None, ge=0)
 
 
 class WebhookReceiver(Section):

@@ -52,7 +52,13 @@ def start(*, jars: Path, data: Path, log: Path, heap: str) -> Started:
     tool = [java, "-Xmx128m", "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
     identity = run([*tool, "random-uuid"]).split()[-1]
     run([*tool, "format", "--cluster-id", identity, "--config", str(properties)])
-    broker = [java, f"-Xmx{heap}", f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*", "kafka.Kafka"]
+    return start_again(jars=jars, data=data, log=log, heap=heap, port=port)
+
+
+def start_again(*, jars: Path, data: Path, log: Path, heap: str, port: int) -> Started:
+    """Start the node whose folder `start` has prepared, on the port it had."""
+    properties, logging = data / "server.properties", data / "log4j2.properties"
+    broker = [need("java"), f"-Xmx{heap}", f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars}/*", "kafka.Kafka"]
     return Started(
         process=launch("kafka", [*broker, str(properties)], log=log),
         environment={"SPENDWATCH_TEST_KAFKA": f"{LOOPBACK}:{port}"},

@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from service.core.borrowing import Newcomer
 from service.core.buckets import Bucket, Ledger
 from service.core.live import head_of
 from service.core.sources import Source
@@ -42,6 +43,19 @@ def _state(state: SeriesState) -> tuple[object, ...]:
         ],
         str(state.rare.left),
         sorted((first, kind.value, *map(str, given)) for (first, kind), given in state.given.items()),
+        _newcomer(state.rare.newcomer),
+    )
+
+
+def _newcomer(newcomer: Newcomer | None) -> tuple[object, ...] | None:
+    if newcomer is None:
+        return None
+    prior = newcomer.prior
+    starts = sorted((newcomer.starts or {}).items())
+    return (
+        newcomer.first,
+        None if prior is None else [str(number) for number in prior],
+        [(index, start.instants, start.last, str(start.before), str(start.squares)) for index, start in starts],
     )
 
 

@@ -44,14 +44,20 @@ class Change(NamedTuple):
 
 
 def explain(
-    parts: Parts, baseline: Sequence[Parts], *, actual: int, expected: int, totals: Sequence[int] | None = None
+    parts: Parts,
+    baseline: Sequence[Parts],
+    *,
+    actual: int,
+    expected: int,
+    totals: Sequence[int] | None = None,
+    is_new: bool = False,
 ) -> tuple[Change, ...]:
     """The largest changes, largest first, and the rest as OTHER: together exactly actual - expected.
 
     parts: of the bucket in question. baseline: of up to BASELINE_BUCKETS normal buckets before it; totals: what these
     cost, None where their drivers are all there was. Sources name their largest drivers only. One that is not named in
     a bucket cost nothing there if what is not named there is too small to hide half of it; else it says nothing of that
-    bucket, and neither that it is new nor that it is gone.
+    bucket, and neither that it is new nor that it is gone. is_new: the series itself is, and all in it.
     """
     hidden_now = _hidden(parts, actual)
     hidden = [_hidden(known, total) for known, total in zip(baseline, totals or map(_named, baseline), strict=True)]
@@ -66,7 +72,8 @@ def explain(
                 continue
             change = change._replace(surely=True)
         elif change.before == 0:
-            change = change._replace(surely=bool(baseline) and 2 * max(hidden) < abs(change.now))
+            known_before = bool(baseline) and 2 * max(hidden) < abs(change.now)
+            change = change._replace(surely=is_new or known_before)
         changes.append(change)
     changes.sort(key=lambda change: (-abs(change.change), change.labels))
     shown = tuple(change for change in changes[:SHOWN] if change.change or change.moved)

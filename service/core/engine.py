@@ -24,10 +24,12 @@ from service.core.live import KEPT_OBJECTS, LiveDetectors
 from service.core.months import month_to_date
 from service.core.newcomers import Newcomers, as_event_of, other_of
 from service.core.notes import Note
+from service.core.peers import Peers
 from service.core.policies import PolicyBook
 from service.core.registers import Registers
 from service.core.rejects import Rejected, RejectError
 from service.core.snapshot import (
+    MAX_STATE_BYTES,
     PARTITION_KEY,
     PartitionSnapshot,
     SnapshotError,
@@ -83,6 +85,7 @@ class Engine:
         self._close_limit = close_limit
         self._states: dict[bytes, SeriesState] = {}
         self._registers = Registers()
+        self._peers = Peers()
         self._newcomers = Newcomers(max_new_series)
         self._alerts: list[Alert] = []
         self._rejects: list[Rejected] = []
@@ -96,13 +99,14 @@ class Engine:
         self._life = Lifecycle(
             stats=self.stats,
             live=LiveDetectors(kept_detectors),
+            peers=self._peers,
             emit=self._emit,
             touch=self._touch,
             note=self._notes.append,
             driver_buckets=driver_buckets,
         )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
-        self._closing = Closing(self._folding.settle_waiting)
+        self._closing = Closing(self._folding.settle_waiting, self._peers.take_again)
 
     # -- records in ---------------------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class Engine:
                 source = origin.source
                 seconds = instant.seconds
                 if not source.oldest <= seconds <= source.seen:
-                    check_time(source, seconds)
+                    check_time(source, seconds, record.timestamp)
                 fold = fact.fold
                 if fact.drivers or (fold is add and not fact.event_id):
                     check_fold(fact)
@@ -206,15 +210,17 @@ class Engine:
             nano = amount_of(fact)
             check_fold(fact)
             origin = self._registers.origin(fact.origin)
-            check_time(origin.source, instant.seconds)
+            check_time(origin.source, instant.seconds, record.timestamp)
+            admitted = self._newcomers.admit(series, max(self.stats.last_start, instant.seconds))
         except (*DECODE_ERRORS, RejectError) as error:
             self._reject(record, error)
             return
         if instant.seconds > origin.source.seen:
             self._see(origin.source, instant.seconds)
-        if self._newcomers.admit(series, self.stats.last_start):
+        if admitted:
             series_key = fact.series.encode()
             state = self._states[series_key] = SeriesState(series_key, judge)
+            self._life.welcome(state, series)
         else:
             self.stats.capped += 1
             state, fact = self._other(series, fact)
@@ -234,6 +240,7 @@ class Engine:
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = SeriesState(key, self._policies.judge_of(other))
+            self._life.welcome(state, other)
         return state, as_event_of(other, fact)
 
     def _promise(self, record: Record) -> None:
@@ -294,7 +301,7 @@ class Engine:
             self._closing.close(state)
         rare = state.own_rare()
         rare.given = {**(rare.given or {}), episode: given}
-        self._life.hear(state, episode[0], self.stats.last_start)
+        self._life.reconsider(state, episode[0], self.stats.last_start)
 
     def _reject(self, record: Record, error: Exception) -> None:
         """A record that is no fact: feedback is told from a mistake here, where it costs the others nothing."""
@@ -350,12 +357,14 @@ class Engine:
         of all, and must be written last: on load it may be older than those of its series, never newer.
         """
         states = self._dirty if limit is None else self._dirty[:limit]
-        snapshots = [(state.key, encode_series(state, self._offset)) for state in states]
+        snapshots = [(state.key, self._snapshot(state)) for state in states]
         for state in states:
             state.dirty = False
         del self._dirty[: len(states)]
         if not self._dirty and self._offset > self._frozen_offset:
             self._frozen_offset = self._offset
+            self.stats.withheld = self._life.withheld
+            self.stats.late_seconds = self._registers.late_seconds()
             partition = PartitionSnapshot(
                 offset=self._offset,
                 sources=self._registers.export_sources(),
@@ -365,6 +374,15 @@ class Engine:
             )
             snapshots.append((PARTITION_KEY, encode_partition(partition)))
         return snapshots
+
+    def _snapshot(self, state: SeriesState) -> bytes:
+        snapshot = encode_series(state, self._offset)
+        if len(snapshot) > MAX_STATE_BYTES:
+            # No topic would take it, and a worker that cannot write it would end, and end again, with all its series.
+            self.stats.cold_starts += 1
+            self._folding.begin_anew(state)
+            snapshot = encode_series(state, self._offset)
+        return snapshot
 
     def restore(self, key: bytes, snapshot: bytes) -> None:
         """Take over a snapshot; of several of one key the one with the highest offset, whatever their order.
@@ -400,6 +418,8 @@ class Engine:
         # A newer one of the same series may have come after an older one.
         restored = [state for state in self._restored if self._states[state.key] is state]
         self._restored = []
+        for state in restored:
+            self._peers.restored(state)
         waiting = [state for state in restored if state.rare.waits_for is not None]
         for state in sorted(waiting, key=_waiting_since):
             self._folding.wait_again(state)

@@ -100,6 +100,11 @@ def is_settled(given: GivenByEpisode, first: int, kind: AlertKind) -> bool:
     return one is not None and one.verdict in (FeedbackVerdict.EXPECTED, FeedbackVerdict.NEW_NORMAL)
 
 
+def is_false_alarm(given: GivenByEpisode, first: int, kind: AlertKind) -> bool:
+    one = given.get((first, kind))
+    return one is not None and _is_false(one)
+
+
 def kept_after(given: GivenByEpisode, start: int) -> dict[EpisodeKey, Given]:
     """What still says something when the buckets before *start* are final: of false alarms before it the largest."""
     kept: dict[EpisodeKey, Given] = {}

@@ -11,7 +11,7 @@ from service.core.lifecycle import Lifecycle
 from service.core.months import add_to_month
 from service.core.registers import Registers
 from service.core.sources import FOREVER, Origin, Source
-from service.core.state import SeriesState
+from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
 from service.core.watching import is_due, ready_until, watch, watch_next
 
@@ -75,6 +75,9 @@ class Folding:
         fact, nano, origin, instant = valid
         if fact.fold is not Fold.SET and fact.event_id and not self.is_new_event(state, origin, fact.event_id):
             return False
+        newcomer = state.rare.newcomer
+        if newcomer is not None:
+            newcomer.note(bucket.index, instant.seconds, nano, fact.fold, fact.basis, origin, fact.revision)
         ledger = bucket.ledger_of(fact.basis)
         if fact.fold is Fold.SET:
             if not ledger.put(origin, fact.revision, nano):
@@ -108,12 +111,20 @@ class Folding:
 
     def settle_waiting(self, state: SeriesState) -> None:
         """Do what waited for a watermark."""
+        self._wait_no_more(state)
+        self._life.catch_up(state)
+
+    def begin_anew(self, state: SeriesState) -> None:
+        """As if no fact of it had come yet."""
+        self._wait_no_more(state)
+        state.forget()
+
+    def _wait_no_more(self, state: SeriesState) -> None:
         if state.rare.waits_for is not None:
             for source in state.rare.waits_for[1]:
                 source.unsettled.pop(state, None)
             state.rare.waits_for = None
             self.waiting.pop(state, None)
-        self._life.catch_up(state)
 
     def await_watermark(self, state: SeriesState, source: Source, offset: int) -> None:
         """Fold again at the source's next watermark."""
@@ -142,6 +153,9 @@ class Folding:
 
     def _join(self, state: SeriesState, bucket: Bucket, valid: Valid) -> None:
         state.take_up(bucket, valid.origin, valid.fact.basis)
+        newcomer = state.rare.newcomer
+        if newcomer is not None and newcomer.is_starting(bucket.index):
+            state.index = NO_BUCKET  # the pace of a newcomer is taken from each of its facts
         self._add_source(state, valid.origin.source, valid.fact.basis)
 
     def _add_source(self, state: SeriesState, source: Source, basis: Basis) -> None:
@@ -169,6 +183,8 @@ class Folding:
             return
         self._join(state, bucket, valid)
         life = self._life
+        if state.rare.reported is not None:
+            life.resumed(state)
         life.prepare(state, bucket)
         if life.needs_look(bucket):
             life.look(state, bucket, valid.instant.seconds)

@@ -1,7 +1,8 @@
 """A bucket and a detector make a verdict: judged first, learned second, and the abnormal is not learned.
 
-An abnormal bucket is held back from the detector. When `accept_after` of them came in a row in one direction, the
-detector takes their level for the new normal. A missing bucket is neither judged nor learned, and ends a row.
+An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
+them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
+judged nor learned, and ends a row.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from detectors.detector import Detector
 from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
+from service.core.borrowing import Borrowed, Opinion
 from service.core.episodes import Episode, Judged, begin
 from service.core.feedback import NOTHING_GIVEN, GivenByEpisode, accepts, floor_for
 from service.core.policies import Judge
@@ -31,11 +33,11 @@ class Fold:
     """Takes the closed buckets of a series one after the other.
 
     run: the episode that the latest bucket belongs to. ended: those that ended on the way. retagged: buckets whose
-    change is only that of a tag, with what moved. trace: one entry per
-    present bucket, when asked for.
+    change is only that of a tag, with what moved. trace: one entry per present bucket, when asked for. borrowed: judges
+    what the detector has no opinion of yet. given: what people said.
     """
 
-    __slots__ = ("counts", "detector", "ended", "given", "judge", "retagged", "run", "trace")
+    __slots__ = ("borrowed", "counts", "detector", "ended", "given", "judge", "retagged", "run", "trace")
 
     def __init__(
         self,
@@ -44,10 +46,12 @@ class Fold:
         run: Episode | None,
         *,
         trace: list[Traced] | None = None,
-        given: GivenByEpisode | None = None,
+        borrowed: Borrowed | None = None,
+        given: GivenByEpisode = NOTHING_GIVEN,
     ) -> None:
         self.judge = judge
-        self.given = given or NOTHING_GIVEN
+        self.borrowed = borrowed
+        self.given = given
         self.detector = detector
         self.run = run
         self.ended: list[Episode] = []
@@ -68,21 +72,29 @@ class Fold:
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
-        kind = kind_of(judge, verdict.status, nano, verdict.band, index=index, given=self.given)
-        if kind is not None and moved and is_normal(judge, self.detector, nano - moved, at):
+        status, score, band = verdict.status, verdict.score, verdict.band
+        kind = kind_of(judge, status, nano, band, index=index, given=self.given)
+        if band is None and self.borrowed is not None:
+            opinion = opinion_of(self.borrowed, index, nano, self.run, self.given)
+            if opinion is not None:
+                status = Status.HIGH
+                kind, band, score = opinion
+        if kind is not None and self._only_moved(index, nano, moved):
             self._end()
             self.counts[Status.NORMAL] += 1
             self.detector.accept_level([(value, at)])
             self.retagged.append((index, moved))
             return ACCEPTED
-        self.counts[verdict.status if kind is not None or verdict.band is None else Status.NORMAL] += 1
+        self.counts[status if kind is not None or band is None else Status.NORMAL] += 1
         if self.trace is not None:
-            self.trace.append(Traced(index, nano, verdict.band, kind is not None))
-        if kind is None or verdict.band is None:
+            self.trace.append(Traced(index, nano, band, kind is not None))
+        if kind is None or band is None:
             self._end()
             self.detector.learn_one(value, at)
             return NORMAL
-        judged = Judged(index=index, actual=nano, basis=basis, band=verdict.band, score=verdict.score)
+        if judge.learns_abnormal:
+            self.detector.learn_one(value, at)
+        judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
         else:
@@ -95,6 +107,11 @@ class Fold:
         self.ended.append(self.run.ended(accepted=True))
         self.run = None
         return ACCEPTED
+
+    def _only_moved(self, index: int, nano: int, moved: int) -> bool:
+        return is_only_moved(
+            self.judge, self.detector, index, nano, moved, borrowed=self.borrowed, run=self.run, given=self.given
+        )
 
     def _end(self) -> None:
         if self.run is not None:
@@ -133,9 +150,35 @@ def kind_of(
     return kind if deviation >= floor else None
 
 
-def is_normal(judge: Judge, detector: Detector, nano: int, at: int) -> bool:
-    verdict = detector.score_one(to_units(nano), at)
-    return kind_of(judge, verdict.status, nano, verdict.band) is None
+def opinion_of(borrowed: Borrowed, index: int, nano: int, run: Episode | None, given: GivenByEpisode) -> Opinion | None:
+    """What peers say of a bucket, unless as much was called a false alarm."""
+    opinion = borrowed.opinion(index, nano, run)
+    if opinion is None or nano - bound(opinion.band.expected) < floor_for(given, opinion.kind, index, 0):
+        return None
+    return opinion
+
+
+def is_only_moved(
+    judge: Judge,
+    detector: Detector,
+    index: int,
+    nano: int,
+    moved: int,
+    *,
+    borrowed: Borrowed | None,
+    run: Episode | None,
+    given: GivenByEpisode,
+) -> bool:
+    """Whether an abnormal bucket is normal without what re-tagging has brought; to a newcomer also in the buckets
+    before, as it has no other past."""
+    if borrowed is not None:
+        moved = max(moved, borrowed.came_along(index))
+    if not moved:
+        return False
+    verdict = detector.score_one(to_units(nano - moved), index * judge.grain_seconds)
+    if verdict.band is None and borrowed is not None:
+        return opinion_of(borrowed, index, nano - moved, run, given) is None
+    return kind_of(judge, verdict.status, nano - moved, verdict.band, index=index, given=given) is None
 
 
 def highest_quiet(judge: Judge, band: Band | None, *, index: int, given: GivenByEpisode) -> int | None:
@@ -163,13 +206,20 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
 
 
 def learn_again(
-    judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int, given: GivenByEpisode
+    judge: Judge,
+    detector: Detector,
+    run: Episode | None,
+    ring: Ring,
+    until: int,
+    *,
+    borrowed: Borrowed | None = None,
+    given: GivenByEpisode = NOTHING_GIVEN,
 ) -> Episode | None:
     """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    fold = Fold(judge, detector, run, given=given)
+    fold = Fold(judge, detector, run, borrowed=borrowed, given=given)
     for index in range(ring.start, min(until, ring.end)):
         if not ring.is_present(index):
             fold.missing()

@@ -3,29 +3,40 @@
 Everything here happens at a record, never at the edge of a batch, so that a replay in other batches says the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from connectors.series import SeriesKey
 from detectors.detector import Detector, StateError
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.amounts import to_units
+from service.core.borrowing import Borrowed, Newcomer, may_borrow
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
-from service.core.feedback import is_settled, kept_after
+from service.core.feedback import is_false_alarm, is_settled, kept_after
 from service.core.instants import to_datetime
-from service.core.judging import Fold, Traced, fold_ring, highest_quiet, is_normal, kind_of, learn_again
+from service.core.judging import (
+    Fold,
+    Traced,
+    fold_ring,
+    highest_quiet,
+    is_only_moved,
+    kind_of,
+    learn_again,
+    opinion_of,
+)
+from service.core.listening import Listening, is_final
 from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.months import keep_month
 from service.core.notes import Note
+from service.core.peers import Peers
 from service.core.reporting import say, withdraw
-from service.core.ring import Ring
+from service.core.ring import ANCHOR_STEP, Ring
 from service.core.sources import FOREVER
 from service.core.state import NO_BUCKET, Near, SeriesState
 from service.core.stats import EngineStats
 from service.core.watching import ready_until, watch_next
 
-ANCHOR_STEP = 4
-"""The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
 NEAR_BUCKETS = 16
 """After so many buckets without a restatement a series' second anchor is let go."""
 RUNNING_BUCKETS = 3
@@ -38,7 +49,7 @@ class Lifecycle:
     """Closes, settles and reports series; the engine decides when.
 
     emit: takes each alert as it arises. touch: told of each series that changed. note: takes what is worth a line, and
-    no alert.
+    no alert. peers: what series of one dimension say about each other.
     """
 
     def __init__(
@@ -46,6 +57,7 @@ class Lifecycle:
         *,
         stats: EngineStats,
         live: LiveDetectors,
+        peers: Peers,
         emit: Callable[[Alert], None],
         touch: Callable[[SeriesState], None],
         note: Callable[[Note], None],
@@ -53,6 +65,8 @@ class Lifecycle:
     ) -> None:
         self._stats = stats
         self._live = live
+        self._peers = peers
+        self._listening = Listening(peers)
         self._emit = emit
         self._touch = touch
         self._emit_note = note
@@ -75,11 +89,14 @@ class Lifecycle:
         run = state.run
         if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
             self._report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
+        gaps = self._listening.gaps_of(state, ready)
+        if gaps:
+            self._hear(state, gaps)
         watch_next(state)
         state.index = NO_BUCKET
         self._touch(state)
 
-    def hear(self, state: SeriesState, first: int, at: int) -> None:
+    def reconsider(self, state: SeriesState, first: int, at: int) -> None:
         """A person said something of the episode that begins with bucket *first*: fold again with it.
 
         at: event time, seconds since 1970.
@@ -91,9 +108,25 @@ class Lifecycle:
             self.settle(state)
             self._prepare_open(state)
             self._report(state, [], complete=False, judged_at=at)
+            self._hear(state, self._listening.all_gaps(state))
             watch_next(state)
             state.index = NO_BUCKET
         self._touch(state)
+
+    def welcome(self, state: SeriesState, series: SeriesKey) -> None:
+        """A series that nothing is known of yet."""
+        if may_borrow(series, state.judge):
+            state.own_rare().newcomer = Newcomer()
+
+    def resumed(self, state: SeriesState) -> None:
+        """There is a fact again: end what was said of its absence."""
+        if self._listening.is_told(state):
+            self._hear(state, ())
+
+    @property
+    def withheld(self) -> int:
+        """Series that are missing together with many others of their source."""
+        return len(self._listening.withheld)
 
     # -- closing ------------------------------------------------------------------------------------------------
 
@@ -104,8 +137,9 @@ class Lifecycle:
         ring = state.ring
         if ring is None:
             ring = state.ring = Ring(index)
-        fold = Fold(judge, detector, state.run, trace=state.trace, given=state.given)
-        if index > ring.end:
+        fold = Fold(judge, detector, state.run, trace=state.trace, borrowed=self._borrowed(state), given=state.given)
+        gap = ring.end if index > ring.end else None
+        if gap is not None:
             fold.missing()
         if index - ring.end >= judge.ring_buckets:
             self._leave_behind(state, ring, index)
@@ -121,9 +155,12 @@ class Lifecycle:
         self._advance_anchor(state, ring)
         if state.rare.near is not None and index - state.rare.near.bucket > NEAR_BUCKETS:
             state.rare.near = None
+        self._peers.changed(state, index, index + 1)
         # Had the days before been there, its total would have been judged when it came.
         risen_at = index * judge.grain_seconds if was_ahead else None
         self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index), risen_at=risen_at)
+        if gap is not None or self._listening.is_told(state):
+            self._hear(state, () if gap is None else (gap,))
         _trim_parts(ring, self._driver_buckets)
 
     def _leave_behind(self, state: SeriesState, ring: Ring, index: int) -> None:
@@ -139,10 +176,14 @@ class Lifecycle:
     def _move_anchor(self, state: SeriesState, ring: Ring, start: int) -> None:
         keep_month(state, ring, start)
         detector = self._anchor_detector(state)
-        run = learn_again(state.judge, detector, state.rare.anchor_run, ring, start, state.given)
+        borrowed = self._borrowed(state)
+        run = learn_again(
+            state.judge, detector, state.rare.anchor_run, ring, start, borrowed=borrowed, given=state.given
+        )
         if run is not state.rare.anchor_run:
             state.own_rare().anchor_run = run
         state.anchor = numbers_of(detector)
+        self._peers.forget_newcomer(state, start)
         if state.trace is not None:
             state.trace = [traced for traced in state.trace if traced.bucket >= start]
         _forget_reported(state, start)
@@ -154,14 +195,23 @@ class Lifecycle:
     # -- restating ----------------------------------------------------------------------------------------------
 
     def settle(self, state: SeriesState) -> None:
-        """Fold the ring again if something in it was restated, and correct what was said of it."""
+        """Fold the ring again if something in it, or what was borrowed, was restated; correct what was said of it."""
         ring = state.ring
-        if state.unsettled is None or ring is None:
+        changed = state.unsettled
+        borrowed = state.rare.newcomer is not None and self._peers.borrow(state)
+        if ring is None:
+            if borrowed:
+                self._prepare_open(state)
             return
-        restated, state.unsettled = state.unsettled, None
-        ended = self._refold(state, ring, restated)
+        if changed is None and not borrowed:
+            return
+        state.unsettled = None
+        ended = self._refold(state, ring, ring.start if borrowed or changed is None else changed)
         self._stats.refolds += 1
+        if changed is not None:
+            self._peers.changed(state, changed, ring.end)
         self._report(state, ended, complete=True, judged_at=FOREVER)
+        self._hear(state, self._listening.all_gaps(state))
         _trim_parts(ring, self._driver_buckets)
         self._prepare_open(state)
         watch_next(state)
@@ -175,10 +225,17 @@ class Lifecycle:
         near = rare.near
         if near is not None and near.bucket <= restated and rare.reported is None:
             start, detector = near.bucket, restored(state, near.numbers)
-            fold = Fold(state.judge, detector, near.run, given=state.given)
+            fold = Fold(state.judge, detector, near.run, borrowed=self._borrowed(state), given=state.given)
         else:
             start, detector = ring.start, self._anchor_detector(state)
-            fold = Fold(state.judge, detector, rare.anchor_run, trace=[], given=state.given)
+            fold = Fold(
+                state.judge,
+                detector,
+                rare.anchor_run,
+                trace=[],
+                borrowed=self._borrowed(state),
+                given=state.given,
+            )
         judgements = fold_ring(fold, ring, start=start, until=restated)
         state.own_rare().near = Near(restated, numbers_of(detector), fold.run)
         judgements += fold_ring(fold, ring, start=restated, until=ring.end)
@@ -210,7 +267,7 @@ class Lifecycle:
         except StateError:
             detector = self._begin_anew(state)
             if state.ring is not None:
-                fold = Fold(state.judge, detector, None, given=state.given)
+                fold = Fold(state.judge, detector, None, borrowed=self._borrowed(state), given=state.given)
                 state.ring.judge(fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end))
                 state.run = fold.run
             self._live.put(state, detector)
@@ -224,6 +281,9 @@ class Lifecycle:
             if ledger is not None:
                 ledger.low, ledger.high = -UNBOUNDED, UNBOUNDED
         if state.ring is None:
+            self._peers.borrow(state)  # from the first fact on; later, when its ring is settled
+        borrowed = self._borrowed(state)
+        if state.ring is None and borrowed is None:
             return  # nothing was learned yet
         if state.others and not bucket.fired and _must_wait(state, bucket):
             return
@@ -233,6 +293,8 @@ class Lifecycle:
         at = bucket.index * state.judge.grain_seconds
         band = self._detector(state).band_at(at)
         high = highest_quiet(state.judge, band, index=bucket.index, given=state.given)
+        if high is None and borrowed is not None:
+            high = borrowed.highest_quiet(bucket.index, state.run)
         if high is not None:
             ledger.high = high
         if bucket.fired:
@@ -247,20 +309,20 @@ class Lifecycle:
 
         at: event time, seconds since 1970.
         """
-        if state.unsettled is not None:
+        if state.unsettled is not None or state.rare.newcomer is not None:
             self.settle(state)
         was_fired = bucket.fired
-        judged = self._running(state, bucket)
-        bucket.fired = judged is not None
+        running = self._running(state, bucket)
+        bucket.fired = running is not None
         if was_fired or bucket.fired:
             self._report(state, [], complete=False, judged_at=at)
         ledger = bucket.effective
         self.prepare(state, bucket)
-        if judged is None:
+        if running is None:
             ledger.high = max(ledger.high, ledger.total)
             return
         quiet = ledger.high
-        step = max(abs(judged.deviation) // _TENTH, 1)
+        step = max(abs(running[1].deviation) // _TENTH, 1)
         ledger.low = max(ledger.total - step, quiet)
         ledger.high = ledger.total + step
 
@@ -272,27 +334,49 @@ class Lifecycle:
             if self.needs_look(bucket):
                 self.look(state, bucket, bucket.index * state.judge.grain_seconds)
 
-    def _running(self, state: SeriesState, bucket: Bucket) -> Judged | None:
-        """An open bucket as far as it has come, if that is a spike already. A fall is seen only when it closes."""
+    def _running(self, state: SeriesState, bucket: Bucket) -> tuple[AlertKind, Judged] | None:
+        """An open bucket as far as it has come, if that is too much already. A fall is seen only when it closes."""
         if bucket.effective.gauge is not None:
             return None
-        judge = state.judge
-        value = bucket.value
-        verdict = self._detector(state).score_one(to_units(value), bucket.index * judge.grain_seconds)
-        kind = kind_of(judge, verdict.status, value, verdict.band, index=bucket.index, given=state.given)
-        if verdict.band is None or kind is not AlertKind.SPIKE:
+        judge, index = state.judge, bucket.index
+        value, basis = bucket.value, bucket.effective_basis
+        verdict = self._detector(state).score_one(to_units(value), index * judge.grain_seconds)
+        if verdict.band is None:
+            return self._running_newcomer(state, bucket)
+        kind = kind_of(judge, verdict.status, value, verdict.band, index=index, given=state.given)
+        if kind is not AlertKind.SPIKE or self._is_only_moved(state, bucket):
             return None
-        moved = bucket.moved
-        at = bucket.index * judge.grain_seconds
-        if moved and is_normal(judge, self._detector(state), value - moved, at):
+        return AlertKind.SPIKE, Judged(index=index, actual=value, basis=basis, band=verdict.band, score=verdict.score)
+
+    def _running_newcomer(self, state: SeriesState, bucket: Bucket) -> tuple[AlertKind, Judged] | None:
+        borrowed = self._borrowed(state)
+        if borrowed is None or ready_until(state) >= state.judge.close_at(bucket.index):
+            return None  # a history that is filled in is judged when it is there
+        index, value = bucket.index, bucket.value
+        opinion = opinion_of(borrowed, index, value, state.run, state.given)
+        if opinion is None or self._is_only_moved(state, bucket):
             return None
-        return Judged(
-            index=bucket.index,
-            actual=value,
-            basis=bucket.effective_basis,
-            band=verdict.band,
-            score=verdict.score,
+        kind, band, score = opinion
+        return kind, Judged(index=index, actual=value, basis=bucket.effective_basis, band=band, score=score)
+
+    def _is_only_moved(self, state: SeriesState, bucket: Bucket) -> bool:
+        return is_only_moved(
+            state.judge,
+            self._detector(state),
+            bucket.index,
+            bucket.value,
+            bucket.moved,
+            borrowed=self._borrowed(state),
+            run=state.run,
+            given=state.given,
         )
+
+    def _borrowed(self, state: SeriesState) -> Borrowed | None:
+        """What judges a newcomer; None of a series with a past, or without peers."""
+        newcomer = state.rare.newcomer
+        if newcomer is None or newcomer.prior is None:
+            return None
+        return Borrowed(state.judge, newcomer, newcomer.prior, state.ring)
 
     # -- telling ------------------------------------------------------------------------------------------------
 
@@ -308,10 +392,13 @@ class Lifecycle:
         """Say what is new of the episodes that ended and of those that go on; take back what is no more.
 
         complete: *ended* holds all episodes of the ring, not only those that ended just now. risen_at: since when a
-        rise that begins with the bucket just closed has been known.
+        rise that begins with the bucket just closed has been known. What is missing is told apart; see `_hear`.
         """
         going_on = self._going_on(state)
-        firing = any(known.status is AlertStatus.FIRING for known in (state.rare.reported or {}).values())
+        firing = any(
+            known.status is AlertStatus.FIRING and known.kind is not AlertKind.MISSING
+            for known in (state.rare.reported or {}).values()
+        )
         if not (ended or going_on or firing or (complete and state.rare.reported)):
             state.trace = None
             return
@@ -329,13 +416,47 @@ class Lifecycle:
         if state.run is None and not any(bucket.fired for bucket in state.open_buckets):
             state.trace = None
 
+    def _hear(self, state: SeriesState, gaps: Sequence[int]) -> None:
+        """Say what is missing in these gaps and in those that were told of; take back what has come all the same."""
+        if state.unsettled is not None:
+            return  # half of a delivery is there: all of it is looked at when it is folded
+        given = state.given
+        found = [
+            (episode, AlertStatus.RESOLVED if is_settled(given, episode.first, episode.kind) else status)
+            for episode, status in self._listening.episodes(state, gaps, ready_until(state))
+            if not is_false_alarm(given, episode.first, episode.kind)
+        ]
+        told = {episode.first for episode, _ in found}
+        wrong = [
+            known
+            for known in (state.rare.reported or {}).values()
+            if known.kind is AlertKind.MISSING
+            and known.status is not AlertStatus.WITHDRAWN
+            and known.first not in told
+            and (known.status is AlertStatus.FIRING or not is_final(state, known.first))
+        ]
+        if not (found or wrong):
+            return
+        trace = self._trace(state)
+        for episode, status in found:
+            at = state.judge.close_at(episode.last)
+            alert = say(state, episode, trace, status=status, running=False, judged_at=at)
+            if alert is not None:
+                self._tell(alert)
+        for known in wrong:
+            alert = withdraw(state, known, trace)
+            if alert is not None:
+                self._tell(alert)
+        if state.run is None and not any(bucket.fired for bucket in state.open_buckets):
+            state.trace = None
+
     def _take_back(
         self, state: SeriesState, told: set[tuple[int, AlertKind]], trace: list[Traced], *, complete: bool
     ) -> None:
         """Withdraw what was said and does not hold any more; what has left the ring stays as it is."""
         start = NO_BUCKET if state.ring is None else state.ring.start
         for key, known in list((state.rare.reported or {}).items()):
-            if key in told or known.status is AlertStatus.WITHDRAWN:
+            if key in told or known.status is AlertStatus.WITHDRAWN or known.kind is AlertKind.MISSING:
                 continue
             if known.status is AlertStatus.FIRING or (complete and known.last >= start):
                 alert = withdraw(state, known, trace)
@@ -351,12 +472,13 @@ class Lifecycle:
             judged = self._running(state, bucket) if bucket.fired else None
             if judged is None:
                 continue
-            if run is not None and run.kind is AlertKind.SPIKE and run.last + 1 == judged.index:
-                run = run.joined(judged)
+            kind, now = judged
+            if run is not None and run.kind is kind and run.last + 1 == now.index:
+                run = run.joined(now)
             else:
                 if run is not None:
                     found.append((run, self._status(state, run), running))
-                run = begin(AlertKind.SPIKE, judged)
+                run = begin(kind, now)
             running = True
         if run is not None:
             found.append((run, self._status(state, run), running))
@@ -381,7 +503,12 @@ class Lifecycle:
             trace = []
             if state.ring is not None:
                 fold = Fold(
-                    state.judge, self._anchor_detector(state), state.rare.anchor_run, trace=trace, given=state.given
+                    state.judge,
+                    self._anchor_detector(state),
+                    state.rare.anchor_run,
+                    trace=trace,
+                    borrowed=self._borrowed(state),
+                    given=state.given,
                 )
                 fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end)
             state.trace = trace

@@ -6,13 +6,15 @@ from service.core.ring import Ring
 from service.core.state import SeriesState
 
 
-def month_to_date(state: SeriesState) -> tuple[str, float]:
-    """The newest month with facts, and its sum in units of the series."""
+def month_to_date(state: SeriesState) -> tuple[str, float] | None:
+    """The newest month with facts, and its sum in units of the series; None for a series that has begun anew."""
     known: list[tuple[int, int]] = []
     ring = state.ring
     if ring is not None:
         known += [(index, ring.value(index)) for index in ring.present()]
     known += [(bucket.index, bucket.value) for bucket in state.open_buckets]
+    if not known:
+        return None
     grain_seconds = state.judge.grain_seconds
     by_month = [(month_of(index * grain_seconds), nano) for index, nano in known]
     newest = max(month for month, _ in by_month)

@@ -10,9 +10,11 @@ import msgspec
 
 from connectors.facts import Fact, Fold
 from connectors.series import OTHER, SeriesKey
+from service.core.rejects import RejectError, RejectReason
 
 _HOUR = 3600
-_MAX_COUNTED = 10_000
+MAX_DIMENSIONS = 50_000
+"""Tags and other dimensions, of all tenants, that have new values within an hour of event time in one partition."""
 
 
 class Newcomers:
@@ -26,15 +28,25 @@ class Newcomers:
         self.counts: dict[tuple[str, str], int] = {}
 
     def admit(self, series: SeriesKey, now: int) -> bool:
-        """Count a new value; False when it is beyond the share. now: event time in seconds since 1970."""
+        """Count a new value; False when it is beyond the share. now: event time in seconds since 1970.
+
+        Raises RejectError when there are too many dimensions: even what is beyond the cap takes a series in each.
+        """
         if self.share is None:
             return True
         hour = now // _HOUR
-        if hour > self.hour or len(self.counts) > _MAX_COUNTED:
-            self.hour = max(hour, self.hour)
+        if hour > self.hour:
+            self.hour = hour
             self.counts.clear()
         dimension = (series.tenant, series.dimension)
         count = self.counts.get(dimension, 0)
+        if not count and len(self.counts) >= MAX_DIMENSIONS:
+            raise RejectError(
+                RejectReason.TOO_MANY_DIMENSIONS,
+                "series",
+                f"expected new values of at most {MAX_DIMENSIONS} tenants and dimensions an hour, got one of"
+                f" {series.dimension[:80]!r} besides",
+            )
         if count >= self.share:
             return False
         self.counts[dimension] = count + 1

@@ -11,6 +11,7 @@ from connectors.facts import Basis, FeedbackVerdict
 from detectors.verdict import Band
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.amounts import INT64_MAX
+from service.core.borrowing import Newcomer, Start
 from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Part, Parts
 from service.core.drivers import Change
 from service.core.episodes import Episode, Judged
@@ -18,6 +19,7 @@ from service.core.feedback import EpisodeKey, Given
 from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
 from service.core.state import Reported
+from service.core.usual import Prior
 
 Number = int | str
 
@@ -99,6 +101,16 @@ class PackedGiven(Struct, array_like=True, frozen=True):
     through: int
     deviation: Number
     revision: int
+
+
+class PackedNewcomer(Struct, array_like=True, frozen=True):
+    """starts: bucket, latest instant, what events said at the first, origins with revision and amount, the earliest
+    instants, and number, sum and squares of the events. prior: start, peers, below, limit.
+    """
+
+    first: int | None
+    starts: list[tuple[int, int, Number, list[tuple[str, int, Number]], tuple[int, ...], int, Number, Number]]
+    prior: tuple[int, int, int, Number] | None
 
 
 class PackedRing(Struct, array_like=True, frozen=True):
@@ -326,3 +338,42 @@ def unpack_reported(packed: PackedReported, intern: Callable[[Labels], Labels]) 
     known.changes = tuple(_unpack_change(change, intern) for change in packed.changes)
     known.baseline = packed.baseline
     return known
+
+
+def pack_newcomer(newcomer: Newcomer | None) -> PackedNewcomer | None:
+    if newcomer is None:
+        return None
+    starts = [
+        (
+            index,
+            start.last,
+            wide(start.added),
+            [(name, revision, wide(nano)) for name, (revision, nano) in sorted(start.puts.items())],
+            start.instants,
+            start.events,
+            wide(start.total),
+            wide(start.squares),
+        )
+        for index, start in sorted((newcomer.starts or {}).items())
+    ]
+    prior = newcomer.prior
+    return PackedNewcomer(
+        newcomer.first,
+        starts,
+        None if prior is None else (prior.start, prior.peers, prior.below, wide(prior.limit)),
+    )
+
+
+def unpack_newcomer(packed: PackedNewcomer) -> Newcomer:
+    newcomer = Newcomer()
+    newcomer.first = packed.first
+    for index, last, added, puts, instants, events, total, squares in packed.starts:
+        start = Start(instants[0])
+        start.last, start.added, start.instants = last, int(added), instants
+        start.events, start.total, start.squares = events, int(total), int(squares)
+        start.puts = {name: (revision, int(nano)) for name, revision, nano in puts}
+        newcomer.starts = {**(newcomer.starts or {}), index: start}
+    if packed.prior is not None:
+        first, peers, below, limit = packed.prior
+        newcomer.prior = Prior(first, peers, below, int(limit))
+    return newcomer

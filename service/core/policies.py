@@ -1,6 +1,6 @@
 """Which policy a series is judged by, and with which detector."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from connectors.series import Grain, SeriesKey
 from detectors.detector import Detector
@@ -21,6 +21,26 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
 
 _MAX_REMEMBERED = 4096
 _RING_BUCKETS = {Grain.DAY: 90, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
+_MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
+_DAY_SECONDS = 86_400
+_EVIDENCE = 10
+"""A tenth of `new_spend_floor` has to be spent before the pace of a new tag counts."""
+_MONEY = frozenset({"billed_cost", "effective_cost"})
+_FINE_GRAINS = frozenset({Grain.FIVE_MINUTES, Grain.MINUTE})
+SPEND, USAGE = "seasonal", "usage"
+
+
+def detector_of(policy: Policy, metric: str, grain: Grain) -> str:
+    """The detector that the policy names, else the one for this kind of series.
+
+    Usage by the minute gets a detector with a memory, of up to 40 kB a series; money, and whatever comes by the hour
+    or day, one that a million series of fit into one worker. Parameters without a name are the spend detector's.
+    """
+    if policy.detector is not None:
+        return policy.detector
+    return USAGE if not policy.params and grain in _FINE_GRAINS and metric not in _MONEY else SPEND
+
+
 _ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 48, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
 
 
@@ -28,6 +48,8 @@ class Judge:
     """A policy made ready for the series of one grain; shared by all of them.
 
     floor: in nano-units. make: a cold detector. instants: text of a start -> bucket of this grain.
+    learns_abnormal: the detector wants to learn every bucket, and none is held back from it.
+    new_floor: nano-units a bucket; None where new spend is not judged. new_evidence: nano-units.
     """
 
     __slots__ = (
@@ -41,21 +63,30 @@ class Judge:
         "grain_seconds",
         "instants",
         "lateness_seconds",
+        "learns_abnormal",
         "make",
+        "missing_after",
+        "new_evidence",
+        "new_floor",
         "ring_buckets",
     )
 
-    def __init__(self, policy: Policy, grain: Grain, instants: Instants, make: Factory) -> None:
+    def __init__(self, policy: Policy, detector: str, grain: Grain, instants: Instants, make: Factory) -> None:
         self.grain = grain
         self.grain_seconds = grain.seconds
         self.instants = instants
         self.make = make
-        self.detector = policy.detector
+        self.detector = detector
+        self.learns_abnormal = bool(getattr(make(), "learns_abnormal", False))
         self.floor = round(policy.floor * NANO)
         self.ring_buckets = policy.ring_buckets or _RING_BUCKETS[grain]
         self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
+        self.missing_after = _MISSING_AFTER[grain] if policy.missing_after is None else policy.missing_after
+        daily = None if policy.new_spend_floor is None else round(policy.new_spend_floor * NANO)
+        self.new_floor = None if daily is None else daily * grain.seconds // _DAY_SECONDS
+        self.new_evidence = (daily or 0) // _EVIDENCE
         self._close_at: dict[int, int] = {}
         self._indexes: dict[int, int] = {}
 
@@ -86,25 +117,34 @@ class PolicyBook:
     def __init__(self, policies: Sequence[Policy], prepare: Prepare = _default_prepare) -> None:
         self._policies = (*policies, Policy())
         self._prepare = prepare
-        self._judges: dict[tuple[int, Grain], Judge] = {}
+        self._judges: dict[tuple[int, Grain, str], Judge] = {}
         self._instants = {grain: Instants(grain.seconds) for grain in Grain}
         for number, policy in enumerate(self._policies):
-            for grain in Grain if policy.match.grain is None else (policy.match.grain,):
-                self._judge(number, grain)
+            for grain, detector in possible_detectors(policy):
+                self._judge(number, grain, detector)
 
     def judge_of(self, series: SeriesKey) -> Judge:
         for number, policy in enumerate(self._policies):
             if _matches(policy, series):
-                return self._judge(number, series.grain)
+                return self._judge(number, series.grain, detector_of(policy, series.metric, series.grain))
         raise AssertionError("the default policy matches every series")
 
-    def _judge(self, number: int, grain: Grain) -> Judge:
-        judge = self._judges.get((number, grain))
+    def _judge(self, number: int, grain: Grain, detector: str) -> Judge:
+        judge = self._judges.get((number, grain, detector))
         if judge is None:
             policy = self._policies[number]
-            make = self._prepare(policy.detector, grain_seconds=grain.seconds, params=policy.params)
-            judge = self._judges[number, grain] = Judge(policy, grain, self._instants[grain], make)
+            make = self._prepare(detector, grain_seconds=grain.seconds, params=policy.params)
+            judge = Judge(policy, detector, grain, self._instants[grain], make)
+            self._judges[number, grain, detector] = judge
         return judge
+
+
+def possible_detectors(policy: Policy) -> Iterator[tuple[Grain, str]]:
+    """What the series that match may be judged by, at each grain."""
+    for grain in Grain if policy.match.grain is None else (policy.match.grain,):
+        metrics = (policy.match.metric,) if policy.match.metric is not None else ("usage", *sorted(_MONEY))
+        for detector in sorted({detector_of(policy, metric, grain) for metric in metrics}):
+            yield grain, detector
 
 
 def _matches(policy: Policy, series: SeriesKey) -> bool:

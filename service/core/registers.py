@@ -10,6 +10,7 @@ from service.core.rejects import RejectError, RejectReason
 from service.core.sources import Origin, Source
 
 MAX_SOURCES = 4096
+GONE_SECONDS = 14 * 86_400
 _MAX_ORIGINS = 65_536
 _MAX_LABELS = 65_536
 
@@ -77,6 +78,15 @@ class Registers:
             part = _part_of(driver)
             parts[labels] = parts[labels].plus(part) if labels in parts else part
         return parts
+
+    def late_seconds(self) -> int:
+        """How far in event time the source furthest behind is behind the newest; 0 of less than two.
+
+        One that is behind by more than GONE_SECONDS has ended.
+        """
+        reached = [max(source.seen, source.word) for source in self.sources.values()]
+        newest = max(reached, default=0)
+        return max((newest - until for until in reached if newest - until <= GONE_SECONDS), default=0)
 
     def export_sources(self) -> list[tuple[str, int, int]]:
         """name, seen, word; in order of the names."""

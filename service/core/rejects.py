@@ -19,6 +19,8 @@ class RejectReason(StrEnum):
     """Not finite, or beyond MAX_ABS_VALUE."""
     BAD_ORIGIN = "bad_origin"
     MISSING_EVENT_ID = "missing_event_id"
+    TOO_MANY_DIMENSIONS = "too_many_dimensions"
+    """What should be a tag's value stands in its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,18 +14,21 @@ import msgspec
 from connectors.facts import Basis, FeedbackVerdict
 from connectors.series import SeriesKey
 from detectors.verdict import Band
-from service.core.alerts import Alert, AlertStatus, Point, Severity
+from service.core.alerts import Alert, AlertKind, AlertStatus, Point, Severity
 from service.core.amounts import bound, to_units
+from service.core.buckets import Parts
 from service.core.drivers import BASELINE_BUCKETS, Change, explain, shown, with_rest
 from service.core.episodes import Episode, alert_id
 from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
 from service.core.instants import to_datetime
 from service.core.judging import Traced
-from service.core.ring import NORMAL
+from service.core.ring import NORMAL, Ring
 from service.core.state import Reported, SeriesState
 from service.core.wording import is_money
 
 HISTORY_POINTS = 64
+_JUDGED_BY = {AlertKind.NEW_SPEND: "peers", AlertKind.MISSING: "silence"}
+"""What no detector of the policy has said."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -71,7 +74,7 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         unit=series.unit,
         grain=series.grain.value,
         basis=_basis(state, known.first),
-        detector=state.judge.detector,
+        detector=_JUDGED_BY.get(known.kind, state.judge.detector),
         starts_at=to_datetime(known.first * grain_seconds),
         ends_at=to_datetime((known.last + 1) * grain_seconds),
         judged_at=to_datetime(known.judged_at),
@@ -88,6 +91,7 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
             known.first,
             None if now is None else actual,
             grain_seconds=grain_seconds,
+            kind=known.kind,
             is_false=_feedback(state, known) is FeedbackVerdict.FALSE_ALARM,
         ),
         action="Nothing to do",
@@ -154,7 +158,7 @@ def _alert(
         unit=series.unit,
         grain=series.grain.value,
         basis=worst.basis,
-        detector=judge.detector,
+        detector=_JUDGED_BY.get(episode.kind, judge.detector),
         starts_at=to_datetime(episode.first * grain_seconds),
         ends_at=None if status is AlertStatus.FIRING else to_datetime((episode.last + 1) * grain_seconds),
         judged_at=to_datetime(known.judged_at),
@@ -171,6 +175,7 @@ def _alert(
             episode,
             grain_seconds=grain_seconds,
             running=running and worst.index == episode.last,
+            newcomer=state.rare.newcomer,
             is_expected=_feedback(state, known) is FeedbackVerdict.EXPECTED,
         ),
         action=action_of(series, episode.kind, drivers),
@@ -216,6 +221,8 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
     """The drivers of the worst bucket against those of the normal buckets before it, as far as they are still kept;
     else what was said of that bucket before, with the rest made to fit."""
     worst = episode.worst
+    if episode.kind is AlertKind.MISSING:
+        return ()
     actual, expected = worst.actual, bound(worst.band.expected)
     bucket = state.open_bucket(worst.index)
     ring = state.ring
@@ -227,18 +234,25 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
         if not kept and not is_money(SeriesKey.parse(state.text).unit):
             return ()  # a level of usage has no parts
         return with_rest(kept, actual=actual, expected=expected)
-    baseline = []
-    totals = []
-    if ring is not None and ring.whole is not None:
-        for index in sorted(ring.whole, reverse=True):
-            if index < worst.index and ring.judgement(index) == NORMAL:
-                before = ring.whole[index].parts
-                if before is not None:
-                    baseline.append(before)
-                    totals.append(ring.value(index))
-            if len(baseline) == BASELINE_BUCKETS:
-                break
+    baseline, totals = _baseline(ring, worst.index)
     if known.worst == worst.index and len(baseline) < known.baseline:
         return with_rest(known.changes, actual=actual, expected=expected)
     known.baseline = len(baseline)
-    return explain(parts, baseline, actual=actual, expected=expected, totals=totals)
+    is_new = episode.kind is AlertKind.NEW_SPEND
+    return explain(parts, baseline, actual=actual, expected=expected, totals=totals, is_new=is_new)
+
+
+def _baseline(ring: Ring | None, until: int) -> tuple[list[Parts], list[int]]:
+    """Drivers and totals of the normal buckets before *until* whose drivers are kept, latest first."""
+    baseline: list[Parts] = []
+    totals: list[int] = []
+    if ring is None or ring.whole is None:
+        return baseline, totals
+    for index in sorted(ring.whole, reverse=True):
+        parts = ring.whole[index].parts
+        if parts is not None and index < until and ring.judgement(index) == NORMAL:
+            baseline.append(parts)
+            totals.append(ring.value(index))
+        if len(baseline) == BASELINE_BUCKETS:
+            break
+    return baseline, totals

@@ -33,6 +33,8 @@ Stamp = tuple[bool, Origin | None, int]
 Stamps = tuple[Stamp, ...]
 
 _MAX_SHARED: Final = 4096
+ANCHOR_STEP: Final = 4
+"""The ring's start moves in multiples of this, so that moving it costs little; it depends on the ring's end alone."""
 
 
 class Ring:
@@ -103,6 +105,16 @@ class Ring:
         tags = self.cells[(first - self.start) * size :: size]
         return (first + place for place, tag in enumerate(tags) if tag >> 2 != _MISSING)
 
+    def tags(self, start: int, until: int) -> bytes:
+        """One byte for each of these buckets that lies in the ring; 0 for what is missing, and for nothing else."""
+        size = self.width + 1
+        return self.cells[max(start - self.start, 0) * size : max(until - self.start, 0) * size : size]
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a bucket within the ring is missing."""
+        return 0 in self.cells[:: self.width + 1]
+
     def extend_to(self, index: int) -> None:
         """Make room for *index*, with missing buckets in between, on either side."""
         size = self.width + 1
@@ -158,13 +170,14 @@ class Ring:
             raise ValueError(f"a ring of {len(self.cells)} bytes cannot have amounts of {self.width} bytes")
         if len(self.stamps) > _MAX_STAMPS:
             raise ValueError(f"a ring has at most {_MAX_STAMPS} stamps, got {len(self.stamps)}")
-        whole = self.whole or {}
-        for index in self.present():
-            code = self._tag(index) >> 2
-            if code == _WHOLE and index not in whole:
-                raise ValueError(f"bucket {index} is missing from the ring")
-            if code != _WHOLE and code > len(self.stamps):
-                raise ValueError(f"bucket {index} names a stamp that is missing")
+        codes = {tag >> 2 for tag in set(self.cells[:: self.width + 1])}  # few, and found at the speed of C
+        if any(len(self.stamps) < code < _WHOLE for code in codes):
+            raise ValueError(f"a bucket names a stamp beyond the {len(self.stamps)} that the ring has")
+        if _WHOLE in codes:
+            whole = self.whole or {}
+            for index in self.present():
+                if self._tag(index) >> 2 == _WHOLE and index not in whole:
+                    raise ValueError(f"bucket {index} is missing from the ring")
 
     def _tag(self, index: int) -> int:
         return self.cells[(index - self.start) * (self.width + 1)]

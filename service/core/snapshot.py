@@ -20,16 +20,19 @@ from service.core.packing import (
     PackedBucket,
     PackedEpisode,
     PackedGiven,
+    PackedNewcomer,
     PackedReported,
     PackedRing,
     pack_bucket,
     pack_episode,
     pack_given,
+    pack_newcomer,
     pack_reported,
     pack_ring,
     unpack_bucket,
     unpack_episode,
     unpack_given,
+    unpack_newcomer,
     unpack_reported,
     unpack_ring,
     wide,
@@ -40,6 +43,8 @@ from service.core.state import Rare, SeriesState
 
 VERSION = 1
 PARTITION_KEY = b"~engine"
+MAX_STATE_BYTES = 8 * 1024 * 1024
+"""Of one series. Ordinary ones have 2 kB; beyond this somebody puts what differs each time into origins or drivers."""
 
 
 class SnapshotError(ValueError):
@@ -65,6 +70,7 @@ class _Series(Struct, array_like=True, frozen=True):
     ids: bytes
     left: tuple[int, Number] | None
     waits_for: tuple[int, list[str]] | None
+    newcomer: PackedNewcomer | None = None
     given: list[PackedGiven] = []
 
 
@@ -112,8 +118,12 @@ def offset_of(key: bytes, data: bytes) -> int:
     except msgspec.DecodeError as error:
         raise SnapshotError(key, str(error)) from None
     if header.version != VERSION:
-        raise SnapshotError(key, f"expected version {VERSION}, got {header.version}")
+        raise _wrong_version(key, header.version)
     return header.offset
+
+
+def _wrong_version(key: bytes, version: int) -> SnapshotError:
+    return SnapshotError(key, f"expected version {VERSION}, got {version}")
 
 
 def encode_series(state: SeriesState, offset: int) -> bytes:
@@ -135,6 +145,7 @@ def encode_series(state: SeriesState, offset: int) -> bytes:
             bytes(rare.id_log or b""),
             None if rare.left is None else (rare.left[0], wide(rare.left[1])),
             None if rare.waits_for is None else (rare.waits_for[0], [source.name for source in rare.waits_for[1]]),
+            pack_newcomer(rare.newcomer),
             [pack_given(key, given) for key, given in state.given.items()],
         )
     )
@@ -152,9 +163,14 @@ def decode_series(
 
     origin_of: the engine's one object for an origin's name. intern: the same for a driver's labels.
     """
-    offset_of(key, data)
     try:
         packed = _series_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        offset_of(key, data)  # of another version, it may have another shape: then that is what is wrong
+        raise SnapshotError(key, str(error)) from None
+    if packed.version != VERSION:
+        raise _wrong_version(key, packed.version)
+    try:
         state = SeriesState(key, judge)
         state.restored_offset = packed.offset
         state.set_open(tuple(unpack_bucket(bucket, origin_of, intern) for bucket in packed.open))
@@ -167,11 +183,13 @@ def decode_series(
         if packed.waits_for is not None:
             since, names = packed.waits_for
             state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
+        if packed.newcomer is not None:
+            state.own_rare().newcomer = unpack_newcomer(packed.newcomer)
         if packed.given:
             state.own_rare().given = dict(map(unpack_given, packed.given))
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
-    except (msgspec.DecodeError, ValueError) as error:
+    except ValueError as error:
         raise SnapshotError(key, str(error)) from None
     return state
 

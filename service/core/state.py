@@ -5,6 +5,7 @@ from typing import NamedTuple
 from connectors.facts import Basis
 from detectors.detector import Detector
 from service.core.alerts import AlertKind, AlertStatus
+from service.core.borrowing import Newcomer
 from service.core.buckets import Bucket, Ledger
 from service.core.drivers import Change
 from service.core.episodes import Episode
@@ -75,6 +76,7 @@ class Rare:
         "id_log",
         "left",
         "near",
+        "newcomer",
         "reported",
         "run",
         "seen_ids",
@@ -90,6 +92,7 @@ class Rare:
         self.id_log: bytearray | None = None
         self.left: tuple[int, int] | None = None
         self.near: Near | None = None
+        self.newcomer: Newcomer | None = None
         self.reported: dict[tuple[int, AlertKind], Reported] | None = None
         self.run: Episode | None = None
         self.seen_ids: set[bytes] | None = None
@@ -120,7 +123,7 @@ class SeriesState:
     see event_ids. left: a month as year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the
     ring as a chart draws it, kept while an episode goes on; may be made again at any time. unsettled: number of the
     first restated bucket that is not folded yet. waits_for: with unfinished business, the offset since when, and the
-    sources whose next watermark is awaited.
+    sources whose next watermark is awaited. newcomer: of a series that has no past of its own; see borrowing.
     """
 
     __slots__ = (
@@ -236,6 +239,15 @@ class SeriesState:
         self.origin = self.basis = self.ledger = None
         self.bucket = buckets[-1] if buckets else None
         self.others = buckets[:-1]
+
+    def forget(self) -> None:
+        """All that facts have told; who told it is kept, since that is bounded."""
+        self.set_open(())
+        self.ring = None
+        self.anchor = self.head = None
+        self.rare = NOTHING
+        self.watched_at = FOREVER
+        self.due = False
 
     def take_up(self, bucket: Bucket, origin: Origin, basis: Basis) -> None:
         """Make an open or a new bucket the one that the next facts are expected for, and of this origin."""

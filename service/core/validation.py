@@ -14,7 +14,8 @@ from service.core.sources import MAX_BEHIND_SECONDS, NEVER, Source
 _DAY = 86_400
 MAX_AHEAD_SECONDS = 400 * _DAY
 """A fact this far ahead of the newest of its source is a mistake: believed, it would close all buckets before it.
-A source that was silent for longer begins again with a watermark."""
+A source that was silent for longer begins again with a watermark. And this far ahead of the moment it was sent at, not
+even the first fact of a source is believed, nor a watermark: nothing that came after would count any more."""
 _MAX_SHOWN = 80
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -36,7 +37,7 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def timestamp(self) -> int:
-        """Kafka's, milliseconds since 1970: only handed on with what is refused."""
+        """When it was sent, milliseconds since 1970, as the log keeps it; not above 0 when nobody knows."""
 
 
 class Promise(NamedTuple):
@@ -93,8 +94,9 @@ def check_fold(fact: Fact) -> None:
         raise bad_value("retagged", fact.retagged)
 
 
-def check_time(source: Source, seconds: int) -> None:
-    """Raises RejectError for a fact far from all that its source has said."""
+def check_time(source: Source, seconds: int, sent_ms: int) -> None:
+    """Raises RejectError for a fact far from all that its source has said, or far ahead of when it was sent."""
+    check_sent("charge_period_start", seconds, sent_ms)
     if source.seen == NEVER:
         return
     newest = max(source.seen, source.word)
@@ -114,6 +116,17 @@ def check_time(source: Source, seconds: int) -> None:
         )
 
 
+def check_sent(field: str, seconds: int, sent_ms: int) -> None:
+    """Raises RejectError for a time that nobody can have known of. sent_ms: a record's timestamp."""
+    if sent_ms > 0 and seconds - sent_ms // 1000 > MAX_AHEAD_SECONDS:
+        raise RejectError(
+            RejectReason.FAR_FUTURE,
+            field,
+            f"expected at most {MAX_AHEAD_SECONDS // _DAY} days after it was sent, got "
+            f"{(seconds - sent_ms // 1000) // _DAY} days",
+        )
+
+
 def promise_of(record: Record) -> Promise:
     """Decode a watermark. Raises one of DECODE_ERRORS, or RejectError."""
     watermark = _decode_watermark(record.value or b"")
@@ -122,10 +135,14 @@ def promise_of(record: Record) -> Promise:
         raise RejectError(
             RejectReason.KEY_MISMATCH, "source", f"expected the key {_short(key)}, got {_short(record.key or b'')}"
         )
+    if not watermark.source:
+        raise RejectError(RejectReason.BAD_ORIGIN, "source", "expected the name of a source, got ''")
     try:
-        return Promise(watermark.source, parse_micros(watermark.complete_until) // 1_000_000)
+        until = parse_micros(watermark.complete_until) // 1_000_000
     except InstantError as error:
         raise bad_time("complete_until", error) from None
+    check_sent("complete_until", until, record.timestamp)
+    return Promise(watermark.source, until)
 
 
 def bad_time(field: str, error: InstantError) -> RejectError:

@@ -1,10 +1,12 @@
 """When a series is complete, and who wakes it then.
 
-A series is woken by its sources, once for the next thing that may happen to it: its oldest open bucket closes, or the
-bucket after an episode closes without a fact.
+A series is woken by its sources, once for the next thing that may happen to it: its oldest open bucket closes, the
+bucket after an episode closes without a fact, or so many have none that they are missing.
 """
 
 from connectors.facts import Basis
+from service.core.alerts import AlertKind, AlertStatus
+from service.core.silence import complete_until, patience, retired_after
 from service.core.sources import HOLD, NEVER
 from service.core.state import SeriesState
 
@@ -57,6 +59,30 @@ def watch_next(state: SeriesState) -> None:
     run = state.run
     if run is not None and ready < state.judge.close_at(run.last + 1):
         watch(state, run.last + 1)
+    silent = next_silence(state, ready)
+    if silent is not None and ready < state.judge.close_at(silent):
+        watch(state, silent)
+
+
+def next_silence(state: SeriesState, ready: int) -> int | None:
+    """Number of the bucket with which there will be something to say about a series without open buckets: that it is
+    missing, that it is missing alone while others of its source were too, or that it is gone for good."""
+    ring, judge = state.ring, state.judge
+    if ring is None or state.bucket is not None or state.others:
+        return None
+    gap = ring.end
+    after = patience(judge, ring, gap)
+    if after is None:
+        return None
+    retired = gap + retired_after(judge, after) - 1
+    known = (state.rare.reported or {}).get((gap, AlertKind.MISSING))
+    if known is not None and known.status is not AlertStatus.WITHDRAWN:
+        return retired if known.status is AlertStatus.FIRING else None
+    due = gap + after - 1
+    if ready < judge.close_at(due):
+        return due
+    again = complete_until(judge, ready)
+    return again if again <= retired else None
 
 
 def comes_due(state: SeriesState) -> bool:
@@ -79,6 +105,20 @@ def is_due(state: SeriesState) -> bool:
     """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
     ready = ready_until(state)
     close_at = state.judge.close_at
-    return any(close_at(bucket.index) <= ready for bucket in state.open_buckets) or (
-        state.run is not None and close_at(state.run.last + 1) <= ready
-    )
+    if any(close_at(bucket.index) <= ready for bucket in state.open_buckets):
+        return True
+    if state.run is not None and close_at(state.run.last + 1) <= ready:
+        return True
+    return is_silent(state, ready)
+
+
+def is_silent(state: SeriesState, ready: int) -> bool:
+    """Whether it has been missing for long enough that there may be something to say now."""
+    ring = state.ring
+    if ring is None or state.bucket is not None or state.others:
+        return False
+    gone = complete_until(state.judge, ready) - ring.end
+    if not 0 < state.judge.missing_after <= gone:
+        return False
+    after = patience(state.judge, ring, ring.end)
+    return after is not None and after <= gone

@@ -71,6 +71,9 @@ def _policies(settings: Settings) -> tuple[Policy, ...]:
 
 
 def _with_sigma(policy: Policy, sigma: float) -> Policy:
-    if PARAMETER not in {one.name for one in registry.describe(policy.detector).parameters}:
+    # Without a name the parameters are those of `seasonal`, which has it; `usage` then keeps its own.
+    if policy.detector is not None and PARAMETER not in {
+        one.name for one in registry.describe(policy.detector).parameters
+    }:
         raise ReplayError(f"--quiet-days looks for a {PARAMETER}, which the detector {policy.detector!r} does not have")
     return policy.model_copy(update={"params": {**policy.params, PARAMETER: sigma}})

@@ -62,6 +62,13 @@ class StreamMetrics:
         self._store_failures = self._counter("store_failures", "Failed attempts to store alerts.")
         self._announce_failures = self._counter("announce_failures", "Events that could not be announced live.")
         self._series = self._gauge("series_tracked", "Series with live state in this worker.")
+        self._withheld = self._gauge(
+            "series_withheld", "Series that fell silent together with many of their source: late, not missing."
+        )
+        self._late = self._gauge(
+            "source_late_seconds",
+            "Event time from the source furthest behind to the newest one; 14 days at most.",
+        )
         self._last_fact = self._gauge(
             "worker_last_fact_timestamp_seconds", "Kafka timestamp of the newest fact judged, Unix time."
         )
@@ -104,10 +111,14 @@ class StreamMetrics:
                 self._judged.labels(detector=detector, status=status.value).inc(total - seen.get((detector, status), 0))
                 seen[detector, status] = total
         self._series.set(sum(len(engine) for engine in engines.values()))
+        self._withheld.set(sum(engine.stats.withheld for engine in engines.values()))
+        self._late.set(max((engine.stats.late_seconds for engine in engines.values()), default=0))
 
     def engines_dropped(self) -> None:
         self._seen.clear()
         self._series.set(0)
+        self._withheld.set(0)
+        self._late.set(0)
 
     def progress(self, partitions: Sequence[Progress], *, holes: int) -> None:
         self._lag.clear()

@@ -15,6 +15,7 @@ from service.core.alerts import Alert
 from service.core.notes import Note
 from service.core.stats import EngineStats
 from service.stream.batch import Record, TopicPartition
+from service.stream.collector import collector_at_rest
 from service.stream.owner import Position
 from service.stream.snapshots import Snapshot, SnapshotLoader
 
@@ -116,7 +117,8 @@ class Partitions:
         engines = {tp: self._factory(tp.partition) for tp in positions}
         started = time.monotonic()
         try:
-            count = await self._loader.load(positions, lambda tp, key, value: engines[tp].restore(key, value))
+            with collector_at_rest():
+                count = await self._loader.load(positions, lambda tp, key, value: engines[tp].restore(key, value))
         except Exception as error:
             self._on_failure(error)
             return

@@ -1,7 +1,7 @@
 """What every detector keeps to, whatever it looks for.
 
-Derive a class in a test module that has two fixtures of a wider scope than a function: `make`, which returns what
-makes cold detectors, and `grain_seconds`.
+Derive a class in a test module that has three fixtures of a wider scope than a function: `make`, which returns what
+makes cold detectors, `grain_seconds`, and `most_state_bytes`, which an exported state may take.
 """
 
 import copy
@@ -17,7 +17,7 @@ from detectors import Detector, Factory, NotFiniteError, StateError, Status, Ver
 
 DAY = 86400
 START = 19_723 * DAY  # 2024-01-01, a Monday
-MOST_STATE_BYTES = 6 * 1024
+SMALL_STATE_BYTES = 6 * 1024
 ENOUGH = 400
 """Every detector has warmed up after so many buckets."""
 
@@ -158,14 +158,15 @@ class DetectorContract:
         used.restore(make().export())
         assert used.band_at(START) is None
 
-    def test_state_stays_bounded(self, make: Factory, grain_seconds: int) -> None:
+    def test_state_stays_bounded(self, make: Factory, grain_seconds: int, most_state_bytes: int) -> None:
         detector = make()
         sizes = []
         for number in range(2000):
             detector.learn_one(float(number % 17), START + number * grain_seconds)
             sizes.append(8 * len(detector.export()))
-        assert max(sizes) <= MOST_STATE_BYTES
-        assert sizes[-1] == sizes[-500]
+        assert max(sizes) <= most_state_bytes
+        if most_state_bytes <= SMALL_STATE_BYTES:  # a larger one is a memory, and may fill up slowly
+            assert sizes[-1] == sizes[-500]
 
     @pytest.mark.parametrize("count", [0, 20, ENOUGH])
     def test_bad_states_are_refused_and_change_nothing(self, make: Factory, grain_seconds: int, count: int) -> None:

@@ -200,12 +200,15 @@ class Deployment:
     async def create(self) -> None:
         await ensure_topics(self.settings.kafka)
 
-    async def send(self, messages: Iterable[tuple[bytes, bytes]], topic: str | None = None) -> None:
+    async def send(
+        self, messages: Iterable[tuple[bytes, bytes]], topic: str | None = None, *, partition: int | None = None
+    ) -> None:
+        """partition: None leaves it to the key."""
         producer = AIOKafkaProducer(bootstrap_servers=self.servers, linger_ms=5)
         await producer.start()
         try:
             for key, value in messages:
-                await producer.send(topic or self.topics.facts, value, key=key)
+                await producer.send(topic or self.topics.facts, value, key=key, partition=partition)
             await producer.flush()
         finally:
             await producer.stop()

@@ -223,6 +223,61 @@ async def test_a_poisoned_message_goes_to_the_dead_letters_and_the_rest_goes_on(
     assert dict(letter.headers)["reason"]
 
 
+async def test_hostile_messages_stop_nothing_and_hostile_tags_reach_desk_and_dashboard(world: World) -> None:
+    """Eleven days of a tag that every layer might stumble over, then a spike, with all kinds of rubbish in between."""
+    tag = "a\0b<script>alert(1)</script>'\";--\u202e\U0001f4a9{{7*7}}%s/../="
+    series = f"default/effective_cost/USD/1d/tag:team={tag}"
+
+    def fact(day: int, cost: float) -> bytes:
+        start = FIRST_DAY + timedelta(days=day)
+        made = {
+            "series": series,
+            "charge_period_start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "value": cost,
+            "origin": "rude:1",
+        }
+        return json.dumps(made).encode()
+
+    good = fact(0, 1.0)
+    rubbish = [
+        good.replace(b"}", b',"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"),
+        good.replace(b": 1.0", b": 1e999"),
+        good.replace(b": 1.0", b": 1" + b"0" * 10_000),
+        good.replace(b"}", b',"revision":-1}'),
+        good.replace(b"}", b',"revision":18446744073709551616}'),
+        good.replace(b"rude:1", b"rude\xff:1"),
+        good.replace(b"2026", b"9999"),
+        b"\0" * 100,
+        b"",
+    ]
+    rejected = await world.total("worker", "spendwatch_facts_rejected_total")
+    key = series.encode()
+    async with AIOKafkaProducer(bootstrap_servers=world.stack.bootstrap_servers) as producer:
+        for day in range(QUIET_DAYS):
+            await producer.send("spendwatch.facts", fact(day, 100.0 + day % 5), key=key)
+        for junk in rubbish:
+            await producer.send("spendwatch.facts", junk, key=key)
+        await producer.send("spendwatch.facts", good, key=b"k" * 900_000)
+        await producer.send(
+            "spendwatch.facts", b'{"source":"rude","complete_until":"9999-12-31T00:00:00Z"}', key=b"~rude"
+        )
+        await producer.send(
+            "spendwatch.facts", b'{"source":"rude","complete_until":"1999-01-01T00:00:00Z"}', key=b"~rude"
+        )
+        await producer.send_and_wait("spendwatch.facts", fact(QUIET_DAYS, 900.0), key=key)
+    count = rejected + len(rubbish) + 3
+    await answer_of(lambda: world.total("worker", "spendwatch_facts_rejected_total"), lambda now: now == count)
+
+    (alert,) = await answer_of(lambda: world.alerts(text="script"), lambda alerts: len(alerts) == 1)
+    told: dict[str, object] = alert["alert"]  # type: ignore[assignment]  # a JSON answer
+    assert told["labels"] == {"team": tag, "metric": "effective_cost", "grain": "1d"}
+    await until(lambda: told["id"] in [one.alert_id for one in world.desk.received], "the desk hears of it")
+    for page in ("/", f"/alerts/{told['id']}"):
+        answer = await world.http.get(page)
+        assert answer.status_code == 200
+        assert "<script>alert(1)" not in answer.text
+
+
 async def test_a_killed_worker_comes_back_and_goes_on(world: World) -> None:
     worker = world.stack.child("worker")
     worker.kill()

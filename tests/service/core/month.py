@@ -3,6 +3,8 @@
 import random
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from connectors.facts import Basis, Fact, Fold, Watermark
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
@@ -15,7 +17,9 @@ CPU = "default/cpu_utilization/percent/1d/resource_id=i-1"
 
 
 def make_month(seed: int) -> list[Fact]:
-    """45 days of four series: bills of two accounts, a meter, a gauge; with incidents and 5 % corrections."""
+    """45 days of four series and more: bills of two accounts, a meter, a gauge; with incidents and 5 % corrections.
+
+    And one bill is delivered again in full."""
     rng = random.Random(seed)
     facts: list[Fact] = []
     for number in range(DAYS):
@@ -62,28 +66,49 @@ def make_month(seed: int) -> list[Fact]:
                     event_id=f"{number}-{part}",
                 )
             )
-    corrected = rng.sample(facts, len(facts) // 20)
-    for fact in corrected:
-        change = rng.choice((-0.5, 0.1, 2.0))
-        if fact.fold is Fold.SET:
-            facts.append(make_correction(fact, fact.value * (1 + change), revision=2))
-        elif fact.fold is Fold.ADD:
-            facts.append(make_correction(fact, fact.value * change, event_id=f"{fact.event_id}-corrected"))
-    return facts
+    for fact in rng.sample(facts, len(facts) // 20):
+        facts += correct(fact, rng)
+    return facts + restate_in_full([fact for fact in facts if fact.origin == "cur:b"], rng)
 
 
-def make_correction(fact: Fact, value: float, *, revision: int = 0, event_id: str = "") -> Fact:
-    return Fact(
-        series=fact.series,
-        charge_period_start=fact.charge_period_start,
-        value=value,
-        origin=fact.origin,
-        revision=revision,
-        fold=fact.fold,
-        basis=fact.basis,
-        event_id=event_id,
-        drivers=fact.drivers,
+def correct(fact: Fact, rng: random.Random) -> list[Fact]:
+    """What a source may say later of what it has said: by how much it was wrong, that it takes it back, a new amount,
+    two amounts under one revision, or that it was another currency. Or somebody else says something besides."""
+    delta = fact.value * rng.choice((-0.5, 0.1, 2.0))
+    if fact.fold is Fold.ADD:
+        return rng.choice(
+            (
+                [replace(fact, value=delta, event_id=f"{fact.event_id}-delta")],
+                [replace(fact, value=-fact.value, event_id=f"{fact.event_id}-reversed")],
+                [replace(fact, value=fact.value * 2, fold=Fold.SET, event_id="", origin="meter:us", revision=1)],
+            )
+        )
+    if fact.fold is Fold.GAUGE:
+        return rng.choice(
+            (
+                [replace(fact, value=fact.value / 2, event_id=f"{fact.event_id}-again")],
+                [replace(fact, value=fact.value + 1, basis=Basis.ESTIMATED, event_id=f"{fact.event_id}-guess")],
+            )
+        )
+    return rng.choice(
+        (
+            [replace(fact, value=fact.value + delta, revision=2)],
+            [replace(fact, value=0.0, revision=2, drivers=())],
+            [replace(fact, value=fact.value * factor, revision=2) for factor in (0.9, 1.1)],
+            [
+                replace(fact, value=0.0, revision=2, drivers=()),
+                replace(fact, series=fact.series.replace("/USD/", "/EUR/"), value=fact.value * 0.9, revision=2),
+            ],
+            [replace(fact, value=-fact.value / 4, fold=Fold.ADD, event_id=f"credit-{fact.charge_period_start}")],
+        )
     )
+
+
+def restate_in_full(facts: Sequence[Fact], rng: random.Random) -> list[Fact]:
+    """A delivery once more, days 8 to 25 of it: most as before, some changed, some no longer there."""
+    latest = {(fact.series, fact.charge_period_start): fact for fact in facts if fact.fold is Fold.SET}
+    again = [fact for fact in latest.values() if day(8) <= fact.charge_period_start < day(25)]
+    return [replace(fact, value=fact.value * rng.choice((1.0, 1.0, 1.0, 1.2, 0.0)), revision=5) for fact in again]
 
 
 FINAL = tuple(

@@ -7,8 +7,12 @@ from connectors.facts import Basis, Fold, Watermark
 from connectors.series import UNTAGGED
 from service.core.alerts import AlertKind, AlertStatus, Severity
 from service.core.engine import Engine
+from service.core.newcomers import MAX_DIMENSIONS
 from service.core.policies import PolicyBook
+from service.core.rejects import RejectReason
+from service.core.snapshot import PARTITION_KEY, PartitionSnapshot, encode_partition
 from service.settings import Match, Policy
+from tests.service.core.month import CPU
 from tests.service.core.support import (
     ADS,
     FIRST_DAY,
@@ -403,6 +407,24 @@ def test_other_dimensions_do_not_share_the_cap() -> None:
     untagged = f"default/effective_cost/USD/1d/tag:project={UNTAGGED}"
     feed.send(make_fact(0, 1.0), make_fact(0, 1.0, series=total), make_fact(0, 1.0, series=untagged))
     assert feed.engine.stats.capped == 0
+
+
+def test_a_flood_of_tag_keys_is_refused_and_lifts_no_cap() -> None:
+    feed = Feed(make_engine(max_new_series=1))
+    flooded = PartitionSnapshot(
+        offset=0,
+        sources=[],
+        hour=int(FIRST_DAY.timestamp()) // 3600,
+        newcomers=[("default", f"tag:{number}", 1) for number in range(MAX_DIMENSIONS - 1)],
+        last_start=0,
+    )
+    feed.engine.restore(PARTITION_KEY, encode_partition(flooded))
+    feed.send(make_fact(0, 1.0), make_fact(0, 1.0, series=ADS), make_fact(0, 1.0, series=CPU))
+    (refused,) = feed.engine.take_rejects()
+    assert (refused.reason, refused.field) == (RejectReason.TOO_MANY_DIMENSIONS, "series")
+    assert feed.engine.stats.capped == 1
+    feed.send(make_fact(1, 1.0, series=CPU))
+    assert feed.engine.take_rejects() == []
 
 
 def test_negative_and_zero_costs_are_amounts_like_others() -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from connectors.facts import Basis, Fact, Watermark
 from service.core.alerts import AlertStatus
+from service.settings import Policy
 from tests.service.core.month import DAYS, FINAL, disturbed, make_judging_engine, make_month
-from tests.service.core.support import ADS, SEARCH, Feed, day, make_fact, said
+from tests.service.core.support import ADS, SEARCH, Feed, day, make_engine, make_event, make_fact, said
 
 ROUNDS = int(os.environ.get("SPENDWATCH_SHUFFLE_ROUNDS", "40"))
 
@@ -90,3 +91,22 @@ def test_alerts_that_no_order_ends_with_are_withdrawn() -> None:
     final = said(run(facts).alerts)
     for alert in last.values():
         assert alert.id in final or alert.status is AlertStatus.WITHDRAWN
+
+
+def test_facts_older_than_the_ring_are_counted_in_any_order_and_judge_nothing() -> None:
+    """In another order one of them might have been in the ring: that is what its length is for."""
+    old = [fact for fact in make_month(seed=4) if fact.charge_period_start < day(15)]
+    ends = []
+    for seed in range(10):
+        feed = Feed(make_engine(Policy(detector="trailing", ring_buckets=10)))
+        feed.days([100.0] * 28)
+        feed.send(*(make_event(number, 50.0, f"n-{number}", series=ADS) for number in range(28)))
+        feed.complete(28)
+        before = feed.engine.month_to_date(ADS)
+        late = disturbed([fact for fact in old if fact.series in (SEARCH, ADS)], random.Random(seed))
+        assert feed.send(*late) == []
+        assert feed.engine.stats.too_late == len(late)
+        assert feed.engine.month_to_date(SEARCH) == ("2024-09", 2800.0)
+        assert feed.engine.month_to_date(ADS) != before == ("2024-09", 1400.0)
+        ends.append((feed.engine.digest(), feed.engine.month_to_date(ADS)))
+    assert len(set(ends)) == 1

@@ -32,7 +32,27 @@ def test_the_first_that_matches_judges() -> None:
 
 def test_a_series_that_none_matches_has_the_default() -> None:
     book = PolicyBook((Policy(match=Match(value="search"), detector="rolling"),))
-    assert book.judge_of(make_series("ads")).detector == Policy().detector
+    assert book.judge_of(make_series("ads")).detector == "seasonal"
+
+
+@pytest.mark.parametrize(
+    ("metric", "grain", "detector"),
+    [
+        ("cpu_utilization", Grain.FIVE_MINUTES, "usage"),
+        ("cpu_utilization", Grain.MINUTE, "usage"),
+        ("cpu_utilization", Grain.HOUR, "seasonal"),
+        ("effective_cost", Grain.FIVE_MINUTES, "seasonal"),
+        ("billed_cost", Grain.DAY, "seasonal"),
+    ],
+)
+def test_usage_by_the_minute_gets_the_detector_with_a_memory(metric: str, grain: Grain, detector: str) -> None:
+    series = SeriesKey(metric=metric, unit="percent", grain=grain, dimension="resource_id", value="i-1")
+    assert PolicyBook(()).judge_of(series).detector == detector
+
+
+def test_parameters_without_a_name_are_those_of_the_spend_detector() -> None:
+    series = SeriesKey(metric="cpu", unit="percent", grain=Grain.MINUTE, dimension="resource_id", value="i-1")
+    assert PolicyBook((Policy(params={"sigma": 4}),)).judge_of(series).detector == "seasonal"
 
 
 def test_series_of_one_policy_and_grain_share_a_judge() -> None:

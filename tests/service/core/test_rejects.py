@@ -1,16 +1,18 @@
 """Every kind of bad record has a defined result, and the partition goes on."""
 
 import random
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
-from connectors.facts import Fact, Fold, Watermark, encode
+from connectors.facts import Fact, Fold, Watermark, encode, key_of
 from service.core.registers import MAX_SOURCES
 from service.core.rejects import Rejected, RejectReason
-from tests.service.core.support import SEARCH, Feed, Record, day, make_driver, make_engine, make_event, make_fact
+from tests.service.core.support import ADS, SEARCH, Feed, Record, day, make_driver, make_engine, make_event, make_fact
 
 KEY = SEARCH.encode()
+OTHER = "default/effective_cost/USD/1d/tag:team=__other__.0"
 GOOD = encode(make_fact(3, 1.0))
 
 
@@ -69,6 +71,13 @@ def fact_with(**changes: object) -> bytes:
         (fact_with(charge_period_start="2100-01-01T00:00:00Z"), RejectReason.FAR_FUTURE, "charge_period_start", "2100"),
         (fact_with(value=1.1e12), RejectReason.BAD_VALUE, "value", "within +-1e+12, got 1100000000000.0"),
         (fact_with(value=-1.1e12), RejectReason.BAD_VALUE, "value", "got -1100000000000.0"),
+        (GOOD.replace(b"}", b',"revision":-1}'), RejectReason.UNDECODABLE, "revision", "`int` >= 0"),
+        (GOOD.replace(b"}", b',"revision":9223372036854775808}'), RejectReason.UNDECODABLE, "revision", "`int` <="),
+        (GOOD.replace(b"}", b',"revision":1.5}'), RejectReason.UNDECODABLE, "revision", "Expected `int`"),
+        (GOOD.replace(b":1.0", b":1" + b"0" * 400), RejectReason.UNDECODABLE, "value", "out of range"),
+        (GOOD.replace(b":1.0", b":null"), RejectReason.UNDECODABLE, "value", "got `null`"),
+        (GOOD.replace(b":1.0", b":true"), RejectReason.UNDECODABLE, "value", "got `bool`"),
+        (fact_with(origin="x" * 1025), RejectReason.UNDECODABLE, "origin", "length <= 1024"),
         (fact_with(value=1e308), RejectReason.BAD_VALUE, "value", "got 1e+308"),
         (fact_with(origin=""), RejectReason.BAD_ORIGIN, "origin", "expected <source>:<delivery>, got ''"),
         (fact_with(origin=":2024"), RejectReason.BAD_ORIGIN, "origin", "got ':2024'"),
@@ -104,6 +113,12 @@ def test_infinite_amount_is_refused() -> None:
     assert rejected.reason in (RejectReason.UNDECODABLE, RejectReason.BAD_VALUE)
 
 
+def test_a_key_of_a_megabyte_is_refused() -> None:
+    assert reject(b"k" * 1_000_000, GOOD).reason is RejectReason.KEY_MISMATCH
+    name = "default/effective_cost/USD/1d/tag:team=" + "x" * 1_000_000
+    assert reject(name.encode(), fact_with(series=name)).reason is RejectReason.BAD_SERIES
+
+
 def test_bad_bytes_in_the_key_are_refused() -> None:
     assert reject(b"\xff\xfe", GOOD).reason is RejectReason.KEY_MISMATCH
 
@@ -115,6 +130,9 @@ def test_bad_bytes_in_the_key_are_refused() -> None:
         (b"~other", encode(Watermark(source="cur", complete_until=day(1))), RejectReason.KEY_MISMATCH),
         (b"~cur", encode(Watermark(source="cur", complete_until="soon")), RejectReason.BAD_TIME),
         (b"~cur", encode(Watermark(source="cur", complete_until="2999-01-01T00:00:00Z")), RejectReason.FAR_FUTURE),
+        (b"~cur", encode(Watermark(source="cur", complete_until="9999-12-31T23:59:59Z")), RejectReason.FAR_FUTURE),
+        (b"~cur", encode(Watermark(source="cur", complete_until="1970-01-01T00:00:00Z")), RejectReason.FAR_PAST),
+        (b"~", encode(Watermark(source="", complete_until=day(1))), RejectReason.BAD_ORIGIN),
         (b"~cur", GOOD, RejectReason.UNDECODABLE),
         (b"~cur", b'{"source":"\xff"}', RejectReason.UNDECODABLE),
     ],
@@ -149,6 +167,43 @@ def test_a_source_that_was_silent_for_years_begins_again_with_a_watermark() -> N
     assert feed.engine.take_rejects() == []
 
 
+def sent(offset: int, message: Fact | Watermark, *, year: int) -> Record:
+    """A record of the first of January of that year."""
+    timestamp = int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000
+    return Record(offset=offset, key=key_of(message), value=encode(message), timestamp=timestamp)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["first of its series", "of a known series"])
+def test_not_even_the_first_fact_of_a_source_is_believed_when_it_was_sent_years_before(known: bool) -> None:
+    """Believed, it would make all that is right ten years too old."""
+    engine = make_engine()
+    engine.apply([sent(1, make_fact(0, 1.0), year=2025)] if known else [])
+    engine.apply([sent(2, make_fact(0, 5.0, origin="new:1", charge_period_start="2039-01-01T00:00:00Z"), year=2025)])
+    (rejected,) = engine.take_rejects()
+    assert (rejected.reason, rejected.field) == (RejectReason.FAR_FUTURE, "charge_period_start")
+    assert "expected at most 400 days after it was sent, got 5113 days" in rejected.message
+    engine.apply([sent(3, make_fact(0, 7.0, origin="new:1"), year=2025)])
+    assert engine.take_rejects() == []
+    assert engine.month_to_date(SEARCH) == ("2024-09", 8.0 if known else 7.0)
+
+
+def test_a_watermark_about_years_to_come_is_refused() -> None:
+    engine = make_engine()
+    engine.apply([sent(1, Watermark(source="cur", complete_until="2039-01-01T00:00:00Z"), year=2025)])
+    (rejected,) = engine.take_rejects()
+    assert (rejected.reason, rejected.field) == (RejectReason.FAR_FUTURE, "complete_until")
+
+
+def test_a_watermark_that_goes_back_changes_nothing() -> None:
+    feed = Feed(make_engine())
+    feed.days([100.0] * 10)
+    feed.complete(10)
+    before = feed.engine.digest()
+    assert feed.complete(3) == []
+    assert feed.engine.digest() == before
+    assert feed.engine.take_rejects() == []
+
+
 def test_sources_of_different_years_do_not_disturb_each_other() -> None:
     feed = Feed(make_engine())
     for year, source in ((2014, "nab"), (2026, "synthetic"), (2023, "cur"), (2024, "focus")):
@@ -167,6 +222,82 @@ def test_unknown_fields_are_ignored() -> None:
     feed.engine.apply([Record(offset=1, key=KEY, value=GOOD.replace(b"}", b',"new_field":[1]}'))])
     assert feed.engine.take_rejects() == []
     assert feed.engine.stats.facts == 1
+
+
+def test_of_a_field_that_is_there_twice_the_last_counts() -> None:
+    feed = Feed(make_engine())
+    feed.engine.apply([Record(offset=1, key=KEY, value=GOOD.replace(b'"value":1.0', b'"value":1.0,"value":2.0'))])
+    assert feed.engine.month_to_date(SEARCH) == ("2024-09", 2.0)
+
+
+def test_amounts_below_a_billionth_are_zero() -> None:
+    feed = Feed(make_engine())
+    feed.send(
+        make_event(0, 4e-10, "a"), make_event(0, 6e-10, "b"), make_event(0, 5e-324, "c"), make_event(0, -0.0, "d")
+    )
+    assert feed.engine.month_to_date(SEARCH) == ("2024-09", 1e-9)
+
+
+def test_of_an_event_id_with_two_amounts_the_first_counts() -> None:
+    feed = Feed(make_engine())
+    feed.send(make_event(0, 3.0, "a"), make_event(0, 1e12, "a"), make_event(0, -1e12, "a"))
+    assert feed.engine.month_to_date(SEARCH) == ("2024-09", 3.0)
+    assert feed.engine.stats.repeated == 2
+
+
+def test_sums_beyond_64_bits_are_exact_in_all_folds_and_come_back() -> None:
+    gauge = SEARCH.replace("effective_cost/USD", "cpu/percent")
+    feed = Feed(make_engine())
+    for number in range(40):
+        feed.send(
+            make_event(0, 1e12, f"a{number}"),
+            make_event(0, -1e12, f"b{number}", series=ADS),
+            make_fact(0, 1e12 - number, series=gauge, fold=Fold.GAUGE, event_id=str(number)),
+        )
+    other = make_engine()
+    for key, snapshot in feed.engine.freeze():
+        other.restore(key, snapshot)
+    other.apply(())
+    for engine in (feed.engine, other):
+        assert engine.month_to_date(SEARCH) == ("2024-09", 40e12)
+        assert engine.month_to_date(ADS) == ("2024-09", -40e12)
+        assert engine.month_to_date(gauge) == ("2024-09", 1e12 - 19.5)
+
+
+@pytest.mark.parametrize("changed", ["/EUR/", "/hours/"], ids=["currency", "unit"])
+def test_another_unit_is_another_series_and_nothing_is_added_up(changed: str) -> None:
+    feed = Feed(make_engine())
+    feed.days([100.0] * 10)
+    other = SEARCH.replace("/USD/", changed)
+    assert feed.send(*(make_fact(number, 90_000.0, series=other) for number in range(10, 12))) == []
+    assert feed.engine.month_to_date(SEARCH) == ("2024-09", 1000.0)
+    assert feed.engine.month_to_date(other) == ("2024-09", 180_000.0)
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "\u202e", "a=b/c", "é" * 200, "<script>", "__proto__"])
+def test_any_text_is_a_tag_value(value: str) -> None:
+    feed = Feed(make_engine())
+    series = f"default/effective_cost/USD/1d/tag:team={value}"
+    raised = [
+        alert
+        for number in range(12)
+        for alert in feed.send(make_fact(number, 900.0 if number == 11 else 10.0, series=series))
+    ]
+    assert feed.engine.take_rejects() == []
+    assert [alert.labels["team"] for alert in raised] == [value]
+
+
+def test_ten_thousand_new_tags_in_a_second_cost_what_the_cap_allows() -> None:
+    """The others are counted, in one series, whose rise is an alert like any; the counter has a rule in Prometheus."""
+    feed = Feed(make_engine(max_new_series=100))
+    steady = [make_fact(number, 100.0, series=OTHER) for number in range(10)]
+    feed.send(*steady)
+    flood = [make_fact(9, 1.0, series=SEARCH.replace("search", f"pod-{number}")) for number in range(10_000)]
+    raised = feed.send(*flood)
+    assert len(feed.engine) == 101
+    assert feed.engine.stats.capped == 9_900
+    assert len(feed.engine.freeze()) == 101 + 1
+    assert {alert.series for alert in raised} == {OTHER}
 
 
 def test_good_facts_around_a_bad_one_count() -> None:

@@ -8,10 +8,12 @@ import pytest
 from connectors.facts import Watermark
 from service.core.alerts import Alert
 from service.core.engine import Engine
-from service.core.snapshot import PARTITION_KEY, SnapshotError
+from service.core.snapshot import MAX_STATE_BYTES, PARTITION_KEY, SnapshotError
 from service.settings import Policy
+from service.stream.topics import MAX_SNAPSHOT_BYTES
 from tests.service.core.month import DAYS, FINAL, disturbed, make_judging_engine, make_month
 from tests.service.core.support import (
+    ADS,
     SEARCH,
     Feed,
     Record,
@@ -256,3 +258,61 @@ def test_a_key_that_is_no_series_is_refused() -> None:
     for key in (b"no-series", b"\xff", b""):
         with pytest.raises(SnapshotError):
             make_engine().restore(key, snapshot)
+
+
+def test_a_series_that_no_topic_could_hold_begins_anew_and_the_others_go_on() -> None:
+    """A producer that puts an id of its own into every origin; its worker would end at each checkpoint."""
+    feed = Feed(make_engine())
+    feed.days([100.0] * 10)
+    for batch in range(9):
+        feed.send(*(make_fact(10, 1.0, series=ADS, origin=f"m:{batch}-{n}".ljust(1000, "x")) for n in range(1000)))
+    feed.send(make_fact(10, 400.0))
+    snapshots = dict(feed.engine.freeze())
+    assert max(map(len, snapshots.values())) < 10_000
+    assert feed.engine.stats.cold_starts == 1
+    other = make_engine()
+    for key, value in snapshots.items():
+        other.restore(key, value)
+    assert other.digest() == feed.engine.digest()
+    for one in (feed, Feed(other, offset=feed.offset)):
+        assert one.engine.month_to_date(ADS) is None
+        one.send(make_fact(11, 7.0, series=ADS), make_fact(11, 100.0))
+        one.complete(12)
+        assert one.engine.month_to_date(ADS) == ("2024-09", 7.0)
+    assert other.digest() == feed.engine.digest()
+
+
+def test_a_series_that_begins_anew_while_it_waits_is_left_alone() -> None:
+    feed = Feed(make_engine(close_limit=0))
+    feed.complete(0, "m")
+    feed.days([100.0] * 3)
+    for number in range(3):
+        feed.send(*(make_fact(number, 1.0, origin=f"m:{number}-{n}".ljust(1000, "x")) for n in range(4000)))
+    feed.complete(3, "m")
+    feed.engine.freeze()
+    assert feed.engine.stats.cold_starts == 1
+    assert feed.engine.advance(100) == 0
+    assert feed.complete(20, "m") == feed.complete(20) == []
+    assert feed.engine.month_to_date(SEARCH) is None
+
+
+def test_the_state_topic_takes_the_largest_state() -> None:
+    assert MAX_STATE_BYTES <= MAX_SNAPSHOT_BYTES // 2
+
+
+@pytest.mark.parametrize("damage", ["stamp", "whole", "width"])
+def test_a_ring_that_does_not_hold_together_is_refused(damage: str) -> None:
+    feed = Feed(make_engine())
+    feed.days([100.0] * 10)
+    feed.send(make_fact(4, 1.0, origin="cur:other"))
+    (content,) = [value for key, value in feed.engine.freeze() if key == SEARCH.encode()]
+    fields = msgspec.msgpack.decode(content)
+    start, width, cells, stamps, whole = fields[4]
+    damaged = {
+        "stamp": [start, width, cells, [], whole],
+        "whole": [start, width, cells, stamps, []],
+        "width": [start, width, cells + b"\0", stamps, whole],
+    }
+    fields[4] = damaged[damage]
+    with pytest.raises(SnapshotError, match="ring"):
+        make_engine().restore(SEARCH.encode(), msgspec.msgpack.encode(fields))

@@ -1,12 +1,10 @@
 """kill -9 of a real deliverer process: nothing is lost, and what is sent twice has the same id."""
 
 import asyncio
-import contextlib
 import json
 import signal
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,38 +13,17 @@ from prometheus_client import CollectorRegistry
 from service.clock import SystemClock
 from service.delivery.metrics import DeliveryMetrics
 from service.delivery.outbox import Deliverer
-from service.delivery.signing import parse_secrets, verify
 from service.store.sql import SqlStore
 from tests.builders import everyone, make_alert
+from tests.service.delivery.desk import Desk, open_desk
 from tests.service.delivery.fakes import SECRET, running
 from tests.service.delivery.killed import LEASE_MARGIN, make_webhook
 from tests.waiting import until
 
 
-class Desk:
-    """A real HTTP server that accepts everything and keeps it, once its signature was checked."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.got: list[tuple[str, bytes]] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-            body = await reader.readexactly(int(headers["content-length"]))
-            verify(parse_secrets(SECRET), headers, body, now=datetime.now(UTC))
-            self.got.append((headers["webhook-id"], body))
-            writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            await writer.drain()
-        writer.close()
-
-
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
-    desk = Desk()
-    async with await asyncio.start_server(desk, "127.0.0.1", 0) as server:
-        desk.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    async with open_desk() as desk:
         yield desk
 
 

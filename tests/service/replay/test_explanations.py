@@ -225,3 +225,17 @@ def test_types_are_the_promised_ones() -> None:
 
     wanted: Any = {"price", "quantity", "new", "gone", "retagged", "other"}
     assert {kind.value for kind in DriverType} == wanted
+
+
+async def test_cost_that_moves_to_a_tag_nobody_knew_raises_nothing(tmp_path: Path) -> None:
+    large = Resource(name="i-large", cost=9000.0, tags={"team": "search"})
+
+    def change(period: int, usual: Resource) -> Resource:
+        moved = period >= DAY and usual.name == "i-large"
+        return replace(usual, tags={"team": "lab"}) if moved else usual
+
+    peers = teams(*(f"t{number}" for number in range(40)), per_team=1)
+    found = await judged(tmp_path, [*peers, *teams("search", per_team=1), large], change, days=40)
+    assert found.of(team="lab") == []
+    assert found.of(team="search") == []
+    assert [note.counterparts for note in found.notes] == [("lab",)]

@@ -1,0 +1,209 @@
+"""`spendwatch score`: `timestamp,value` CSV in, the same rows with an anomaly score out, one by one as they come.
+
+The detector is the one that the service runs on usage metrics. A row that cannot be read keeps its place, without a
+score, and is told on standard error; it is not learned, and the rows after it are scored as if it had not been there.
+"""
+
+import csv
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO, TextIOWrapper
+from pathlib import Path
+from typing import TextIO
+
+from detectors.usage import Usage
+from service.errors import SpendwatchError
+
+HEADER = ("timestamp", "value", "anomaly_score")
+STANDARD_INPUT = "standard input"
+_GRAIN_SECONDS = 300  # what the service calls the series' grain; the detector counts rows
+_MISSING = frozenset({"", "nan", "null", "none", "na", "n/a"})
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_EPOCH = re.compile(r"-?\d{1,19}(\.\d+)?")
+_MILLISECONDS_FROM = 1e11
+"""As seconds this is the year 5138; exports of metrics count milliseconds, microseconds or nanoseconds, too."""
+_MOST_TOLD = 20
+_MOST_SHOWN = 40
+
+
+class ScoreError(SpendwatchError):
+    """Input that cannot be scored at all; nothing, or not all, of it was written."""
+
+    exit_code = 2
+
+
+class _RowError(ValueError):
+    """One row that cannot be read: what was expected, and what came."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the rows of one input. missing: those without a value; bad: those that cannot be read."""
+
+    rows: int = 0
+    missing: int = 0
+    bad: int = 0
+
+
+def run(files: Sequence[Path], out: Path | None) -> int:
+    """Returns the exit code: 0; 1 if rows could not be read; 2 if an input could not be used. Raises ScoreError."""
+    if len(files) > 1 and out is None:
+        raise ScoreError("several files need --out FOLDER: their rows would be mixed on standard output")
+    if out is None:
+        return _to_standard_output(files[0] if files else None)
+    if not files:
+        raise ScoreError("--out FOLDER needs the names of files")
+    names = [file.name for file in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ScoreError(f"files of one name would overwrite one another in {out}: {', '.join(twice)}")
+    if any(file.resolve() == (out / file.name).resolve() for file in files):
+        raise ScoreError(f"--out {out} is where the files are: they would be overwritten")
+    return max(_to_file(file, out) for file in files)
+
+
+def score(lines: Iterable[str], sink: TextIO, name: str) -> Tally:
+    """Write each row of *lines* to *sink* with its score, as soon as it has come.
+
+    lines: the header, then one row each. name: of the input, in messages. Raises ScoreError.
+    """
+    rows = iter(enumerate(lines, start=1))
+    columns, places = _read_header(next(rows, None), name)
+    detector = Usage(Usage.configure(grain_seconds=_GRAIN_SECONDS, params={}))
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(HEADER)
+    sink.flush()
+    tally = Tally()
+    for number, line in rows:
+        if not line.strip():
+            continue
+        tally.rows += 1
+        cells = _split(line)
+        stamp, value = (cells[place] if place < len(cells) else "" for place in places)
+        answer = ""
+        try:
+            if len(cells) != columns:
+                raise _RowError(f"expected {columns} columns, got {len(cells)}")
+            at, amount = _seconds(stamp), _amount(value)
+            if amount is None:
+                tally.missing += 1
+            else:
+                answer = f"{detector.anomaly_score(amount, at):.9g}"
+                detector.learn_one(amount, at)
+        except _RowError as error:
+            tally.bad += 1
+            if tally.bad <= _MOST_TOLD:
+                _tell(f"{name}:{number}: {error}")
+        writer.writerow((stamp, value, answer))
+        sink.flush()  # whoever pipes a live metric through wants its score now
+    return tally
+
+
+def _to_standard_output(file: Path | None) -> int:
+    try:
+        if file is None:
+            name, tally = STANDARD_INPUT, score(_standard_input(), sys.stdout, STANDARD_INPUT)
+        else:
+            name, tally = str(file), score(_lines(file), sys.stdout, str(file))
+    except BrokenPipeError:  # `| head` has seen enough; Python would tell of it once more when it closes the output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return _sum_up(tally, name)
+
+
+def _to_file(file: Path, out: Path) -> int:
+    """One file that cannot be used does not keep the others from being scored."""
+    try:
+        lines = _lines(file)
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / file.name).open("w", encoding="utf-8", newline="") as sink:
+            return _sum_up(score(lines, sink, str(file)), str(file))
+    except OSError as error:
+        _tell(f"{out / file.name}: {error.strerror or error}")
+    except ScoreError as error:
+        _tell(str(error))
+    return ScoreError.exit_code
+
+
+def _standard_input() -> Iterable[str]:
+    return TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace")
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """Raises ScoreError, now and not with the first line."""
+    try:
+        opened = file.open(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ScoreError(f"{file}: {error.strerror or error}") from None
+
+    def read() -> Iterator[str]:
+        with opened:
+            yield from opened
+
+    return read()
+
+
+def _read_header(first: tuple[int, str] | None, name: str) -> tuple[int, tuple[int, int]]:
+    """How many columns there are, and where the two are that count. Others are left out of the output."""
+    if first is None or not first[1].strip():
+        raise ScoreError(
+            f"{name}:1: expected the header timestamp,value, got {'nothing' if first is None else 'a blank line'}"
+        )
+    names = [cell.strip().lower() for cell in _split(first[1])]
+    try:
+        return len(names), (names.index("timestamp"), names.index("value"))
+    except ValueError:
+        raise ScoreError(f"{name}:1: expected the header timestamp,value, got {_shown(first[1].rstrip())}") from None
+
+
+def _split(line: str) -> list[str]:
+    # Line by line: a stray quote spoils its own row, and not all that follow.
+    return next(csv.reader(StringIO(line.rstrip("\r\n"))), [])
+
+
+def _seconds(text: str) -> int:
+    """ISO 8601, with or without a zone (then it is UTC), or a time since 1970 in whole seconds or finer units."""
+    stripped = text.strip()
+    if _EPOCH.fullmatch(stripped):
+        number = float(stripped)
+        while abs(number) >= _MILLISECONDS_FROM:
+            number /= 1000.0
+        return math.floor(number)
+    try:
+        at = datetime.fromisoformat(stripped)
+    except ValueError:
+        raise _RowError(f"timestamp: expected a time such as 2024-09-18 00:05:00, got {_shown(text)}") from None
+    return math.floor((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp())
+
+
+def _amount(text: str) -> float | None:
+    """None for a sample that is missing: exports write an empty cell or NaN."""
+    stripped = text.strip()
+    if stripped.lower() in _MISSING:
+        return None
+    if not _NUMBER.fullmatch(stripped):
+        raise _RowError(f"value: expected a number, got {_shown(text)}")
+    number = float(stripped)
+    if not math.isfinite(number):
+        raise _RowError(f"value: expected a number up to 1.8e308, got {_shown(text)}")
+    return number
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "...")
+
+
+def _sum_up(tally: Tally, name: str) -> int:
+    if tally.missing:
+        _tell(f"{name}: {tally.missing:,} of {tally.rows:,} rows hold no value and have no score")
+    if tally.bad:
+        _tell(f"{name}: {tally.bad:,} of {tally.rows:,} rows could not be read and have no score")
+    return 1 if tally.bad else 0
+
+
+def _tell(message: str) -> None:
+    sys.stderr.write(f"spendwatch: {message}\n")
