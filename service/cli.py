@@ -32,6 +32,15 @@ _MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 _RUN = "Run"
 _LOOK = "Look"
 
+deliveries_app = typer.Typer(
+    help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
+)
+app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
+
+UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]
+TokenOption = Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")]
+API_URL = "http://127.0.0.1:8321"
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", envvar="SPENDWATCH_CONFIG", help="The YAML file; without it the defaults hold."),
@@ -144,8 +153,8 @@ def connect(
 @app.command(rich_help_panel=_LOOK)
 def tail(
     *,
-    url: Annotated[str, typer.Option(help="Where the API answers.")] = "http://127.0.0.1:8321",
-    token: Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")] = None,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
     after: Annotated[int | None, typer.Option(help="Begin after this event; 0 shows everything kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
 ) -> None:
@@ -157,6 +166,45 @@ def tail(
         return 0
 
     _run(work())
+
+
+@deliveries_app.command("list")
+def list_deliveries(
+    *,
+    state: Annotated[
+        str | None, typer.Option(help="pending, delivered, dead (given up) or superseded; without it all.")
+    ] = None,
+    receiver: Annotated[str | None, typer.Option(help="Only those to this receiver.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One message a line, as JSON.")] = False,
+) -> None:
+    """List messages to receivers, and why they were given up."""
+    from service.deliveries import DeliveriesClient, show
+
+    with DeliveriesClient(url, token=token) as client:
+        show(client.listed(state=state, receiver=receiver, limit=limit), as_json=as_json)
+
+
+@deliveries_app.command("resend")
+def resend_deliveries(
+    delivery_id: Annotated[str | None, typer.Argument(help="Id of one message, as `list` shows it.")] = None,
+    *,
+    receiver: Annotated[str | None, typer.Option(help="All that was given up for this receiver.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that was given up.")] = False,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
+) -> None:
+    """Send again what was given up: one message, a receiver's, or all."""
+    from service.deliveries import DeliveriesClient
+    from service.errors import ConfigError
+
+    if (delivery_id is not None) + (receiver is not None) + everything != 1:
+        raise ConfigError("name the id of a message, or --receiver, or --all")
+    with DeliveriesClient(url, token=token) as client:
+        count = client.resend(delivery_id=delivery_id, receiver=receiver)
+    typer.echo(f"{count} message{'' if count == 1 else 's'} will be sent again")
 
 
 @app.command(rich_help_panel=_LOOK)

@@ -2,22 +2,18 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-service/config.py reads both.
+service/config.py reads both; service/receiver_settings.py holds what can be set of receivers.
 """
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from connectors.series import Grain
 from service.core.alerts import Severity
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown names are mistakes, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from service.receiver_settings import Receiver
+from service.section import Section
 
 
 class Kafka(Section):
@@ -149,35 +145,6 @@ class Policy(Section):
     drops: bool = True
     new_spend_floor: float | None = Field(default=100.0, ge=0)
     missing_after: int | None = Field(default=None, ge=0)
-
-
-class WebhookReceiver(Section):
-    """A Standard Webhooks endpoint. secret: `whsec_...`; url and secret may each be read from a file.
-
-    allow_private: permit an address on this machine or in a private network."""
-
-    type: Literal["webhook"] = "webhook"
-    name: str
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    secret: SecretStr | None = None
-    secret_file: Path | None = None
-    timeout_seconds: float = Field(default=15.0, gt=0, le=60)
-    deadline_seconds: float = Field(default=259_200.0, gt=0)
-    allow_private: bool = False
-    allow_http: bool = False
-
-    @model_validator(mode="after")
-    def _has_address_and_secret(self) -> "WebhookReceiver":
-        missing = [name for name in ("url", "secret") if getattr(self, name) is None]
-        if missing:
-            raise ValueError(
-                f"receiver {self.name!r} needs {' and '.join(f'{name} or {name}_file' for name in missing)}"
-            )
-        return self
-
-
-Receiver = WebhookReceiver
 
 
 class Route(Section):

@@ -14,8 +14,9 @@ from service.core.notices import Routes
 from service.core.transitions import acknowledged, commented, detected, resolved
 from service.settings import Budget
 from service.store import queries
+from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
-from service.store.outbox import SqlOutbox, event_of
+from service.store.outbox import SqlOutbox
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar import Request, Router, get, post
@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
-from service.store.store import MAX_PAGE, AlertQuery, Delivery, Page, Summary
+from service.store.store import MAX_PAGE, AlertQuery, Delivery, DeliveryState, Page, Summary
 from service.web.errors import bad_request, problem_spec, unavailable
 from service.web.filters import matches, provide_filter
 from service.web.live import EventStream
@@ -86,7 +86,7 @@ class DeliveryEntry(Struct, frozen=True, kw_only=True):
     receiver: str
     event: EventType
     seq: int
-    state: Literal["pending", "delivered", "dead"]
+    state: DeliveryState
     attempts: int
     created_at: datetime
     next_attempt_at: datetime
