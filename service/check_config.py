@@ -72,6 +72,9 @@ def _lines(settings: Settings) -> list[str]:
     for number, route in enumerate(settings.routes):
         wanted = ", ".join(f"{label}={value}" for label, value in route.match.items()) or "every alert"
         lines.append(f"{'routes' if number == 0 else '':<12}{number + 1}. {wanted} -> {route.receiver}")
+    for number, budget in enumerate(settings.budgets):
+        told = f"{budget.pages} alerts in {budget.days:g} days for each {budget.label}"
+        lines.append(f"{'budgets' if number == 0 else '':<12}{number + 1}. at most {told}; the rest is held back")
     if settings.receivers and not settings.routes:
         lines.append("routes      none: every receiver hears of every alert")
     return lines

@@ -209,6 +209,10 @@ def _name_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
         for number, name in enumerate(names):
             if name in names[:number]:
                 yield (section, number, "name"), f"{section}[{names.index(name)}] is named {name!r} too"
+    labels = [budget.label for budget in settings.budgets]
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            yield ("budgets", number, "label"), f"budgets[{labels.index(label)}] is for {label!r} too"
     receivers = [receiver.name for receiver in settings.receivers]
     for number, route in enumerate(settings.routes):
         if route.receiver not in receivers:

@@ -100,7 +100,7 @@ class Split(Section):
 
     tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")
     dimensions: tuple[str, ...] = ("service_name", "sub_account_id")
-    drivers: tuple[str, ...] = ("service_name", "resource_id")
+    drivers: tuple[str, ...] = ("service_name", "resource_id", "sub_account_id", "region_id", "sku_meter")
     total: bool = True
     untagged: bool = True
     grain: Grain = Grain.DAY
@@ -162,6 +162,18 @@ class Route(Section):
     receiver: str
     match: dict[str, str | tuple[str, ...]] = {}
     min_severity: Severity | None = None
+
+
+class Budget(Section):
+    """At most `pages` alerts in `days` days are told for each value of a label of the alerts, such as each team.
+
+    What is beyond it is held back: listed with its cost, sent to nobody. label: as in a route; alerts without it share
+    the value "". pages: 0 holds everything back.
+    """
+
+    label: str = "team"
+    pages: int = Field(ge=0)
+    days: float = Field(default=7.0, gt=0, le=366)
 
 
 class FileConnector(Section):
@@ -232,5 +244,6 @@ class Settings(Section):
     policies: tuple[Policy, ...] = (Policy(),)
     receivers: tuple[Receiver, ...] = ()
     routes: tuple[Route, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")

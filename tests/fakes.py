@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.budget import BudgetState
 from service.core.notices import Notice, Routes, notice_of, to_tell
-from service.core.transitions import DETECTION, acknowledged, detected, resolved
+from service.core.transitions import DETECTION, acknowledged, commented, detected, resolved
 from service.store.coalescing import Row, plan
 from service.store.store import (
     MAX_PAGE,
@@ -53,6 +55,7 @@ class MemoryStore:
     ) -> None:
         self.clock = clock or FakeClock()
         self.problem: Exception | None = None
+        self.budget_states: list[BudgetState] = []
         self._routes = routes
         self._kept = database or MemoryDatabase()
 
@@ -69,6 +72,18 @@ class MemoryStore:
             if change is not None:
                 changes.append(self._change(*change, at=now))
         return changes
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        self._check()
+        record = commented(await self.get(alert_id), actor=actor, at=at)
+        said = f"{verdict.value}: {comment}" if comment else verdict.value
+        return self._change(EventType.FEEDBACK, record, at=at, actor=actor, comment=said)
+
+    async def budgets(self) -> list[BudgetState]:
+        self._check()
+        return self.budget_states
 
     async def get(self, alert_id: str) -> AlertRecord:
         self._check()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from connectors.facts import format_instant
+from connectors.facts import FeedbackVerdict, format_instant
 from service.core.alerts import Alert, AlertEvent, AlertKind, AlertState, DriverChange, EventType, Severity
 from service.core.wording import amount, driver_name, label_name, number, who, whose
 from service.delivery.payload import alert_link
@@ -101,6 +101,8 @@ def _title(alert: Alert, state: AlertState) -> str:
 
 def _news(event: AlertEvent) -> str:
     happened = _HAPPENED[event.type]
+    if event.type is EventType.WITHDRAWN and event.record.alert.feedback is FeedbackVerdict.FALSE_ALARM:
+        happened = "Withdrawn, said to be a false alarm"
     by = "" if event.type in (EventType.OPENED, EventType.UPDATED) else f" by {one_line(event.actor)}"
     comment = f": {clean(event.comment)}" if event.comment.strip() else ""
     return cut(f"{happened}{by}{comment}", _TEXT)

@@ -6,7 +6,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
+from service.core.budget import BudgetState
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
@@ -126,11 +128,22 @@ class AlertStore(Protocol):
 
     async def summary(self, tenant: str | None = None) -> Summary: ...
 
+    async def budgets(self) -> list[BudgetState]:
+        """What the alert budgets have held back lately, with its cost."""
+
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         """None when it was acknowledged or over already. Raises AlertNotFoundError."""
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         """None when it was over already. Raises AlertNotFoundError."""
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        """Write down what a person said of an alert; what follows from it comes from detection.
+
+        Raises AlertNotFoundError.
+        """
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""

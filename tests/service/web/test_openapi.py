@@ -19,6 +19,8 @@ ROUTES = {
     "GET /api/v1/alerts/{alert_id}/events",
     "GET /api/v1/deliveries",
     "GET /api/v1/summary",
+    "GET /api/v1/budgets",
+    "POST /api/v1/alerts/{alert_id}/feedback",
     "GET /livez",
     "GET /metrics",
     "GET /readyz",
