@@ -16,6 +16,8 @@ from msgspec import Struct
 from connectors.cells import EXACT, MAX_AMOUNT
 from connectors.charge import Charge
 from connectors.facts import Basis, Driver, Fact, format_instant
+from connectors.retagging import Move, Retagging, Tags, Thing
+from connectors.series import UNTAGGED
 from connectors.split import Labels, Splitter
 from connectors.tags import shorten
 
@@ -31,7 +33,8 @@ class Overflow(Struct, frozen=True, kw_only=True):
 
 
 class _Part(Struct, gc=False):
-    """What one group of rows adds up to. unit: None once two units met, which cannot be added.
+    """What one group of rows adds up to. unit: None once two units met, which cannot be added. moved, moved_with: what
+    re-tagging brought, and from where.
 
     gc=False: there may be a million of them, and they hold nothing that could lead back to them.
     """
@@ -39,6 +42,8 @@ class _Part(Struct, gc=False):
     cost: Decimal
     quantity: Decimal | None
     unit: str | None
+    moved: float = 0.0
+    moved_with: str | None = None
 
     def plus(self, other: "_Part") -> "_Part":
         cost = EXACT.add(self.cost, other.cost)
@@ -99,9 +104,12 @@ class Aggregate:
     def facts(self, *, origin: str, revision: int, basis: Basis = Basis.BILLED) -> Iterator[Fact | Overflow]:
         """One fact per series and bucket, ordered by bucket and series. Bucket by bucket, to bound memory."""
         carried = self._carried_tags()
+        retagging = Retagging()
         for start in sorted(self._groups):
             at = _instant(start)
             by_series = self._bucket(start, carried)
+            for move_key, moves in self._moves(start, retagging).items():
+                self._mark(by_series, move_key, moves, carried)
             for series in sorted(by_series):
                 parts = by_series[series]
                 total = _ZERO
@@ -118,6 +126,7 @@ class Aggregate:
                     revision=revision,
                     basis=basis,
                     drivers=self._top(parts),
+                    retagged=round(sum(part.moved for part in parts.values()), 9) + 0.0,
                 )
 
     def _carried_tags(self) -> frozenset[int]:
@@ -138,16 +147,57 @@ class Aggregate:
                 parts[values] = part if met is None else met.plus(part)
         return by_series
 
+    def _moves(self, start: int, retagging: Retagging) -> dict[tuple[str, str], list[Move]]:
+        """By metric and currency. Only usage moves: a tax or a fee says nothing of where its resource went."""
+        column = self._splitter.resource_column
+        if column is None or not self._splitter.rules.tags:
+            return {}
+        things: dict[Thing, dict[Tags, float]] = defaultdict(dict)
+        for ((metric, currency, tags, _), values, _), part in self._groups[start].items():
+            if values[column] is not None and metric == self._splitter.rules.metric:
+                costs = things[(metric, currency, *values)]
+                costs[tags] = costs.get(tags, 0.0) + float(part.cost)
+        found: dict[tuple[str, str], list[Move]] = defaultdict(list)
+        for move in retagging.moves(things):
+            found[move.thing[0] or "", move.thing[1] or ""].append(move)
+        return found
+
+    def _mark(
+        self,
+        by_series: dict[str, dict[_DriverValues, _Part]],
+        key: tuple[str, str],
+        moves: list[Move],
+        carried: Container[int],
+    ) -> None:
+        """Write the moves to both sides. What has left a series wholly is named there with a cost of zero."""
+        for move in moves:
+            thing: _DriverValues = move.thing[2:]
+            for value, other, moved in ((move.to, move.origin, move.cost), (move.origin, move.to, -move.cost)):
+                series = self._splitter.tag_series(*key, move.position, value, carried=carried)
+                if series is None:
+                    continue
+                parts = by_series[series]
+                part = parts.get(thing)
+                known = _Part(_ZERO, None, None) if part is None else part
+                name = shorten(other) if other is not None else UNTAGGED
+                parts[thing] = _Part(known.cost, known.quantity, known.unit, known.moved + moved, name)
+
     def _top(self, parts: dict[_DriverValues, _Part]) -> tuple[Driver, ...]:
         """The largest by |cost|, equal ones by name. What has no name or costs nothing stays out."""
         most = self._splitter.rules.top_drivers
-        named = [(abs(float(part.cost)), values, part) for values, part in parts.items() if part.cost and any(values)]
+        named = [(_size(part), values, part) for values, part in parts.items() if _size(part) and any(values)]
         if len(named) > most > 0:
             # Floats choose quickly and, as rounding keeps order, leave out nothing that belongs; decimals then decide.
             least = heapq.nlargest(most, [size for size, _, _ in named])[-1]
             named = [item for item in named if item[0] >= least]
         # copy_abs and copy_negate: abs() and - round to the 28 digits of the default context.
-        named.sort(key=lambda item: (item[2].cost.copy_abs().copy_negate(), [value or "" for value in item[1]]))
+        named.sort(
+            key=lambda item: (
+                -abs(item[2].moved),
+                item[2].cost.copy_abs().copy_negate(),
+                [value or "" for value in item[1]],
+            )
+        )
         return tuple(self._driver(values, part) for _, values, part in named[:most])
 
     def _driver(self, values: _DriverValues, part: _Part) -> Driver:
@@ -159,7 +209,14 @@ class Aggregate:
             cost=_float(part.cost),
             quantity=None if quantity is None else _float(quantity),
             unit=None if quantity is None or part.unit is None else shorten(part.unit),
+            retagged=round(part.moved, 9) if part.moved else None,
+            retagged_with=part.moved_with,
         )
+
+
+def _size(part: _Part) -> float:
+    """By cost; what moved comes first, as it explains a change."""
+    return max(abs(float(part.cost)), abs(part.moved))
 
 
 def _instant(seconds: int) -> str:

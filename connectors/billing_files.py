@@ -31,7 +31,7 @@ from connectors.split import SplitRules, Splitter
 from connectors.tabular import BadRow, Table, open_table
 from connectors.tags import clip
 
-READING_VERSION = 2
+READING_VERSION = 3
 """Part of every fingerprint: raise it when the same file would give other facts, so that files are read again."""
 
 MAX_RAW_BYTES = 16_384

@@ -28,6 +28,7 @@ class Charge(Struct, frozen=True, kw_only=True, gc=False):
     billed_cost, effective_cost: in `billing_currency`; negative for corrections, refunds and credits.
     charge_period_start, charge_period_end: aware, UTC, the end exclusive.
     charge_class: `Correction` for a change to a period that had been invoiced, else None.
+    sku_meter: what is metered; CUR's `lineItem/UsageType`.
     provider_name: FOCUS 1.3's `ServiceProviderName` where it is given.
     tags: keys as delivered but for the provider's prefix; no nulls and no empty values (see tags.py).
     """
@@ -51,6 +52,7 @@ class Charge(Struct, frozen=True, kw_only=True, gc=False):
     resource_name: str | None = None
     resource_type: str | None = None
     sku_id: str | None = None
+    sku_meter: str | None = None
     consumed_quantity: Decimal | None = None
     consumed_unit: str | None = None
     pricing_quantity: Decimal | None = None
@@ -76,6 +78,7 @@ TEXT_COLUMNS: frozenset[str] = frozenset(
         "service_category",
         "service_name",
         "sku_id",
+        "sku_meter",
         "sub_account_id",
         "sub_account_name",
     }

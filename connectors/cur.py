@@ -73,6 +73,7 @@ OPTIONAL = (
     "product/region",
     "lineItem/ResourceId",
     "product/sku",
+    "lineItem/UsageType",
     "pricing/unit",
 )
 _COLUMNS = REQUIRED + OPTIONAL
@@ -205,6 +206,7 @@ class CurReader:
             region,
             resource,
             sku,
+            usage_type,
             unit,
         ) = [names[cell] for cell in cells[_FIRST_TEXT:_END_TEXT]]
         if kind.is_fee and reservation is not None:
@@ -225,6 +227,7 @@ class CurReader:
             region_id=region_code or region,
             resource_id=resource,
             sku_id=sku,
+            sku_meter=usage_type,
             consumed_quantity=usage,
             consumed_unit=unit,
             commitment_discount_status="Used" if kind.is_covered else None,

@@ -46,12 +46,16 @@ class Driver(Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: FOCUS columns in snake case to their values, e.g. {"service_name": "Amazon EC2", "resource_id": "i-1"}.
     cost: its share, in the unit of the series. The drivers of a fact need not add up to it: the rest is "other".
     quantity: `ConsumedQuantity` or `PricingQuantity` behind the cost, where the source tells it.
+    retagged: so much of the cost came with this bucket from the series of another value of the same tag, because the
+        resource's tag was changed; negative where it left. retagged_with: that other value.
     """
 
     labels: Annotated[dict[Text, Text], Meta(max_length=MAX_LABELS)]
     cost: float
     quantity: float | None = None
     unit: Text | None = None
+    retagged: float | None = None
+    retagged_with: Text | None = None
 
 
 class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,6 +70,8 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: later deliveries of one origin carry a higher number; only `set` looks at it.
     event_id: identifies an `add` event or a `gauge` sample; required for `add`.
     drivers: the largest parts of the value, largest first.
+    retagged: of all of the value, what came from other values of the same tag (see Driver); negative where it left.
+        Goes with drivers only.
     """
 
     series: str
@@ -77,6 +83,39 @@ class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     basis: Basis = Basis.BILLED
     event_id: Text = ""
     drivers: Annotated[tuple[Driver, ...], Meta(max_length=MAX_DRIVERS)] = ()
+    retagged: float = 0.0
+
+
+class FeedbackVerdict(StrEnum):
+    """What a person says of an alert."""
+
+    EXPECTED = "expected"
+    """Right, and meant: nobody needs to hear more of this episode, and nothing is learned from it."""
+    FALSE_ALARM = "false_alarm"
+    """Not worth an alert: its periods are learned, and no deviation as small as this one is an alert of the series."""
+    NEW_NORMAL = "new_normal"
+    """The level from here on."""
+
+
+class Feedback(Struct, frozen=True, kw_only=True, tag_field="message", tag="feedback"):
+    """What a person said of an alert, on its way to the engine: on the facts topic, under the key of the series.
+
+    kind: of the alert. starts_at: start of its first bucket; with series and kind its identity. through: start of the
+    last bucket that the person has seen. deviation: |actual - expected| of its worst bucket, in the unit of the series.
+    revision: of several about one alert the highest counts; milliseconds since 1970.
+    """
+
+    series: Text
+    kind: Text
+    starts_at: str
+    through: str
+    verdict: FeedbackVerdict
+    deviation: float
+    revision: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+FEEDBACK_MARK = b'{"message":"feedback",'
+"""What feedback begins with on the wire; no fact does."""
 
 
 class Watermark(Struct, frozen=True, kw_only=True):
@@ -97,7 +136,7 @@ _encoder = msgspec.json.Encoder()
 _fact_decoder = msgspec.json.Decoder(Fact)
 
 
-def encode(message: Fact | Watermark) -> bytes:
+def encode(message: Fact | Watermark | Feedback) -> bytes:
     return _encoder.encode(message)
 
 
@@ -106,9 +145,9 @@ def decode_fact(data: bytes) -> Fact:
     return _fact_decoder.decode(data)
 
 
-def key_of(message: Fact | Watermark) -> bytes:
+def key_of(message: Fact | Watermark | Feedback) -> bytes:
     """The Kafka key that goes with a message."""
-    if isinstance(message, Fact):
+    if isinstance(message, Fact | Feedback):
         return message.series.encode()
     return WATERMARK_KEY_PREFIX + message.source.encode()
 

@@ -4,6 +4,8 @@ The files of one connector are merged by time, so that a series that begins wher
 the source's watermark. Within a file the order of its lines is kept: recordings have gaps, repeated stamps
 and steps back, and each line is a sample of its own (`event_id` is file and line).
 
+A file may be packed with gzip.
+
 Format of the Numenta Anomaly Benchmark (https://github.com/numenta/NAB): stamps without a zone are UTC.
 """
 
@@ -19,11 +21,13 @@ import msgspec
 
 from connectors import cells
 from connectors.connector import BadReason, BadRecord, CursorError, FactBatch, Refused
+from connectors.errors import NotABillError
 from connectors.facts import MAX_TEXT, Basis, Fact, Fold, format_instant
 from connectors.pace import Pace
 from connectors.paths import find_files, has_files
 from connectors.series import Grain, SeriesKey
 from connectors.tags import clip
+from connectors.unpacking import head_of, lines_of
 
 _HEADER = ("timestamp", "value")
 _ROWS_AT_ONCE = 2000
@@ -168,12 +172,9 @@ class MetricCsvConnector:
         """The lines of a file after line *after*; those before it still say how far its time has come."""
         series, latest = self._series.key_of(label), 0.0
         # Split by hand: with the csv module one stray quote would swallow the rest of the file as a single cell.
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            next(file)
-            for line, text in enumerate(file, start=2):
-                row = text.rstrip("\n")
-                if not row.strip():
-                    continue
+        for line, text in lines_of(path):
+            row = text.decode("utf-8-sig", errors="replace")
+            if line > 1 and row.strip():
                 sample, at = self._sample(series, label, line, row, latest)
                 latest = max(latest, at)
                 if line > after:
@@ -220,9 +221,11 @@ def _is_csv(file: Path) -> bool:
 
 def _header_of(path: Path) -> str | None:
     """None for a file with the right header, else what was found in its place."""
-    with path.open("rb") as file:
-        first = file.readline(4096)
-    if b"\0" in first or first.startswith(b"\x1f\x8b"):
+    try:
+        first = head_of(path).partition(b"\n")[0]
+    except NotABillError as error:
+        return error.found
+    if b"\0" in first:
         return "binary data"
     header = first.decode("utf-8-sig", errors="replace").strip()
     if not header:

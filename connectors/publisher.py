@@ -35,7 +35,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from connectors.connector import BadRecord
 from connectors.errors import ConnectorError
-from connectors.facts import Fact, Watermark, encode, key_of
+from connectors.facts import Fact, Feedback, Watermark, encode, key_of
 
 _FEW = 32
 """Up to so many facts go through `send`, where those of concurrent callers share a batch."""
@@ -161,8 +161,11 @@ class Publisher:
         if producer is not None:
             await self._close(producer)
 
-    async def publish(self, facts: Sequence[Fact]) -> None:
-        """Send facts, each to its series' partition. Returns when the broker acknowledged all. Raises PublishError."""
+    async def publish(self, facts: Sequence[Fact | Feedback]) -> None:
+        """Send facts, or what people said of a series, each to its series' partition.
+
+        Returns when the broker acknowledged all. Raises PublishError.
+        """
         if not facts:
             return
         async with self._sending(self.facts_topic) as producer:
@@ -190,14 +193,14 @@ class Publisher:
             await self._acknowledged(_each(producer, self.dead_letters_topic, [message]))
 
     async def _send_few(
-        self, producer: Any, facts: Sequence[Fact], partitions: list[int]
+        self, producer: Any, facts: Sequence[Fact | Feedback], partitions: list[int]
     ) -> AsyncIterator[asyncio.Future[Any]]:
         for fact in facts:
             partition = self._partition(fact.series, partitions)
             yield await producer.send(self.facts_topic, encode(fact), key=fact.series.encode(), partition=partition)
 
     async def _send_many(
-        self, producer: Any, facts: Iterable[Fact], partitions: list[int]
+        self, producer: Any, facts: Iterable[Fact | Feedback], partitions: list[int]
     ) -> AsyncIterator[asyncio.Future[Any]]:
         topic = self.facts_topic
         batches = {partition: producer.create_batch() for partition in partitions}

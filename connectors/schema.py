@@ -54,12 +54,23 @@ _DESCRIPTIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
             "maxLength": 1024,
         },
         "drivers": {"description": "The largest parts of the value, largest first. The rest is other."},
+        "retagged": {
+            "description": "Of all of the value, what came from other values of the same tag; negative where it left. "
+            "Goes with drivers only.",
+            "minimum": -MAX_ABS_VALUE,
+            "maximum": MAX_ABS_VALUE,
+        },
     },
     "Driver": {
         "labels": {"description": "FOCUS columns in snake case to their values."},
         "cost": {"description": "Its share of the value, in the unit of the series."},
         "quantity": {"description": "ConsumedQuantity or PricingQuantity behind the cost."},
         "unit": {"description": "Unit of the quantity."},
+        "retagged": {
+            "description": "So much of the cost came with this bucket from the series of another value of the same "
+            "tag, because the resource's tag was changed; negative where it left."
+        },
+        "retagged_with": {"description": "That other value."},
     },
     "Watermark": {
         "source": {"description": "The part of an origin before the first colon."},

@@ -57,7 +57,7 @@ class SplitRules(Struct, frozen=True, kw_only=True):
 
     tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")
     dimensions: tuple[str, ...] = ("service_name", "sub_account_id")
-    drivers: tuple[str, ...] = ("service_name", "resource_id")
+    drivers: tuple[str, ...] = ("service_name", "resource_id", "sub_account_id", "region_id", "sku_meter")
     total: bool = True
     untagged: bool = True
     grain: Grain = Grain.DAY
@@ -107,6 +107,19 @@ class Splitter:
     def drivers(self, charge: Charge) -> tuple[str | None, ...]:
         """The values of the driver columns."""
         return self._drivers(charge)
+
+    @property
+    def resource_column(self) -> int | None:
+        """Which of the driver columns says the resource; None where none does."""
+        return self.rules.drivers.index("resource_id") if "resource_id" in self.rules.drivers else None
+
+    def tag_series(
+        self, metric: str, currency: str, position: int, value: str | None, *, carried: Container[int]
+    ) -> str | None:
+        """The series of one value of a listed tag; None where lines without the tag feed none."""
+        if value is None and not (self.rules.untagged and position in carried):
+            return None
+        return self._series[metric, currency, self._names[position], UNTAGGED if value is None else value]
 
     def series(self, labels: Labels, *, carried: Container[int]) -> list[str]:
         """Canonical texts of the series that *labels* feed, each once.

@@ -56,7 +56,9 @@ class _Watched:
     def __init__(self, settings: Settings) -> None:
         receivers = tuple(receiver.name for receiver in settings.receivers)
         routes = Router(settings.routes, receivers)
-        self.sql = SqlStore(settings.store.url, routes=routes, clock=SystemClock(), receivers=receivers)
+        self.sql = SqlStore(
+            settings.store.url, routes=routes, clock=SystemClock(), receivers=receivers, budgets=settings.budgets
+        )
         self.problem: str | None = "not connected yet"
 
     async def prepare(self, stop: asyncio.Event) -> bool:

@@ -63,7 +63,8 @@ def _lines(settings: Settings) -> list[str]:
     ]
     for number, policy in enumerate(settings.policies):
         name = "policies" if number == 0 else ""
-        money = f"floor {policy.floor:g}, {'rises and falls' if policy.drops else 'rises'}"
+        floor = "by grain" if policy.floor is None else f"{policy.floor:g}"
+        money = f"floor {floor}, {'rises and falls' if policy.drops else 'rises'}"
         detectors = " or ".join(sorted({detector for _, detector in possible_detectors(policy)}))
         lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {detectors}, {money}")
     receivers = ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers)
@@ -71,6 +72,9 @@ def _lines(settings: Settings) -> list[str]:
     for number, route in enumerate(settings.routes):
         wanted = ", ".join(f"{label}={value}" for label, value in route.match.items()) or "every alert"
         lines.append(f"{'routes' if number == 0 else '':<12}{number + 1}. {wanted} -> {route.receiver}")
+    for number, budget in enumerate(settings.budgets):
+        told = f"{budget.pages} alerts in {budget.days:g} days for each {budget.label}"
+        lines.append(f"{'budgets' if number == 0 else '':<12}{number + 1}. at most {told}; the rest is held back")
     if settings.receivers and not settings.routes:
         lines.append("routes      none: every receiver hears of every alert")
     return lines

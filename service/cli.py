@@ -6,12 +6,14 @@ Imports stand inside the commands, so that `--help` and the small roles start qu
 import asyncio
 import sys
 from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from connectors.errors import ConnectorError
+from connectors.facts import FeedbackVerdict
 from service.errors import SpendwatchError
 
 app = typer.Typer(
@@ -26,8 +28,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 _RUN = "Run"
 _LOOK = "Look"
+
+deliveries_app = typer.Typer(
+    help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
+)
+app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
+
+UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]
+TokenOption = Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")]
+API_URL = "http://127.0.0.1:8321"
 
 ConfigOption = Annotated[
     Path | None,
@@ -141,8 +153,8 @@ def connect(
 @app.command(rich_help_panel=_LOOK)
 def tail(
     *,
-    url: Annotated[str, typer.Option(help="Where the API answers.")] = "http://127.0.0.1:8321",
-    token: Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")] = None,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
     after: Annotated[int | None, typer.Option(help="Begin after this event; 0 shows everything kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
 ) -> None:
@@ -154,6 +166,110 @@ def tail(
         return 0
 
     _run(work())
+
+
+@deliveries_app.command("list")
+def list_deliveries(
+    *,
+    state: Annotated[
+        str | None, typer.Option(help="pending, delivered, dead (given up) or superseded; without it all.")
+    ] = None,
+    receiver: Annotated[str | None, typer.Option(help="Only those to this receiver.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One message a line, as JSON.")] = False,
+) -> None:
+    """List messages to receivers, and why they were given up."""
+    from service.deliveries import DeliveriesClient, show
+
+    with DeliveriesClient(url, token=token) as client:
+        show(client.listed(state=state, receiver=receiver, limit=limit), as_json=as_json)
+
+
+@deliveries_app.command("resend")
+def resend_deliveries(
+    delivery_id: Annotated[str | None, typer.Argument(help="Id of one message, as `list` shows it.")] = None,
+    *,
+    receiver: Annotated[str | None, typer.Option(help="All that was given up for this receiver.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that was given up.")] = False,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
+) -> None:
+    """Send again what was given up: one message, a receiver's, or all."""
+    from service.deliveries import DeliveriesClient
+    from service.errors import ConfigError
+
+    if (delivery_id is not None) + (receiver is not None) + everything != 1:
+        raise ConfigError("name the id of a message, or --receiver, or --all")
+    with DeliveriesClient(url, token=token) as client:
+        count = client.resend(delivery_id=delivery_id, receiver=receiver)
+    typer.echo(f"{count} message{'' if count == 1 else 's'} will be sent again")
+
+
+@app.command(rich_help_panel=_LOOK)
+def replay(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Bills (FOCUS, CUR), metric CSV or facts as JSON lines, packed or not; folders and globs."
+            " Without any, the connectors of the configuration."
+        ),
+    ] = None,
+    *,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One alert a line, as JSON, and nothing else.")] = False,
+    against: Annotated[
+        Path | None, typer.Option(help="An older configuration: print what the one of --config would change.")
+    ] = None,
+    quiet_days: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Find the lowest sigma without an alert in so many last days."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write charts of the alerts to this HTML file.")] = None,
+    topic: Annotated[
+        str | None, typer.Option(help="Replay this topic of the configured Kafka; `facts` means its facts topic.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=_MOMENTS, help="First record time of a --topic, in UTC.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=_MOMENTS, help="Record time of a --topic to stop before, in UTC.")
+    ] = None,
+) -> None:
+    """What the alerts would be: files or a topic through the worker's own code, at full speed."""
+    from service.replay.command import Request
+    from service.replay.command import replay as run_replay
+
+    request = Request(
+        paths=files or (),
+        config=config,
+        against=against,
+        topic="" if topic == "facts" else topic,
+        since=None if since is None else since.replace(tzinfo=UTC),
+        until=None if until is None else until.replace(tzinfo=UTC),
+        quiet_days=quiet_days,
+        plot=plot,
+        as_json=as_json,
+    )
+    _run(run_replay(request))
+
+
+@app.command(rich_help_panel=_LOOK)
+def feedback(
+    alert: Annotated[str, typer.Argument(help="The id of an alert.")],
+    verdict: Annotated[FeedbackVerdict, typer.Argument(help="What it was.")],
+    *,
+    actor: Annotated[str, typer.Option(envvar="USER", help="Who says so.")],
+    comment: Annotated[str, typer.Option(help="Why.")] = "",
+    url: Annotated[str, typer.Option(help="Where the API answers.")] = "http://127.0.0.1:8321",
+    token: Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")] = None,
+) -> None:
+    """Say what an alert was: its series is judged accordingly from now on."""
+    from service.opinion import give_feedback
+
+    give_feedback(url, alert, verdict, actor=actor, comment=comment, token=token)
+    typer.echo(f"{alert}: {verdict.value}")
 
 
 @app.command(rich_help_panel=_LOOK)

@@ -1,7 +1,7 @@
 """Reading the configuration: one YAML file plus the environment, every mistake at once with its place.
 
 A scalar that is `${NAME}` as a whole is taken from the environment. SPENDWATCH_<SECTION>__<NAME> sets one value and
-wins over the file. `url_file`, `secret_file` and `token_file` name files that hold the value. Relative paths start at
+wins over the file. `secret_file` names a file that holds `secret`, and so for all of _SECRETS. Relative paths start at
 the folder of the configuration file, as in Prometheus.
 """
 
@@ -26,9 +26,11 @@ _PLAINER = {
     "Extra inputs are not permitted": "unknown name",
     "Input should be a valid tuple": "must be a list, such as [a, b]",
     "Input should be a valid dictionary": "must be a mapping of names to values",
+    "Unable to extract tag using discriminator 'type'": "type is missing",
 }
-_SECRETS = ("url", "secret", "token")
-_FREE = ("match", "params")
+_SECRETS = ("url", "secret", "token", "password", "key", "title", "text")
+"""What may stand in a file of its own: secrets, and templates."""
+_FREE = ("match", "params", "fields")
 """Mappings whose names are the user's own: a label called `path` is no file."""
 _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in _SECRETS))
 
@@ -79,8 +81,9 @@ class _Reader:
             return Settings.model_validate(raw)
         except ValidationError as error:
             for mistake in error.errors():
-                self._mistakes.append(self._tell(mistake["loc"], mistake["msg"]))
-                _take_out(raw, self._place(mistake["loc"]))
+                location = _without_tag(raw, mistake["loc"])
+                self._mistakes.append(self._tell(location, mistake["msg"]))
+                _take_out(raw, self._place(location))
             return None
 
     def _read_file(self) -> dict[str, object]:
@@ -206,11 +209,27 @@ def _name_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
         for number, name in enumerate(names):
             if name in names[:number]:
                 yield (section, number, "name"), f"{section}[{names.index(name)}] is named {name!r} too"
+    labels = [budget.label for budget in settings.budgets]
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            yield ("budgets", number, "label"), f"budgets[{labels.index(label)}] is for {label!r} too"
     receivers = [receiver.name for receiver in settings.receivers]
     for number, route in enumerate(settings.routes):
         if route.receiver not in receivers:
             known = ", ".join(receivers) or "none is configured"
             yield ("routes", number, "receiver"), f"{route.receiver!r} is not one of the receivers: {known}"
+
+
+def _without_tag(raw: object, location: Place) -> Place:
+    """A mistake of a whole receiver or connector is at its place in the list, not at the name of its type."""
+    value = raw
+    for part in location[:-1]:
+        try:
+            value = value[part]  # type: ignore[index]  # walked as it was read
+        except (KeyError, IndexError, TypeError):
+            return location
+    is_tag = isinstance(value, dict) and value.get("type") == location[-1] and location[-1] not in value
+    return location[:-1] if is_tag else location
 
 
 def _take_out(raw: dict[str, object], place: Place) -> None:

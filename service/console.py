@@ -7,8 +7,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from service.core.alerts import Alert, AlertEvent, AlertKind, EventType, Severity
-from service.core.wording import amount, driver_name, is_money, number, who
+from service.core.alerts import Alert, AlertEvent, AlertKind, DriverChange, EventType, Severity
+from service.core.wording import amount, driver_name, driver_reason, is_money, number, who
 
 _COLOURS = {
     Severity.CRITICAL: "bold white on red",
@@ -104,12 +104,17 @@ def _hanging(name: str, value: str) -> Table:
     return grid
 
 
+def _named(driver: DriverChange) -> str:
+    reason = driver_reason(driver)
+    return f"{driver_name(driver.labels)}{', ' if reason else ''}{reason}"
+
+
 def _drivers(alert: Alert) -> list[Text]:
     """The largest changes, one a line, their amounts below one another."""
     largest = sorted(alert.drivers, key=lambda driver: -abs(driver.change))[:_SHOWN_DRIVERS]
     changes = [number(driver.change, alert.unit, signed=True) for driver in largest]
     width = max(map(len, changes), default=0)
     return [
-        _labelled("" if place else "drivers", f"{change:>{width}}  {clean(driver_name(driver.labels))}")
+        _labelled("" if place else "drivers", f"{change:>{width}}  {clean(_named(driver))}")
         for place, (driver, change) in enumerate(zip(largest, changes, strict=True))
     ]

@@ -2,22 +2,18 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-service/config.py reads both.
+service/config.py reads both; service/receiver_settings.py holds what can be set of receivers.
 """
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from connectors.series import Grain
 from service.core.alerts import Severity
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown names are mistakes, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from service.receiver_settings import Receiver
+from service.section import Section
 
 
 class Kafka(Section):
@@ -104,7 +100,7 @@ class Split(Section):
 
     tags: tuple[str, ...] = ("team", "project", "environment", "cost_center", "customer_id")
     dimensions: tuple[str, ...] = ("service_name", "sub_account_id")
-    drivers: tuple[str, ...] = ("service_name", "resource_id")
+    drivers: tuple[str, ...] = ("service_name", "resource_id", "sub_account_id", "region_id", "sku_meter")
     total: bool = True
     untagged: bool = True
     grain: Grain = Grain.DAY
@@ -127,12 +123,16 @@ class Policy(Section):
 
     detector: a name of `spendwatch check-config --detectors`; None: `usage` for usage metrics by the minute or five
         minutes, else `seasonal`. params: that detector's; without a name, those of `seasonal`.
-    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
+    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal. None: 1,
+        and 0.04 for hours: so much for a day is 1 as well.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
         minutes, half a day of minutes.
-    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, two days of hours, a day
-        of five minutes, six hours of minutes.
+    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, three days of hours, a
+        day of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
+    spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
+        since a credit or a late record is low once; 1 for others. What is beyond doubt is told of at once: a rise six
+        times as far off as the bound, a fall to next to nothing.
     new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
         alert; its peers can only raise it. None: new tags raise none.
     missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
@@ -142,42 +142,15 @@ class Policy(Section):
     match: Match = Match()
     detector: str | None = None
     params: dict[str, float | int | str | bool] = {}
-    floor: float = Field(default=1.0, ge=0)
+    floor: float | None = Field(default=None, ge=0)
     ring_buckets: int | None = Field(default=None, ge=8, le=2048)
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
+    spike_after: int | None = Field(default=None, ge=1)
+    drop_after: int | None = Field(default=None, ge=1)
     new_spend_floor: float | None = Field(default=100.0, ge=0)
     missing_after: int | None = Field(default=None, ge=0)
-
-
-class WebhookReceiver(Section):
-    """A Standard Webhooks endpoint. secret: `whsec_...`; url and secret may each be read from a file.
-
-    allow_private: permit an address on this machine or in a private network."""
-
-    type: Literal["webhook"] = "webhook"
-    name: str
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    secret: SecretStr | None = None
-    secret_file: Path | None = None
-    timeout_seconds: float = Field(default=15.0, gt=0, le=60)
-    deadline_seconds: float = Field(default=259_200.0, gt=0)
-    allow_private: bool = False
-    allow_http: bool = False
-
-    @model_validator(mode="after")
-    def _has_address_and_secret(self) -> "WebhookReceiver":
-        missing = [name for name in ("url", "secret") if getattr(self, name) is None]
-        if missing:
-            raise ValueError(
-                f"receiver {self.name!r} needs {' and '.join(f'{name} or {name}_file' for name in missing)}"
-            )
-        return self
-
-
-Receiver = WebhookReceiver
 
 
 class Route(Section):
@@ -189,6 +162,18 @@ class Route(Section):
     receiver: str
     match: dict[str, str | tuple[str, ...]] = {}
     min_severity: Severity | None = None
+
+
+class Budget(Section):
+    """At most `pages` alerts in `days` days are told for each value of a label of the alerts, such as each team.
+
+    What is beyond it is held back: listed with its cost, sent to nobody. label: as in a route; alerts without it share
+    the value "". pages: 0 holds everything back.
+    """
+
+    label: str = "team"
+    pages: int = Field(ge=0)
+    days: float = Field(default=7.0, gt=0, le=366)
 
 
 class FileConnector(Section):
@@ -259,5 +244,6 @@ class Settings(Section):
     policies: tuple[Policy, ...] = (Policy(),)
     receivers: tuple[Receiver, ...] = ()
     routes: tuple[Route, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")

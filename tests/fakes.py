@@ -6,15 +6,20 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.budget import BudgetState
 from service.core.notices import Notice, Routes, notice_of, to_tell
-from service.core.transitions import DETECTION, acknowledged, detected, resolved
+from service.core.transitions import DETECTION, acknowledged, commented, detected, resolved
+from service.store.coalescing import Row, plan
 from service.store.store import (
     MAX_PAGE,
     AlertNotFoundError,
     AlertQuery,
     BadCursorError,
     Delivery,
+    DeliveryPage,
+    DeliveryQuery,
     Page,
     Summary,
 )
@@ -50,6 +55,7 @@ class MemoryStore:
     ) -> None:
         self.clock = clock or FakeClock()
         self.problem: Exception | None = None
+        self.budget_states: list[BudgetState] = []
         self._routes = routes
         self._kept = database or MemoryDatabase()
 
@@ -66,6 +72,18 @@ class MemoryStore:
             if change is not None:
                 changes.append(self._change(*change, at=now))
         return changes
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        self._check()
+        record = commented(await self.get(alert_id), actor=actor, at=at)
+        said = f"{verdict.value}: {comment}" if comment else verdict.value
+        return self._change(EventType.FEEDBACK, record, at=at, actor=actor, comment=said)
+
+    async def budgets(self) -> list[BudgetState]:
+        self._check()
+        return self.budget_states
 
     async def get(self, alert_id: str) -> AlertRecord:
         self._check()
@@ -130,32 +148,91 @@ class MemoryStore:
         self._kept.deliveries[delivery.id] = delivery
 
     async def claim(
-        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_seconds: float,
+        limit: int,
+        receiver: str | None = None,
+        newest_only: bool = False,
     ) -> list[Delivery]:
         self._check()
-        due = [d for d in self._first_pending() if receiver in (None, d.receiver) and self._is_free(d, now)]
+        due = [d for d in self._first_pending(now) if receiver in (None, d.receiver) and d.next_attempt_at <= now]
         due.sort(key=lambda delivery: (delivery.next_attempt_at, delivery.event.seq))
-        for delivery in due[:limit]:
-            self._kept.leases[delivery.id] = worker, now + timedelta(seconds=lease_seconds)
-            self.add_delivery(replace(delivery, attempts=delivery.attempts + 1))
-        claimed = [self._kept.deliveries[delivery.id] for delivery in due[:limit]]
+        claimed = []
+        for head in due[:limit]:
+            chosen = self._planned(head, now) if newest_only else head
+            self._kept.leases[chosen.id] = worker, now + timedelta(seconds=lease_seconds)
+            self.add_delivery(replace(self._kept.deliveries[chosen.id], attempts=chosen.attempts + 1))
+            claimed.append(replace(chosen, attempts=chosen.attempts + 1))
         return sorted(claimed, key=lambda delivery: delivery.event.seq)
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()
         delivery = self._kept.deliveries[delivery_id]
         if delivery.state != "delivered":
-            self._settle(replace(delivery, state="delivered", delivered_at=at, remote_id=remote_id, last_error=None))
+            remote = remote_id or delivery.remote_id
+            self._settle(replace(delivery, state="delivered", delivered_at=at, remote_id=remote, last_error=None))
 
     async def retry(
-        self, delivery_id: str, *, error: str, next_attempt_at: datetime, worker: str | None = None
+        self,
+        delivery_id: str,
+        *,
+        error: str,
+        next_attempt_at: datetime,
+        worker: str | None = None,
+        remote_id: str | None = None,
     ) -> None:
-        self._give_back(
-            delivery_id, worker, lambda row: replace(row, last_error=error, next_attempt_at=next_attempt_at)
-        )
+        def later(row: Delivery) -> Delivery:
+            remote = remote_id or row.remote_id
+            return replace(row, last_error=error, next_attempt_at=next_attempt_at, remote_id=remote)
 
-    async def dead(self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None) -> None:
-        self._give_back(delivery_id, worker, lambda row: replace(row, state="dead", last_error=error))
+        self._give_back(delivery_id, worker, later)
+
+    async def dead(
+        self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None, remote_id: str | None = None
+    ) -> None:
+        def given_up(row: Delivery) -> Delivery:
+            return replace(row, state="dead", last_error=error, remote_id=remote_id or row.remote_id)
+
+        self._give_back(delivery_id, worker, given_up)
+
+    async def hasten(self, receiver: str, *, at: datetime) -> None:
+        self._check()
+        for row in list(self._kept.deliveries.values()):
+            waits = row.receiver == receiver and row.state == "pending" and row.id not in self._kept.leases
+            if waits and row.next_attempt_at > at:
+                self.add_delivery(replace(row, next_attempt_at=at))
+
+    async def revive(self, *, at: datetime, receiver: str | None = None, delivery_id: str | None = None) -> int:
+        self._check()
+        dead = [
+            row
+            for row in self._kept.deliveries.values()
+            if row.state == "dead" and receiver in (None, row.receiver) and delivery_id in (None, row.id)
+        ]
+        for row in dead:
+            next_at = at + timedelta(seconds=1)
+            self.add_delivery(replace(row, state="pending", attempts=0, created_at=at, next_attempt_at=next_at))
+        return len(dead)
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        self._check()
+        found = [
+            row
+            for row in self._kept.deliveries.values()
+            if query.state in (None, row.state) and query.receiver in (None, row.receiver)
+        ]
+        found.sort(key=lambda row: (row.event.seq, row.id), reverse=True)
+        if query.cursor is not None:
+            seq, _, row_id = query.cursor.partition(".")
+            if not seq.isdecimal() or not row_id:
+                raise BadCursorError(query.cursor)
+            found = [row for row in found if (row.event.seq, row.id) < (int(seq), row_id)]
+        items = tuple(found[: max(1, min(query.limit, MAX_PAGE))])
+        cursor = f"{items[-1].event.seq}.{items[-1].id}" if len(found) > len(items) else None
+        return DeliveryPage(items=items, next_cursor=cursor)
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]:
         await self.get(alert_id)
@@ -186,18 +263,29 @@ class MemoryStore:
             self.add_delivery(_delivery(event, receiver))
         return event
 
-    def _first_pending(self) -> list[Delivery]:
-        """The oldest that waits, of each receiver and alert."""
+    def _first_pending(self, now: datetime) -> list[Delivery]:
+        """The oldest that waits, of each receiver and alert of which none is leased."""
         first: dict[tuple[str, str], Delivery] = {}
+        leased = set()
         for delivery in self._kept.deliveries.values():
             key = delivery.receiver, delivery.event.record.alert.id
+            _, until = self._kept.leases.get(delivery.id, ("", now))
+            if delivery.state == "pending" and until > now:
+                leased.add(key)
             if delivery.state == "pending" and (key not in first or delivery.event.seq < first[key].event.seq):
                 first[key] = delivery
-        return list(first.values())
+        return [delivery for key, delivery in first.items() if key not in leased]
 
-    def _is_free(self, delivery: Delivery, now: datetime) -> bool:
-        _, until = self._kept.leases.get(delivery.id, ("", now))
-        return delivery.next_attempt_at <= now and until <= now
+    def _planned(self, head: Delivery, now: datetime) -> Delivery:
+        key = head.receiver, head.event.record.alert.id
+        same = [d for d in self._kept.deliveries.values() if (d.receiver, d.event.record.alert.id) == key]
+        same.sort(key=lambda row: row.event.seq)
+        planned = plan([Row(d.id, d.event.seq, d.state, d.event.type, d.remote_id) for d in same])
+        for row_id in planned.superseded:
+            row = self._kept.deliveries[row_id]
+            self._settle(replace(row, state="superseded", delivered_at=now, last_error=None))
+        event = next(row.event for row in same if row.event.seq == planned.says)
+        return replace(self._kept.deliveries[planned.send], event=event, remote_id=planned.remote_id)
 
     def _give_back(self, delivery_id: str, worker: str | None, change: Callable[[Delivery], Delivery]) -> None:
         self._check()

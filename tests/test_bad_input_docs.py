@@ -8,7 +8,7 @@ DOCUMENT = ROOT / "docs" / "bad-input.md"
 
 
 def test_every_row_names_tests_that_exist() -> None:
-    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     known = set(re.findall(r"def (test_\w+)\(", tests))
     rows = [line for line in DOCUMENT.read_text().splitlines() if re.match(r"\| (?!what comes)", line)]
     assert len(rows) > 20

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from connectors.facts import Basis
+from connectors.facts import Basis, FeedbackVerdict
 
 
 class AlertStatus(StrEnum):
@@ -45,14 +45,37 @@ class Point(Struct, frozen=True, kw_only=True, omit_defaults=True):
     abnormal: bool = False
 
 
+class DriverType(StrEnum):
+    """Why a driver's cost is another. A driver may have several entries, which lead from what it cost before to now."""
+
+    PRICE = "price"
+    """The same quantity at another price."""
+    QUANTITY = "quantity"
+    """More or less of it, at the price of before."""
+    NEW = "new"
+    GONE = "gone"
+    RETAGGED = "retagged"
+    """Came from, or went to, another value of the same tag; the resource is the same."""
+    OTHER = "other"
+    """The source tells no quantity, or too little of the days before; and what no driver explains."""
+
+
 class DriverChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one driver contributes to `actual - expected` of the worst bucket: the changes of an alert add up to that.
-    What no driver explains stands in an entry with labels {"other": "true"}."""
+    What no driver explains stands in an entry with labels {"other": "true"}.
+
+    quantity_before, quantity, unit: of price and quantity entries. counterpart: the other tag value of retagged ones.
+    type: None in alerts of versions before it was told."""
 
     labels: dict[str, str]
     change: float
     before: float
     now: float
+    type: DriverType | None = None
+    quantity_before: float | None = None
+    quantity: float | None = None
+    unit: str | None = None
+    counterpart: str | None = None
 
 
 class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -67,6 +90,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
     impact: sum of (actual - expected) over the episode: the money at stake; negative for drops.
     score: of the worst bucket, 0.5 on the bound, 1 never seen.
     reason: one sentence a person understands. action: what to do next.
+    feedback: what a person said of it, as far as detection has heard of it.
     history: up to 64 latest buckets, for the chart.
     """
 
@@ -97,6 +121,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
     reason: str
     action: str
     history: tuple[Point, ...] = ()
+    feedback: FeedbackVerdict | None = None
 
 
 class AlertState(StrEnum):
@@ -112,7 +137,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     """An alert as the store keeps it.
 
     seq: number of its last event; orders the live stream.
-    resolved_by: who resolved it by hand; None when detection did.
+    resolved_by: who resolved it by hand; None when detection did. held_back: beyond an alert budget: nobody was told.
     """
 
     alert: Alert
@@ -124,6 +149,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
+    held_back: bool = False
 
 
 class EventType(StrEnum):
@@ -133,6 +159,8 @@ class EventType(StrEnum):
     RESOLVED = "resolved"
     WITHDRAWN = "withdrawn"
     REOPENED = "reopened"
+    FEEDBACK = "feedback"
+    """A person said what it was; the comment begins with the verdict."""
 
 
 class AlertEvent(Struct, frozen=True, kw_only=True):

@@ -218,6 +218,13 @@ class Borrowed:
         recent = self._recent(index)
         return max(round(self._prior.limit * (len(recent) + 1 + self._doubt)) - sum(recent), evidence)
 
+    def came_along(self, index: int) -> int:
+        """The most that re-tagging has brought to a bucket before *index*, in nano-units."""
+        ring = self._ring
+        if ring is None or ring.whole is None:
+            return 0
+        return max((bucket.moved for known, bucket in ring.whole.items() if known < index), default=0)
+
     def _level(self, index: int, total: int) -> int:
         """What a bucket costs: the mean with those before it, as far as single ones scatter; or its pace, if higher."""
         recent = self._recent(index)

@@ -10,14 +10,40 @@ The rules that make order not matter:
 - The bill wins over the estimate as soon as there is one.
 """
 
+from typing import NamedTuple
+
 from connectors.facts import Basis
 from service.core.amounts import MAX_NANO, mean
 from service.core.sources import Origin
 
 Labels = tuple[tuple[str, str], ...]
 """Labels of a driver in order of their names; interned by the engine."""
-Parts = dict[Labels, int]
-"""Nano-units by driver."""
+
+
+class Part(NamedTuple):
+    """What is known of one driver of a bucket, in nano-units. quantity: None where it is not told, or of several units.
+
+    moved: what came from another value of the same tag with this bucket; moved_with: that value.
+    """
+
+    cost: int
+    quantity: int | None = None
+    unit: str | None = None
+    moved: int = 0
+    moved_with: str | None = None
+
+    def plus(self, other: "Part") -> "Part":
+        same = self.unit == other.unit and self.quantity is not None and other.quantity is not None
+        return Part(
+            self.cost + other.cost,
+            (self.quantity or 0) + (other.quantity or 0) if same else None,
+            self.unit if same else None,
+            self.moved + other.moved,
+            self.moved_with or other.moved_with,
+        )
+
+
+Parts = dict[Labels, Part]
 
 UNBOUNDED = 4 * MAX_NANO
 """No total reaches this: sums of more than four of the largest amounts are cut where they are compared."""
@@ -56,12 +82,14 @@ class Gauge:
 
 
 class _More:
-    """What only some ledgers have: other origins, drivers by origin (None: of events), samples."""
+    """What only some ledgers have: other origins, drivers by origin (None: of events), samples, what re-tagging moved
+    by origin."""
 
-    __slots__ = ("gauge", "others", "parts")
+    __slots__ = ("gauge", "moved", "others", "parts")
 
     def __init__(self) -> None:
         self.gauge: Gauge | None = None
+        self.moved: dict[Origin | None, int] | None = None
         self.others: dict[Origin, tuple[int, int]] | None = None
         self.parts: dict[Origin | None, Parts] | None = None
 
@@ -157,6 +185,24 @@ class Ledger:
         found.sort()
         return found
 
+    @property
+    def moved(self) -> int:
+        """What re-tagging has brought, in nano-units; negative where more has left."""
+        return 0 if self.more is None or self.more.moved is None else sum(self.more.moved.values())
+
+    @property
+    def moves(self) -> dict[Origin | None, int] | None:
+        return None if self.more is None else self.more.moved
+
+    def put_moved(self, origin: Origin | None, nano: int) -> None:
+        """What *origin* says was moved; replaces what it said before."""
+        if nano:
+            more = self._own_more()
+            more.moved = {**(more.moved or {}), origin: nano}
+        elif self.more is not None and self.more.moved is not None:
+            self.more.moved.pop(origin, None)
+            self.more.moved = self.more.moved or None
+
     def put_parts(self, origin: Origin, parts: Parts) -> None:
         """The drivers of what *origin* has set; replaces its earlier ones."""
         known = self.parts
@@ -170,8 +216,8 @@ class Ledger:
         if by_origin is None:
             by_origin = self.parts = {}
         known = by_origin.setdefault(None, {})
-        for labels, nano in parts.items():
-            known[labels] = known.get(labels, 0) + nano
+        for labels, part in parts.items():
+            known[labels] = known[labels].plus(part) if labels in known else part
 
 
 class Bucket:
@@ -220,6 +266,11 @@ class Bucket:
         return self.effective.value
 
     @property
+    def moved(self) -> int:
+        """What re-tagging has brought, in nano-units."""
+        return self.effective.moved
+
+    @property
     def parts(self) -> Parts | None:
         """Drivers that count, of all origins together; None when no fact carried any."""
         kept = self.effective.parts
@@ -229,8 +280,8 @@ class Bucket:
             return next(iter(kept.values()))
         total: Parts = {}
         for parts in kept.values():
-            for labels, nano in parts.items():
-                total[labels] = total.get(labels, 0) + nano
+            for labels, part in parts.items():
+                total[labels] = total[labels].plus(part) if labels in total else part
         return total
 
     @property

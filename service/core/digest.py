@@ -42,6 +42,7 @@ def _state(state: SeriesState) -> tuple[object, ...]:
             for run in (state.rare.anchor_run, state.run)
         ],
         str(state.rare.left),
+        sorted((first, kind.value, *map(str, given)) for (first, kind), given in state.given.items()),
         _newcomer(state.rare.newcomer),
     )
 

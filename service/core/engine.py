@@ -9,19 +9,21 @@ from collections.abc import Iterable
 
 import msgspec
 
-from connectors.facts import WATERMARK_KEY_PREFIX, Fact, Fold
+from connectors.facts import FEEDBACK_MARK, WATERMARK_KEY_PREFIX, Fact, Fold
 from connectors.series import SeriesKey, SeriesKeyError
 from service.core.alerts import Alert
 from service.core.amounts import MAX_NANO, NANO
 from service.core.closing import Closing
 from service.core.digest import digest_of_states
 from service.core.drivers import KEPT_BUCKETS
+from service.core.feedback import heard_of
 from service.core.folding import Folding, Valid
 from service.core.instants import InstantError
 from service.core.lifecycle import Lifecycle
 from service.core.live import KEPT_OBJECTS, LiveDetectors
 from service.core.months import month_to_date
 from service.core.newcomers import Newcomers, as_event_of, other_of
+from service.core.notes import Note
 from service.core.peers import Peers
 from service.core.policies import PolicyBook
 from service.core.registers import Registers
@@ -87,6 +89,7 @@ class Engine:
         self._newcomers = Newcomers(max_new_series)
         self._alerts: list[Alert] = []
         self._rejects: list[Rejected] = []
+        self._notes: list[Note] = []
         self._dirty: list[SeriesState] = []
         self._restored: list[SeriesState] = []
         self._offset = -1
@@ -99,6 +102,7 @@ class Engine:
             peers=self._peers,
             emit=self._emit,
             touch=self._touch,
+            note=self._notes.append,
             driver_buckets=driver_buckets,
         )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
@@ -277,7 +281,36 @@ class Engine:
             pass  # it was refused then, too
         return True
 
+    def _hear(self, record: Record) -> None:
+        """What a person said of an alert. Of a series that is not known here it says nothing."""
+        try:
+            episode, given = heard_of(record, self._policies)
+        except (*DECODE_ERRORS, RejectError) as error:
+            self._refuse(record, error)
+            return
+        state = self._states.get(record.key or b"")
+        if state is None:
+            self.stats.feedback_unknown += 1
+            return
+        known = state.given.get(episode)
+        if known is not None and known.revision >= given.revision:
+            self.stats.repeated += 1
+            return
+        self.stats.feedback += 1
+        if state.due:
+            self._closing.close(state)
+        rare = state.own_rare()
+        rare.given = {**(rare.given or {}), episode: given}
+        self._life.reconsider(state, episode[0], self.stats.last_start)
+
     def _reject(self, record: Record, error: Exception) -> None:
+        """A record that is no fact: feedback is told from a mistake here, where it costs the others nothing."""
+        if (record.value or b"").startswith(FEEDBACK_MARK):
+            self._hear(record)
+        else:
+            self._refuse(record, error)
+
+    def _refuse(self, record: Record, error: Exception) -> None:
         rejected = rejected_for(record, error)
         self.stats.rejected[rejected.reason] += 1
         self._rejects.append(rejected)
@@ -310,6 +343,12 @@ class Engine:
         rejects = self._rejects[:]
         self._rejects.clear()
         return rejects
+
+    def take_notes(self) -> list[Note]:
+        """What is worth a line and no alert, in the order it arose; clears."""
+        notes = self._notes[:]
+        self._notes.clear()
+        return notes
 
     def freeze(self, limit: int | None = None) -> list[tuple[bytes, bytes]]:
         """Snapshots (key, value) of what changed since the last time; clears what it returns.

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from connectors.series import Grain, SeriesKey
-from service.core.alerts import AlertKind, DriverChange, Severity
+from service.core.alerts import AlertKind, DriverChange, DriverType, Severity
 from service.core.amounts import to_units
 from service.core.borrowing import Newcomer
 from service.core.episodes import Episode
@@ -31,17 +31,24 @@ def severity_of(episode: Episode, floor: int) -> Severity:
 
 
 def reason_of(
-    series: SeriesKey, episode: Episode, *, grain_seconds: int, running: bool, newcomer: Newcomer | None = None
+    series: SeriesKey,
+    episode: Episode,
+    *,
+    grain_seconds: int,
+    running: bool,
+    newcomer: Newcomer | None = None,
+    is_expected: bool = False,
 ) -> str:
     """Such as "team=search cost 412.10 USD on 2024-09-18, 3.1 times the 133.20 USD expected (110.04 to 156.90)".
 
     running: the worst bucket is still filling up. newcomer: what is known of a series without a past.
     """
+    meant = "; said to be expected" if is_expected else ""
     if episode.kind is AlertKind.MISSING:
-        return _missing_reason(series, episode, grain_seconds)
+        return _missing_reason(series, episode, grain_seconds) + meant
     if episode.kind is AlertKind.NEW_SPEND:
         sentence = _new_spend_reason(series, episode, grain_seconds, running=running, newcomer=newcomer)
-        return sentence + _over_all(series, episode)
+        return sentence + _over_all(series, episode) + meant
     worst = episode.worst
     actual, band = to_units(worst.actual), worst.band
     so_far = " so far" if running else ""
@@ -50,7 +57,7 @@ def reason_of(
         f"{_compared(actual, band.expected, series.unit)} "
         f"({number(band.lower, series.unit)} to {number(band.upper, series.unit)})"
     )
-    return sentence + _over_all(series, episode)
+    return sentence + _over_all(series, episode) + meant
 
 
 def _over_all(series: SeriesKey, episode: Episode) -> str:
@@ -100,10 +107,18 @@ def _missing_reason(series: SeriesKey, episode: Episode, grain_seconds: int) -> 
 
 
 def withdrawn_reason(
-    series: SeriesKey, index: int, actual: float | None, *, grain_seconds: int, kind: AlertKind = AlertKind.SPIKE
+    series: SeriesKey,
+    index: int,
+    actual: float | None,
+    *,
+    grain_seconds: int,
+    kind: AlertKind = AlertKind.SPIKE,
+    is_false: bool = False,
 ) -> str:
-    """Why an alert that was sent is no more."""
+    """Why an alert that was sent is no more. is_false: a person said that it was a false alarm."""
     when = _when(series.grain, index * grain_seconds)
+    if is_false:
+        return f"Withdrawn: said to be a false alarm, {who(series)} {when}"
     if kind is AlertKind.MISSING:
         return f"Withdrawn: what was missing of {who(series)} {when} has come, or is late with its whole source"
     if kind is AlertKind.NEW_SPEND and actual is not None:
@@ -121,18 +136,46 @@ def action_of(series: SeriesKey, kind: AlertKind, drivers: tuple[DriverChange, .
     named = [driver for driver in drivers if not is_rest(driver.labels) and driver.change * sign > 0]
     if named:
         driver = max(named, key=lambda candidate: candidate.change * sign)
-        what = f"{driver_name(driver.labels)}: {amount(driver.change, series.unit, signed=True)}"
-        usually = f" (usually {number(driver.before, series.unit)})"
-        if kind in _RISES:
-            new = ", not seen in the days before" if driver.before == 0 else usually
-            return f"Look at {what}{new}"
-        gone = ", gone" if driver.now == 0 else usually
-        return f"Check whether this was meant: {what}{gone}"
+        what = f"{driver_name(driver.labels)}: {amount(driver.change, series.unit, signed=True)}{_why(driver, series)}"
+        return f"Look at {what}" if kind in _RISES else f"Check whether this was meant: {what}"
     if kind is AlertKind.NEW_SPEND:
         return f"Find out who started {who(series)}, and whether it is meant to cost this much"
+    if drivers and all(is_rest(driver.labels) for driver in drivers):
+        return (
+            f"Its source names no services or resources: ask the owner of {who(series)} what "
+            f"{'was added' if kind is AlertKind.SPIKE else 'has ended'}, or add the columns to the export"
+        )
     if kind is AlertKind.SPIKE:
         return f"Break down what {who(series)} used in this period by service and resource, and ask its owner"
     return f"Check that {who(series)} still runs and that its bill or meter is complete"
+
+
+def _why(driver: DriverChange, series: SeriesKey) -> str:
+    """What is said of the driver that an action names, in the words of its type."""
+    match driver.type:
+        case DriverType.NEW:
+            return ", not seen in the days before"
+        case DriverType.GONE:
+            return ", gone"
+        case DriverType.QUANTITY:
+            return f": {_quantity(driver.quantity)} {driver.unit}, usually {_quantity(driver.quantity_before)}"
+        case DriverType.PRICE:
+            return f", {_change_of_price(driver)} for the same {driver.unit}"
+        case DriverType.RETAGGED:
+            name, _ = series.label
+            return f", {'from' if driver.change > 0 else 'to'} {name}={driver.counterpart} with its tag"
+        case DriverType.OTHER | None:
+            return f" (usually {number(driver.before, series.unit)})"
+
+
+def _quantity(value: float | None) -> str:
+    return number(value or 0.0, "")
+
+
+def _change_of_price(driver: DriverChange) -> str:
+    if driver.before > 0:
+        return f"{driver.change / driver.before:+.0%} on its price"
+    return "another price"
 
 
 def _subject(series: SeriesKey, actual: float) -> str:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from connectors.facts import Basis, Fact, Fold
+from service.core.amounts import to_nano
 from service.core.buckets import Bucket, Ledger
 from service.core.event_ids import ID_BYTES, KEPT_IDS, forget_older_half
 from service.core.instants import Instant
@@ -142,6 +143,7 @@ class Folding:
                 source.unsettled[state] = None
 
     def _put_parts(self, ledger: Ledger, fact: Fact, origin: Origin) -> None:
+        ledger.put_moved(origin, to_nano(fact.retagged) if fact.drivers else 0)
         if fact.drivers:
             ledger.put_parts(origin, self._registers.parts(fact.drivers))
         elif ledger.parts is not None:

@@ -2,19 +2,21 @@
 
 An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
 them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
-judged nor learned, and ends a row.
+judged nor learned, and ends a row. What is in doubt is told of when `spike_after` or `drop_after` in a row say the
+same.
 """
 
 from collections import Counter
 from typing import NamedTuple
 
 from connectors.facts import Basis
-from detectors.detector import Detector
+from detectors.detector import Attentive, Detector
 from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
-from service.core.borrowing import Borrowed
+from service.core.borrowing import Borrowed, Opinion
 from service.core.episodes import Episode, Judged, begin
+from service.core.feedback import NOTHING_GIVEN, GivenByEpisode, accepts, floor_for
 from service.core.policies import Judge
 from service.core.ring import ABNORMAL, ACCEPTED, NORMAL, Ring
 
@@ -31,11 +33,12 @@ class Traced(NamedTuple):
 class Fold:
     """Takes the closed buckets of a series one after the other.
 
-    run: the episode that the latest bucket belongs to. ended: those that ended on the way. trace: one entry per
-    present bucket, when asked for. borrowed: judges what the detector has no opinion of yet.
+    run: the episode that the latest bucket belongs to. ended: those that ended on the way. retagged: buckets whose
+    change is only that of a tag, with what moved. trace: one entry per present bucket, when asked for. borrowed: judges
+    what the detector has no opinion of yet. given: what people said.
     """
 
-    __slots__ = ("borrowed", "counts", "detector", "ended", "judge", "run", "trace")
+    __slots__ = ("borrowed", "counts", "detector", "ended", "given", "judge", "retagged", "run", "trace")
 
     def __init__(
         self,
@@ -45,31 +48,44 @@ class Fold:
         *,
         trace: list[Traced] | None = None,
         borrowed: Borrowed | None = None,
+        given: GivenByEpisode = NOTHING_GIVEN,
     ) -> None:
         self.judge = judge
         self.borrowed = borrowed
+        self.given = given
         self.detector = detector
         self.run = run
         self.ended: list[Episode] = []
         self.trace = trace
         self.counts: Counter[Status] = Counter()
+        self.retagged: list[tuple[int, int]] = []
 
     def missing(self) -> None:
         self._end()
 
-    def bucket(self, index: int, nano: int, basis: Basis) -> int:
-        """Judge and learn one bucket; returns its judgement, as the ring keeps it."""
+    def bucket(self, index: int, nano: int, basis: Basis, moved: int = 0) -> int:
+        """Judge and learn one bucket; returns its judgement, as the ring keeps it.
+
+        moved: what re-tagging has brought. What is abnormal with it and normal without it raises nothing: the cost has
+        another tag, and its level is taken for the new normal.
+        """
         judge = self.judge
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
         status, score, band = verdict.status, verdict.score, verdict.band
-        kind = kind_of(judge, status, nano, band)
+        kind = kind_of(judge, status, nano, band, index=index, given=self.given)
         if band is None and self.borrowed is not None:
-            opinion = self.borrowed.opinion(index, nano, self.run)
+            opinion = opinion_of(self.borrowed, index, nano, self.run, self.given)
             if opinion is not None:
                 status = Status.HIGH
                 kind, band, score = opinion
+        if kind is not None and self._only_moved(index, nano, moved):
+            self._end()
+            self.counts[Status.NORMAL] += 1
+            self.detector.accept_level([(value, at)])
+            self.retagged.append((index, moved))
+            return ACCEPTED
         self.counts[status if kind is not None or band is None else Status.NORMAL] += 1
         if self.trace is not None:
             self.trace.append(Traced(index, nano, band, kind is not None))
@@ -79,23 +95,55 @@ class Fold:
             return NORMAL
         if judge.learns_abnormal:
             self.detector.learn_one(value, at)
+        elif isinstance(self.detector, Attentive):
+            self.detector.hold_one(value, at)
         judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
         else:
             self._end()
             self.run = begin(kind, judged)
-        if len(self.run.held) < judge.accept_after:
+        by_hand = accepts(self.given, self.run.first, kind, index)
+        if len(self.run.held) < judge.accept_after and not by_hand:
             return ABNORMAL
         self.detector.accept_level(held_pairs(judge, self.run))
-        self.ended.append(self.run.ended(accepted=True))
-        self.run = None
+        self._end(accepted=True)
         return ACCEPTED
 
-    def _end(self) -> None:
+    def _only_moved(self, index: int, nano: int, moved: int) -> bool:
+        return is_only_moved(
+            self.judge, self.detector, index, nano, moved, borrowed=self.borrowed, run=self.run, given=self.given
+        )
+
+    def _end(self, *, accepted: bool = False) -> None:
         if self.run is not None:
-            self.ended.append(self.run.ended())
+            if is_told(self.judge, self.run):
+                self.ended.append(self.run.ended(accepted=accepted))
             self.run = None
+
+
+_BEYOND_DOUBT = 0.97
+"""The score of what lies six times as far off as the bound."""
+_NEXT_TO_NOTHING = 0.01
+"""Of what was expected."""
+
+
+def is_told(judge: Judge, run: Episode) -> bool:
+    """Whether so much of an episode is enough to tell of it."""
+    return len(run.held) >= told_from(judge, run)
+
+
+def told_from(judge: Judge, run: Episode) -> int:
+    """Of how many buckets an episode like this is told."""
+    if run.kind is AlertKind.DROP:
+        return 1 if _has_stopped(run.worst) else judge.drop_after
+    return judge.spike_after if run.kind is AlertKind.SPIKE and run.worst.score < _BEYOND_DOUBT else 1
+
+
+def _has_stopped(judged: Judged) -> bool:
+    """A credit leaves any amount, also less than nothing; where it is next to nothing, something has stopped."""
+    expected = bound(judged.band.expected)
+    return 0 <= judged.actual * (1 if expected >= 0 else -1) <= abs(expected) * _NEXT_TO_NOTHING
 
 
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:
@@ -104,22 +152,68 @@ def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:
     return [(to_units(nano), (run.first + place) * grain_seconds) for place, nano in enumerate(run.held)]
 
 
-def kind_of(judge: Judge, status: Status, nano: int, band: Band | None) -> AlertKind | None:
-    """What a verdict means under this policy: nothing below the floor, and no drop where these are not wanted."""
+def kind_of(
+    judge: Judge,
+    status: Status,
+    nano: int,
+    band: Band | None,
+    *,
+    index: int = 0,
+    given: GivenByEpisode = NOTHING_GIVEN,
+) -> AlertKind | None:
+    """What a verdict means under this policy: nothing below the floor, and no drop where these are not wanted.
+
+    given: what people said of the series; it may raise the floor of bucket *index*.
+    """
     if band is None:
         return None
-    if status is Status.HIGH and nano - bound(band.expected) >= judge.floor:
-        return AlertKind.SPIKE
-    if status is Status.LOW and judge.drops and bound(band.expected) - nano >= judge.floor:
-        return AlertKind.DROP
-    return None
+    if status is Status.HIGH:
+        kind, deviation = AlertKind.SPIKE, nano - bound(band.expected)
+    elif status is Status.LOW and judge.drops:
+        kind, deviation = AlertKind.DROP, bound(band.expected) - nano
+    else:
+        return None
+    floor = floor_for(given, kind, index, judge.floor) if given else judge.floor
+    return kind if deviation >= floor else None
 
 
-def highest_quiet(judge: Judge, band: Band | None) -> int | None:
+def opinion_of(borrowed: Borrowed, index: int, nano: int, run: Episode | None, given: GivenByEpisode) -> Opinion | None:
+    """What peers say of a bucket, unless as much was called a false alarm."""
+    opinion = borrowed.opinion(index, nano, run)
+    if opinion is None or nano - bound(opinion.band.expected) < floor_for(given, opinion.kind, index, 0):
+        return None
+    return opinion
+
+
+def is_only_moved(
+    judge: Judge,
+    detector: Detector,
+    index: int,
+    nano: int,
+    moved: int,
+    *,
+    borrowed: Borrowed | None,
+    run: Episode | None,
+    given: GivenByEpisode,
+) -> bool:
+    """Whether an abnormal bucket is normal without what re-tagging has brought; to a newcomer also in the buckets
+    before, as it has no other past."""
+    if borrowed is not None:
+        moved = max(moved, borrowed.came_along(index))
+    if not moved:
+        return False
+    verdict = detector.score_one(to_units(nano - moved), index * judge.grain_seconds)
+    if verdict.band is None and borrowed is not None:
+        return opinion_of(borrowed, index, nano - moved, run, given) is None
+    return kind_of(judge, verdict.status, nano - moved, verdict.band, index=index, given=given) is None
+
+
+def highest_quiet(judge: Judge, band: Band | None, *, index: int, given: GivenByEpisode) -> int | None:
     """Up to this running total, in nano-units, an open bucket cannot be a spike; None while warming up."""
     if band is None:
         return None
-    return max(bound(band.upper), bound(band.expected) + judge.floor - 1)
+    floor = floor_for(given, AlertKind.SPIKE, index, judge.floor) if given else judge.floor
+    return max(bound(band.upper), bound(band.expected) + floor - 1)
 
 
 def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
@@ -131,7 +225,7 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
             break
         if index > following:
             fold.missing()
-        judgements[index - start] = fold.bucket(index, ring.value(index), ring.basis(index))
+        judgements[index - start] = fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
         following = index + 1
     if until > following:
         fold.missing()
@@ -139,13 +233,20 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
 
 
 def learn_again(
-    judge: Judge, detector: Detector, run: Episode | None, ring: Ring, until: int, *, borrowed: Borrowed | None = None
+    judge: Judge,
+    detector: Detector,
+    run: Episode | None,
+    ring: Ring,
+    until: int,
+    *,
+    borrowed: Borrowed | None = None,
+    given: GivenByEpisode = NOTHING_GIVEN,
 ) -> Episode | None:
     """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    fold = Fold(judge, detector, run, borrowed=borrowed)
+    fold = Fold(judge, detector, run, borrowed=borrowed, given=given)
     for index in range(ring.start, min(until, ring.end)):
         if not ring.is_present(index):
             fold.missing()
@@ -153,6 +254,6 @@ def learn_again(
             fold.missing()
             detector.learn_one(to_units(ring.value(index)), index * judge.grain_seconds)
         else:
-            fold.bucket(index, ring.value(index), ring.basis(index))
+            fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
     ring.drop_until(until)
     return fold.run

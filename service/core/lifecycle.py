@@ -13,10 +13,24 @@ from service.core.borrowing import Borrowed, Newcomer, may_borrow
 from service.core.buckets import UNBOUNDED, Bucket
 from service.core.drivers import KEPT_BUCKETS
 from service.core.episodes import Episode, Judged, begin
-from service.core.judging import Fold, Traced, fold_ring, highest_quiet, kind_of, learn_again
+from service.core.feedback import is_false_alarm, is_settled, kept_after
+from service.core.instants import to_datetime
+from service.core.judging import (
+    Fold,
+    Traced,
+    fold_ring,
+    highest_quiet,
+    is_only_moved,
+    is_told,
+    kind_of,
+    learn_again,
+    opinion_of,
+    told_from,
+)
 from service.core.listening import Listening, is_final
 from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.months import keep_month
+from service.core.notes import Note
 from service.core.peers import Peers
 from service.core.reporting import say, withdraw
 from service.core.ring import ANCHOR_STEP, Ring
@@ -27,14 +41,17 @@ from service.core.watching import ready_until, watch_next
 
 NEAR_BUCKETS = 16
 """After so many buckets without a restatement a series' second anchor is let go."""
+RUNNING_BUCKETS = 3
+"""Running totals are judged of so many of a series' oldest open buckets: of a later one, what is expected hangs on
+buckets that are not known yet. A delivery of many days at once is judged day by day so, when its watermark comes."""
 _TENTH = 10
 
 
 class Lifecycle:
     """Closes, settles and reports series; the engine decides when.
 
-    emit: takes each alert as it arises. touch: told of each series that changed. peers: what series of one dimension
-    say about each other.
+    emit: takes each alert as it arises. touch: told of each series that changed. note: takes what is worth a line, and
+    no alert. peers: what series of one dimension say about each other.
     """
 
     def __init__(
@@ -45,6 +62,7 @@ class Lifecycle:
         peers: Peers,
         emit: Callable[[Alert], None],
         touch: Callable[[SeriesState], None],
+        note: Callable[[Note], None],
         driver_buckets: int = KEPT_BUCKETS,
     ) -> None:
         self._stats = stats
@@ -53,6 +71,7 @@ class Lifecycle:
         self._listening = Listening(peers)
         self._emit = emit
         self._touch = touch
+        self._emit_note = note
         self._driver_buckets = driver_buckets
 
     def catch_up(self, state: SeriesState) -> None:
@@ -61,9 +80,10 @@ class Lifecycle:
         ready = ready_until(state)
         judge = state.judge
         closed = False
-        while state.open_buckets and judge.close_at(state.open_buckets[0].index) <= ready:
-            bucket, *others = state.open_buckets
-            state.set_open(tuple(others))
+        waiting = state.open_buckets
+        while waiting and judge.close_at(waiting[0].index) <= ready:
+            bucket, waiting = waiting[0], waiting[1:]
+            state.set_open(waiting)
             self._close(state, bucket)
             closed = True
         if closed:
@@ -76,6 +96,23 @@ class Lifecycle:
             self._hear(state, gaps)
         watch_next(state)
         state.index = NO_BUCKET
+        self._touch(state)
+
+    def reconsider(self, state: SeriesState, first: int, at: int) -> None:
+        """A person said something of the episode that begins with bucket *first*: fold again with it.
+
+        at: event time, seconds since 1970.
+        """
+        ring = state.ring
+        if ring is not None and ring.start <= first < ring.end:
+            state.unsettled = first if state.unsettled is None else min(first, state.unsettled)
+        if state.rare.waits_for is None:  # else at the watermark: what is restated is half of a whole now
+            self.settle(state)
+            self._prepare_open(state)
+            self._report(state, [], complete=False, judged_at=at)
+            self._hear(state, self._listening.all_gaps(state))
+            watch_next(state)
+            state.index = NO_BUCKET
         self._touch(state)
 
     def welcome(self, state: SeriesState, series: SeriesKey) -> None:
@@ -102,15 +139,18 @@ class Lifecycle:
         ring = state.ring
         if ring is None:
             ring = state.ring = Ring(index)
-        fold = Fold(judge, detector, state.run, trace=state.trace, borrowed=self._borrowed(state))
+        fold = Fold(judge, detector, state.run, trace=state.trace, borrowed=self._borrowed(state), given=state.given)
         gap = ring.end if index > ring.end else None
         if gap is not None:
             fold.missing()
         if index - ring.end >= judge.ring_buckets:
             self._leave_behind(state, ring, index)
         ring.extend_to(index)
+        was_ahead = bucket.effective.high == UNBOUNDED and bucket.effective.gauge is None
         bucket.close()
-        ring.put(bucket, fold.bucket(index, bucket.value, bucket.effective_basis))
+        ring.put(bucket, fold.bucket(index, bucket.value, bucket.effective_basis, bucket.moved))
+        for at, moved in fold.retagged:
+            self._note(state, at, moved)
         state.run = fold.run
         self._count(state, fold)
         self._stats.closed += 1
@@ -118,7 +158,9 @@ class Lifecycle:
         if state.rare.near is not None and index - state.rare.near.bucket > NEAR_BUCKETS:
             state.rare.near = None
         self._peers.changed(state, index, index + 1)
-        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index))
+        # Had the days before been there, its total would have been judged when it came.
+        risen_at = index * judge.grain_seconds if was_ahead else None
+        self._report(state, fold.ended, complete=False, judged_at=judge.close_at(index), risen_at=risen_at)
         if gap is not None or self._listening.is_told(state):
             self._hear(state, () if gap is None else (gap,))
         _trim_parts(ring, self._driver_buckets)
@@ -137,7 +179,9 @@ class Lifecycle:
         keep_month(state, ring, start)
         detector = self._anchor_detector(state)
         borrowed = self._borrowed(state)
-        run = learn_again(state.judge, detector, state.rare.anchor_run, ring, start, borrowed=borrowed)
+        run = learn_again(
+            state.judge, detector, state.rare.anchor_run, ring, start, borrowed=borrowed, given=state.given
+        )
         if run is not state.rare.anchor_run:
             state.own_rare().anchor_run = run
         state.anchor = numbers_of(detector)
@@ -145,6 +189,8 @@ class Lifecycle:
         if state.trace is not None:
             state.trace = [traced for traced in state.trace if traced.bucket >= start]
         _forget_reported(state, start)
+        if state.rare.given:
+            state.rare.given = kept_after(state.rare.given, start)
         if state.rare.near is not None and state.rare.near.bucket < start:
             state.rare.near = None
 
@@ -181,10 +227,17 @@ class Lifecycle:
         near = rare.near
         if near is not None and near.bucket <= restated and rare.reported is None:
             start, detector = near.bucket, restored(state, near.numbers)
-            fold = Fold(state.judge, detector, near.run, borrowed=self._borrowed(state))
+            fold = Fold(state.judge, detector, near.run, borrowed=self._borrowed(state), given=state.given)
         else:
             start, detector = ring.start, self._anchor_detector(state)
-            fold = Fold(state.judge, detector, rare.anchor_run, trace=[], borrowed=self._borrowed(state))
+            fold = Fold(
+                state.judge,
+                detector,
+                rare.anchor_run,
+                trace=[],
+                borrowed=self._borrowed(state),
+                given=state.given,
+            )
         judgements = fold_ring(fold, ring, start=start, until=restated)
         state.own_rare().near = Near(restated, numbers_of(detector), fold.run)
         judgements += fold_ring(fold, ring, start=restated, until=ring.end)
@@ -216,7 +269,7 @@ class Lifecycle:
         except StateError:
             detector = self._begin_anew(state)
             if state.ring is not None:
-                fold = Fold(state.judge, detector, None, borrowed=self._borrowed(state))
+                fold = Fold(state.judge, detector, None, borrowed=self._borrowed(state), given=state.given)
                 state.ring.judge(fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end))
                 state.run = fold.run
             self._live.put(state, detector)
@@ -234,11 +287,14 @@ class Lifecycle:
         borrowed = self._borrowed(state)
         if state.ring is None and borrowed is None:
             return  # nothing was learned yet
+        if state.others and not bucket.fired and _must_wait(state, bucket):
+            return
         ledger = bucket.effective
         if ledger.gauge is not None:
             return  # a mean may still fall: gauges are judged when the bucket closes
         at = bucket.index * state.judge.grain_seconds
-        high = highest_quiet(state.judge, self._detector(state).band_at(at))
+        band = self._detector(state).band_at(at)
+        high = highest_quiet(state.judge, band, index=bucket.index, given=state.given)
         if high is None and borrowed is not None:
             high = borrowed.highest_quiet(bucket.index, state.run)
         if high is not None:
@@ -273,7 +329,9 @@ class Lifecycle:
         ledger.high = ledger.total + step
 
     def _prepare_open(self, state: SeriesState) -> None:
-        for bucket in state.open_buckets:
+        for place, bucket in enumerate(state.open_buckets):
+            if place >= RUNNING_BUCKETS and not bucket.fired:
+                continue  # spares asking of each
             self.prepare(state, bucket)
             if self.needs_look(bucket):
                 self.look(state, bucket, bucket.index * state.judge.grain_seconds)
@@ -287,7 +345,8 @@ class Lifecycle:
         verdict = self._detector(state).score_one(to_units(value), index * judge.grain_seconds)
         if verdict.band is None:
             return self._running_newcomer(state, bucket)
-        if kind_of(judge, verdict.status, value, verdict.band) is not AlertKind.SPIKE:
+        kind = kind_of(judge, verdict.status, value, verdict.band, index=index, given=state.given)
+        if kind is not AlertKind.SPIKE or self._is_only_moved(state, bucket):
             return None
         return AlertKind.SPIKE, Judged(index=index, actual=value, basis=basis, band=verdict.band, score=verdict.score)
 
@@ -296,11 +355,23 @@ class Lifecycle:
         if borrowed is None or ready_until(state) >= state.judge.close_at(bucket.index):
             return None  # a history that is filled in is judged when it is there
         index, value = bucket.index, bucket.value
-        opinion = borrowed.opinion(index, value, state.run)
-        if opinion is None:
+        opinion = opinion_of(borrowed, index, value, state.run, state.given)
+        if opinion is None or self._is_only_moved(state, bucket):
             return None
         kind, band, score = opinion
         return kind, Judged(index=index, actual=value, basis=bucket.effective_basis, band=band, score=score)
+
+    def _is_only_moved(self, state: SeriesState, bucket: Bucket) -> bool:
+        return is_only_moved(
+            state.judge,
+            self._detector(state),
+            bucket.index,
+            bucket.value,
+            bucket.moved,
+            borrowed=self._borrowed(state),
+            run=state.run,
+            given=state.given,
+        )
 
     def _borrowed(self, state: SeriesState) -> Borrowed | None:
         """What judges a newcomer; None of a series with a past, or without peers."""
@@ -311,11 +382,19 @@ class Lifecycle:
 
     # -- telling ------------------------------------------------------------------------------------------------
 
-    def _report(self, state: SeriesState, ended: list[Episode], *, complete: bool, judged_at: int) -> None:
+    def _report(
+        self,
+        state: SeriesState,
+        ended: list[Episode],
+        *,
+        complete: bool,
+        judged_at: int,
+        risen_at: int | None = None,
+    ) -> None:
         """Say what is new of the episodes that ended and of those that go on; take back what is no more.
 
-        complete: *ended* holds all episodes of the ring, not only those that ended just now. What is missing is told
-        apart; see `_hear`.
+        complete: *ended* holds all episodes of the ring, not only those that ended just now. risen_at: since when a
+        rise that begins with the bucket just closed has been known. What is missing is told apart; see `_hear`.
         """
         going_on = self._going_on(state)
         firing = any(
@@ -329,7 +408,10 @@ class Lifecycle:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            first_at = min(judged_at, state.judge.close_at(episode.first))
+            showing = episode.first + told_from(state.judge, episode) - 1
+            first_at = min(judged_at, state.judge.close_at(showing))
+            if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
+                first_at = risen_at
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:
                 self._tell(alert)
@@ -341,7 +423,12 @@ class Lifecycle:
         """Say what is missing in these gaps and in those that were told of; take back what has come all the same."""
         if state.unsettled is not None:
             return  # half of a delivery is there: all of it is looked at when it is folded
-        found = self._listening.episodes(state, gaps, ready_until(state))
+        given = state.given
+        found = [
+            (episode, AlertStatus.RESOLVED if is_settled(given, episode.first, episode.kind) else status)
+            for episode, status in self._listening.episodes(state, gaps, ready_until(state))
+            if not is_false_alarm(given, episode.first, episode.kind)
+        ]
         told = {episode.first for episode, _ in found}
         wrong = [
             known
@@ -398,10 +485,13 @@ class Lifecycle:
             running = True
         if run is not None:
             found.append((run, self._status(state, run), running))
-        return found
+        return [one for one in found if is_told(state.judge, one[0])]
 
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
-        """An episode that no bucket has followed is over once the next one is complete without a fact."""
+        """An episode that no bucket has followed is over once the next one is complete without a fact; and one that a
+        person has said to be meant, or normal, at once."""
+        if is_settled(state.given, run.first, run.kind):
+            return AlertStatus.RESOLVED
         following = run.last + 1
         if state.open_bucket(following) is not None or state.open_bucket(run.last) is not None:
             return AlertStatus.FIRING
@@ -421,6 +511,7 @@ class Lifecycle:
                     state.rare.anchor_run,
                     trace=trace,
                     borrowed=self._borrowed(state),
+                    given=state.given,
                 )
                 fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end)
             state.trace = trace
@@ -434,6 +525,20 @@ class Lifecycle:
         self._stats.alerts[alert.kind, alert.status] += 1
         self._emit(alert)
 
+    def _note(self, state: SeriesState, index: int, moved: int) -> None:
+        bucket = None if state.ring is None or state.ring.whole is None else state.ring.whole.get(index)
+        parts = {} if bucket is None else bucket.parts or {}
+        others = sorted({part.moved_with for part in parts.values() if part.moved_with is not None})
+        self._stats.retagged += 1
+        self._emit_note(
+            Note(
+                series=state.text,
+                at=to_datetime(index * state.judge.grain_seconds),
+                moved=to_units(moved),
+                counterparts=tuple(others),
+            )
+        )
+
     def _count(self, state: SeriesState, fold: Fold) -> None:
         judged = self._stats.judged
         name = state.judge.detector
@@ -441,9 +546,16 @@ class Lifecycle:
             judged[name, status] += count
 
 
+def _must_wait(state: SeriesState, bucket: Bucket) -> bool:
+    """Whether what is expected of an open bucket hangs too much on others: on many, or on one that a tag change moves
+    to another level."""
+    older = [other for other in (*state.others, state.bucket) if other is not None and other.index < bucket.index]
+    return len(older) >= RUNNING_BUCKETS or any(other.moved for other in older)
+
+
 def _trim_parts(ring: Ring, kept_buckets: int) -> None:
     """Keep the drivers of the latest buckets only; the others are written compactly again."""
-    if ring.whole is None:
+    if ring.whole is None or len(ring.whole) <= kept_buckets:
         return
     kept = 0
     for index in sorted(ring.whole, reverse=True):

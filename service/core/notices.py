@@ -4,7 +4,8 @@
 - acknowledged, resolved, withdrawn: only those who were told that it is open. An end without a beginning is noise.
 - updated: those who were told, when its severity is above, or its impact at least twice, what they were last told;
   and, while it is open, those whose route matches this version but did not match the last one (a route with
-  `min_severity` hears of a risen alert at once). Not once a person has resolved it, nor while it is withdrawn.
+  `min_severity` hears of a risen alert at once). Not once a person has resolved it or said what it was, nor while it
+  is withdrawn.
 
 So a receiver or route that is added later is not told of old alerts, until something new happens to them.
 """
@@ -46,8 +47,10 @@ def to_tell(
             return list(dict.fromkeys((*routes(alert), *told)))
         case EventType.ACKNOWLEDGED | EventType.RESOLVED | EventType.WITHDRAWN:
             return list(told)
+        case EventType.FEEDBACK:
+            return []  # what comes of it is told when detection has heard of it
         case EventType.UPDATED:
-            if record.state is AlertState.WITHDRAWN or record.resolved_by is not None:
+            if record.state is AlertState.WITHDRAWN or record.resolved_by is not None or alert.feedback is not None:
                 return []
             news = [receiver for receiver, notice in told.items() if _has_grown(alert, notice)]
             if record.state is AlertState.RESOLVED:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from connectors.facts import Basis
+from connectors.facts import Basis, FeedbackVerdict
 from detectors.verdict import Band
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.amounts import INT64_MAX
 from service.core.borrowing import Newcomer, Start
-from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Parts
+from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Part, Parts
 from service.core.drivers import Change
 from service.core.episodes import Episode, Judged
+from service.core.feedback import EpisodeKey, Given
 from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
 from service.core.state import Reported
@@ -23,13 +24,35 @@ from service.core.usual import Prior
 Number = int | str
 
 
+class _Part(Struct, array_like=True, frozen=True):
+    labels: Labels
+    cost: Number
+    quantity: Number | None = None
+    unit: str | None = None
+    moved: Number = 0
+    moved_with: str | None = None
+
+
+class _Change(Struct, array_like=True, frozen=True):
+    labels: Labels
+    before: Number
+    now: Number
+    quantity_before: Number | None = None
+    quantity_now: Number | None = None
+    unit: str | None = None
+    moved: Number = 0
+    moved_with: str | None = None
+    surely: bool = False
+
+
 class _Ledger(Struct, array_like=True, frozen=True):
     total: Number
     puts: list[tuple[str, int, Number]]
     gauge: tuple[int, Number, Number, Number, Number, int, str] | None
-    parts: list[tuple[str | None, list[tuple[Labels, Number]]]]
+    parts: list[tuple[str | None, list[_Part]]]
     low: Number | None
     high: Number | None
+    moved: list[tuple[str | None, Number]] = []
 
 
 class PackedBucket(Struct, array_like=True, frozen=True):
@@ -67,8 +90,17 @@ class PackedReported(Struct, array_like=True, frozen=True):
     digest: bytes
     impact: Number
     worst: int
-    changes: list[tuple[Labels, Number, Number]]
+    changes: list[_Change]
     baseline: int
+
+
+class PackedGiven(Struct, array_like=True, frozen=True):
+    first: int
+    kind: AlertKind
+    verdict: FeedbackVerdict
+    through: int
+    deviation: Number
+    revision: int
 
 
 class PackedNewcomer(Struct, array_like=True, frozen=True):
@@ -112,11 +144,12 @@ def _pack_ledger(ledger: Ledger | None) -> _Ledger | None:
             gauge.last_key[1],
         ),
         [
-            (None if origin is None else origin.name, [(labels, wide(nano)) for labels, nano in parts.items()])
+            (None if origin is None else origin.name, [_pack_part(labels, part) for labels, part in parts.items()])
             for origin, parts in (ledger.parts or {}).items()
         ],
         None if ledger.low == -UNBOUNDED else wide(ledger.low),
         None if ledger.high == UNBOUNDED else wide(ledger.high),
+        [(None if origin is None else origin.name, wide(nano)) for origin, nano in (ledger.moves or {}).items()],
     )
 
 
@@ -135,14 +168,60 @@ def _unpack_ledger(
         gauge.count, gauge.total, gauge.low, gauge.high = count, int(total), int(low), int(high)
         gauge.last, gauge.last_key = int(last), (micros, event_id, int(last))
     for name_or_none, items in packed.parts:
-        parts: Parts = {intern(labels): int(nano) for labels, nano in items}
+        parts: Parts = {intern(item.labels): _unpack_part(item) for item in items}
         if name_or_none is None:
             ledger.add_parts(parts)
         else:
             ledger.put_parts(origin_of(name_or_none), parts)
+    for name_or_none, nano in packed.moved:
+        ledger.put_moved(None if name_or_none is None else origin_of(name_or_none), int(nano))
     ledger.low = -UNBOUNDED if packed.low is None else int(packed.low)
     ledger.high = UNBOUNDED if packed.high is None else int(packed.high)
     return ledger
+
+
+def _pack_part(labels: Labels, part: Part) -> _Part:
+    return _Part(labels, wide(part.cost), _wide(part.quantity), part.unit, wide(part.moved), part.moved_with)
+
+
+def _unpack_part(packed: _Part) -> Part:
+    return Part(int(packed.cost), _int(packed.quantity), packed.unit, int(packed.moved), packed.moved_with)
+
+
+def _pack_change(change: Change) -> _Change:
+    return _Change(
+        change.labels,
+        wide(change.before),
+        wide(change.now),
+        _wide(change.quantity_before),
+        _wide(change.quantity_now),
+        change.unit,
+        wide(change.moved),
+        change.moved_with,
+        change.surely,
+    )
+
+
+def _unpack_change(packed: _Change, intern: Callable[[Labels], Labels]) -> Change:
+    return Change(
+        intern(packed.labels),
+        int(packed.before),
+        int(packed.now),
+        _int(packed.quantity_before),
+        _int(packed.quantity_now),
+        packed.unit,
+        int(packed.moved),
+        packed.moved_with,
+        packed.surely,
+    )
+
+
+def _wide(nano: int | None) -> Number | None:
+    return None if nano is None else wide(nano)
+
+
+def _int(number: Number | None) -> int | None:
+    return None if number is None else int(number)
 
 
 def pack_bucket(bucket: Bucket) -> PackedBucket:
@@ -227,6 +306,15 @@ def unpack_episode(packed: PackedEpisode | None) -> Episode | None:
     )
 
 
+def pack_given(key: EpisodeKey, given: Given) -> PackedGiven:
+    return PackedGiven(*key, given.verdict, given.through, wide(given.deviation), given.revision)
+
+
+def unpack_given(packed: PackedGiven) -> tuple[EpisodeKey, Given]:
+    given = Given(packed.verdict, packed.through, int(packed.deviation), packed.revision)
+    return (packed.first, packed.kind), given
+
+
 def pack_reported(known: Reported) -> PackedReported:
     return PackedReported(
         known.kind,
@@ -238,7 +326,7 @@ def pack_reported(known: Reported) -> PackedReported:
         known.digest,
         wide(known.impact),
         known.worst,
-        [(change.labels, wide(change.before), wide(change.now)) for change in known.changes],
+        [_pack_change(change) for change in known.changes],
         known.baseline,
     )
 
@@ -247,7 +335,7 @@ def unpack_reported(packed: PackedReported, intern: Callable[[Labels], Labels]) 
     known = Reported(packed.kind, packed.first, packed.judged_at)
     known.last, known.version, known.status = packed.last, packed.version, packed.status
     known.digest, known.impact, known.worst = packed.digest, int(packed.impact), packed.worst
-    known.changes = tuple(Change(intern(labels), int(before), int(now)) for labels, before, now in packed.changes)
+    known.changes = tuple(_unpack_change(change, intern) for change in packed.changes)
     known.baseline = packed.baseline
     return known
 

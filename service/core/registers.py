@@ -1,10 +1,11 @@
 """The names an engine has met: sources, origins and drivers' labels, one object each, within bounds."""
 
 from collections.abc import Iterable
+from sys import intern
 
 from connectors.facts import Basis, Driver
 from service.core.amounts import to_nano
-from service.core.buckets import Labels, Parts
+from service.core.buckets import Labels, Part, Parts
 from service.core.rejects import RejectError, RejectReason
 from service.core.sources import Origin, Source
 
@@ -13,6 +14,9 @@ GONE_SECONDS = 14 * 86_400
 _MAX_ORIGINS = 65_536
 _MAX_LABELS = 65_536
 
+
+_MAX_QUANTITY = 1e21
+"""Of any unit; beyond it a quantity says nothing, as if it had not been told."""
 
 Contributors = tuple[tuple[Source, Basis], ...]
 
@@ -71,7 +75,8 @@ class Registers:
         parts: Parts = {}
         for driver in drivers:
             labels = self.labels(tuple(sorted(driver.labels.items())))
-            parts[labels] = parts.get(labels, 0) + to_nano(driver.cost)
+            part = _part_of(driver)
+            parts[labels] = parts[labels].plus(part) if labels in parts else part
         return parts
 
     def late_seconds(self) -> int:
@@ -93,3 +98,15 @@ class Registers:
             source = self.source(name)
             source.see(seen)
             source.word = word
+
+
+def _part_of(driver: Driver) -> Part:
+    quantity = driver.quantity
+    told = quantity is not None and driver.unit is not None and abs(quantity) <= _MAX_QUANTITY
+    return Part(
+        to_nano(driver.cost),
+        to_nano(quantity) if told and quantity is not None else None,
+        intern(driver.unit) if told and driver.unit is not None else None,
+        to_nano(driver.retagged) if driver.retagged else 0,
+        driver.retagged_with if driver.retagged else None,
+    )

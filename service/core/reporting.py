@@ -11,18 +11,20 @@ from hashlib import blake2b
 
 import msgspec
 
-from connectors.facts import Basis
+from connectors.facts import Basis, FeedbackVerdict
 from connectors.series import SeriesKey
 from detectors.verdict import Band
 from service.core.alerts import Alert, AlertKind, AlertStatus, Point, Severity
 from service.core.amounts import bound, to_units
+from service.core.buckets import Parts
 from service.core.drivers import BASELINE_BUCKETS, Change, explain, shown, with_rest
 from service.core.episodes import Episode, alert_id
 from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
 from service.core.instants import to_datetime
 from service.core.judging import Traced
-from service.core.ring import NORMAL
+from service.core.ring import NORMAL, Ring
 from service.core.state import Reported, SeriesState
+from service.core.wording import is_money
 
 HISTORY_POINTS = 64
 _JUDGED_BY = {AlertKind.NEW_SPEND: "peers", AlertKind.MISSING: "silence"}
@@ -85,10 +87,16 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         buckets=known.last - known.first + 1,
         drivers=(),
         reason=withdrawn_reason(
-            series, known.first, None if now is None else actual, grain_seconds=grain_seconds, kind=known.kind
+            series,
+            known.first,
+            None if now is None else actual,
+            grain_seconds=grain_seconds,
+            kind=known.kind,
+            is_false=_feedback(state, known) is FeedbackVerdict.FALSE_ALARM,
         ),
         action="Nothing to do",
         history=_history(trace, known.last + 1, grain_seconds),
+        feedback=_feedback(state, known),
     )
     return _if_changed(state, known, alert, known.last, 0, known.worst, ())
 
@@ -168,10 +176,17 @@ def _alert(
             grain_seconds=grain_seconds,
             running=running and worst.index == episode.last,
             newcomer=state.rare.newcomer,
+            is_expected=_feedback(state, known) is FeedbackVerdict.EXPECTED,
         ),
         action=action_of(series, episode.kind, drivers),
         history=_history(trace, episode.last + (1 if episode.over else 0), grain_seconds),
+        feedback=_feedback(state, known),
     )
+
+
+def _feedback(state: SeriesState, known: Reported) -> FeedbackVerdict | None:
+    given = state.given.get((known.first, known.kind))
+    return None if given is None else given.verdict
 
 
 def _labels(series: SeriesKey) -> dict[str, str]:
@@ -215,17 +230,29 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
         bucket = ring.whole.get(worst.index)
     parts = None if bucket is None else bucket.parts
     if parts is None:
-        return with_rest(known.changes, actual=actual, expected=expected) if known.worst == worst.index else ()
-    baseline = []
-    if ring is not None and ring.whole is not None:
-        for index in sorted(ring.whole, reverse=True):
-            if index < worst.index and ring.judgement(index) == NORMAL:
-                before = ring.whole[index].parts
-                if before is not None:
-                    baseline.append(before)
-            if len(baseline) == BASELINE_BUCKETS:
-                break
+        kept = known.changes if known.worst == worst.index else ()
+        if not kept and not is_money(SeriesKey.parse(state.text).unit):
+            return ()  # a level of usage has no parts
+        return with_rest(kept, actual=actual, expected=expected)
+    baseline, totals = _baseline(ring, worst.index)
     if known.worst == worst.index and len(baseline) < known.baseline:
         return with_rest(known.changes, actual=actual, expected=expected)
     known.baseline = len(baseline)
-    return explain(parts, baseline, actual=actual, expected=expected)
+    is_new = episode.kind is AlertKind.NEW_SPEND
+    return explain(parts, baseline, actual=actual, expected=expected, totals=totals, is_new=is_new)
+
+
+def _baseline(ring: Ring | None, until: int) -> tuple[list[Parts], list[int]]:
+    """Drivers and totals of the normal buckets before *until* whose drivers are kept, latest first."""
+    baseline: list[Parts] = []
+    totals: list[int] = []
+    if ring is None or ring.whole is None:
+        return baseline, totals
+    for index in sorted(ring.whole, reverse=True):
+        parts = ring.whole[index].parts
+        if parts is not None and index < until and ring.judgement(index) == NORMAL:
+            baseline.append(parts)
+            totals.append(ring.value(index))
+        if len(baseline) == BASELINE_BUCKETS:
+            break
+    return baseline, totals

@@ -71,6 +71,10 @@ class Ring:
             return self.whole[index].value
         return self._amount(index)
 
+    def moved(self, index: int) -> int:
+        """What re-tagging has brought to a present bucket, in nano-units."""
+        return self.whole[index].moved if self.whole and index in self.whole else 0
+
     def basis(self, index: int) -> Basis:
         """What counts in a present bucket."""
         code = self._tag(index) >> 2
@@ -244,7 +248,7 @@ def _stamp(bucket: Bucket) -> Stamp | None:
     if bucket.billed is not None and bucket.estimated is not None:
         return None
     ledger = bucket.effective
-    if ledger.gauge is not None or ledger.parts is not None or ledger.others:
+    if ledger.gauge is not None or ledger.parts is not None or ledger.others or ledger.moves:
         return None
     if _width(ledger.total) > _MAX_WIDTH:
         return None

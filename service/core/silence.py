@@ -44,7 +44,7 @@ def patience(judge: Judge, ring: Ring, gap: int) -> int | None:
     A series that misses some of its buckets is waited for longer: until a gap is as long as no other was, and longer
     than chance makes one. A single long one does not count, so that an outage does not excuse the next.
     """
-    if not judge.missing_after:
+    if not judge.missing_after or _has_moved_away(ring, gap):
         return None
     tags = ring.tags(gap - _MEMORY[judge.grain], gap)
     if len(tags) < _LEAST[judge.grain]:
@@ -62,6 +62,12 @@ def patience(judge: Judge, ring: Ring, gap: int) -> int | None:
             return judge.missing_after
     share = (missing + 1) / (len(tags) + 2)
     return max(judge.missing_after, longest + 1, math.ceil(math.log(_CHANCE) / math.log(share)))
+
+
+def _has_moved_away(ring: Ring, gap: int) -> bool:
+    """Whether all that was left of a series went to another tag: it has not fallen silent, it has another name."""
+    last = gap - 1
+    return ring.is_present(last) and ring.moved(last) < 0 and ring.value(last) <= 0
 
 
 def retired_after(judge: Judge, after: int) -> int:

@@ -19,16 +19,19 @@ from service.core.packing import (
     Number,
     PackedBucket,
     PackedEpisode,
+    PackedGiven,
     PackedNewcomer,
     PackedReported,
     PackedRing,
     pack_bucket,
     pack_episode,
+    pack_given,
     pack_newcomer,
     pack_reported,
     pack_ring,
     unpack_bucket,
     unpack_episode,
+    unpack_given,
     unpack_newcomer,
     unpack_reported,
     unpack_ring,
@@ -68,6 +71,7 @@ class _Series(Struct, array_like=True, frozen=True):
     left: tuple[int, Number] | None
     waits_for: tuple[int, list[str]] | None
     newcomer: PackedNewcomer | None = None
+    given: list[PackedGiven] = []
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -142,6 +146,7 @@ def encode_series(state: SeriesState, offset: int) -> bytes:
             None if rare.left is None else (rare.left[0], wide(rare.left[1])),
             None if rare.waits_for is None else (rare.waits_for[0], [source.name for source in rare.waits_for[1]]),
             pack_newcomer(rare.newcomer),
+            [pack_given(key, given) for key, given in state.given.items()],
         )
     )
 
@@ -180,6 +185,8 @@ def decode_series(
             state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
         if packed.newcomer is not None:
             state.own_rare().newcomer = unpack_newcomer(packed.newcomer)
+        if packed.given:
+            state.own_rare().given = dict(map(unpack_given, packed.given))
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
     except ValueError as error:

@@ -9,6 +9,7 @@ from service.core.borrowing import Newcomer
 from service.core.buckets import Bucket, Ledger
 from service.core.drivers import Change
 from service.core.episodes import Episode
+from service.core.feedback import NOTHING_GIVEN, EpisodeKey, Given, GivenByEpisode
 from service.core.judging import Traced
 from service.core.policies import Judge
 from service.core.ring import Ring
@@ -71,6 +72,7 @@ class Rare:
     __slots__ = (
         "anchor_run",
         "detector",
+        "given",
         "id_log",
         "left",
         "near",
@@ -86,6 +88,7 @@ class Rare:
     def __init__(self) -> None:
         self.anchor_run: Episode | None = None
         self.detector: Detector | None = None
+        self.given: dict[EpisodeKey, Given] | None = None
         self.id_log: bytearray | None = None
         self.left: tuple[int, int] | None = None
         self.near: Near | None = None
@@ -115,12 +118,12 @@ class SeriesState:
     sources: who contributes, by basis; what makes a bucket complete.
     watched_at: when its sources wake it next, FOREVER when they do not.
 
-    In `rare`: run, anchor_run: the episode of the ring's end, and of its start. reported: by the first bucket and kind
-    of the episode, oldest first. seen_ids, id_log: event ids counted already; see event_ids. left: a month as
-    year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the ring as a chart draws it,
-    kept while an episode goes on; may be made again at any time. unsettled: number of the first restated bucket that
-    is not folded yet. waits_for: with unfinished business, the offset since when, and the sources whose next watermark
-    is awaited. newcomer: of a series that has no past of its own; see borrowing.
+    In `rare`: given: what people said, by episode. run, anchor_run: the episode of the ring's end, and of its start.
+    reported: by the first bucket and kind of the episode, oldest first. seen_ids, id_log: event ids counted already;
+    see event_ids. left: a month as year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the
+    ring as a chart draws it, kept while an episode goes on; may be made again at any time. unsettled: number of the
+    first restated bucket that is not folded yet. waits_for: with unfinished business, the offset since when, and the
+    sources whose next watermark is awaited. newcomer: of a series that has no past of its own; see borrowing.
     """
 
     __slots__ = (
@@ -170,6 +173,11 @@ class SeriesState:
     def head_index(self) -> int:
         """Number of the latest closed bucket that has facts, or NO_BUCKET."""
         return NO_BUCKET if self.ring is None else self.ring.end - 1
+
+    @property
+    def given(self) -> GivenByEpisode:
+        """What people said of its episodes."""
+        return self.rare.given or NOTHING_GIVEN
 
     @property
     def run(self) -> Episode | None:

@@ -84,6 +84,12 @@ def acknowledged(current: AlertRecord, *, actor: str, at: datetime) -> AlertReco
     return replace(current, state=AlertState.ACKNOWLEDGED, updated_at=at, acknowledged_at=at, acknowledged_by=actor)
 
 
+def commented(current: AlertRecord, *, actor: str, at: datetime) -> AlertRecord:
+    """A person said something of it: nothing changes by that alone."""
+    del actor
+    return replace(current, updated_at=at)
+
+
 def resolved(current: AlertRecord, *, actor: str, at: datetime) -> AlertRecord | None:
     """None when it was over already."""
     if current.state not in (AlertState.FIRING, AlertState.ACKNOWLEDGED):

@@ -88,6 +88,10 @@ def check_fold(fact: Fact) -> None:
     for place, driver in enumerate(fact.drivers):
         if not -MAX_ABS_VALUE <= driver.cost <= MAX_ABS_VALUE:
             raise bad_value(f"drivers[{place}].cost", driver.cost)
+        if driver.retagged is not None and not -MAX_ABS_VALUE <= driver.retagged <= MAX_ABS_VALUE:
+            raise bad_value(f"drivers[{place}].retagged", driver.retagged)
+    if not -MAX_ABS_VALUE <= fact.retagged <= MAX_ABS_VALUE:
+        raise bad_value("retagged", fact.retagged)
 
 
 def check_time(source: Source, seconds: int, sent_ms: int) -> None:

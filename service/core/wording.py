@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 from connectors.series import TOTAL, SeriesKey, SeriesKeyError
+from service.core.alerts import DriverChange, DriverType
 from service.core.drivers import OTHER
 
 _WHOLE_CURRENCIES = frozenset(
@@ -21,7 +22,9 @@ _MAX_DIGITS = 9
 _NOTHING = 0.5 * 10**-_MAX_DIGITS
 """Amounts are exact to the nano-unit: what is smaller than half of one is zero."""
 _SERVICE = "service_name"
-_IDENTIFYING = ("resource_id", "resource_name", "sub_account_id", "region_id", "usage_type", "sku_id")
+_IDENTIFYING = ("resource_id", "resource_name", "sku_meter", "usage_type", "sku_id", "sub_account_id", "region_id")
+_PLACES = ("sub_account_id", "region_id")
+"""Left out of a name where a resource is in it, which is in one place only."""
 _MAX_NAME = 120
 
 
@@ -113,7 +116,20 @@ def driver_name(labels: Mapping[str, str]) -> str:
     """
     if is_rest(labels):
         return "everything else"
-    return short(" ".join(value for _, value in driver_labels(labels)) or "an unnamed driver")
+    is_placed = "resource_id" in labels or "resource_name" in labels
+    words = [value for name, value in driver_labels(labels) if not (is_placed and name in _PLACES)]
+    return short(" ".join(words) or "an unnamed driver")
+
+
+def driver_reason(driver: DriverChange) -> str:
+    """Why it costs another amount, in a word or two; empty where that is not known."""
+    match driver.type:
+        case DriverType.RETAGGED:
+            return f"re-tagged, {'from' if driver.change > 0 else 'to'} {short(driver.counterpart or 'another value')}"
+        case None | DriverType.OTHER:
+            return ""
+        case kind:
+            return kind.value
 
 
 def short(text: str) -> str:

@@ -121,19 +121,30 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise AddressRefusedError(url.host, f"the scheme must be {allowed}, got {url.scheme}")
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = await self._resolver.resolve(url.host, port)
-        except (OSError, UnicodeError) as error:
-            raise httpx.ConnectError(f"cannot resolve {url.host}: {error}", request=request) from error
-        if not found:
-            raise httpx.ConnectError(f"cannot resolve {url.host}: it has no address", request=request)
-        # A scope (`fe80::1%eth0`) names one of our interfaces, not where the packet goes.
-        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-        # One forbidden address refuses them all, so that the answer does not depend on their order.
-        for address in addresses:
-            problem = refusal(address, allow_private=self._allow_private)
-            if problem is not None:
-                raise AddressRefusedError(url.host, problem)
-        return addresses
+            return await checked_addresses(self._resolver, url.host, port, allow_private=self._allow_private)
+        except OSError as error:
+            raise httpx.ConnectError(str(error), request=request) from error
+
+
+async def checked_addresses(resolver: Resolver, host: str, port: int, *, allow_private: bool) -> list[IPAddress]:
+    """Every address of *host*, none of them forbidden.
+
+    Raises AddressRefusedError, and OSError when the name cannot be resolved.
+    """
+    try:
+        found = await resolver.resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        raise OSError(f"cannot resolve {host}: {error}") from error
+    if not found:
+        raise OSError(f"cannot resolve {host}: it has no address")
+    # A scope (`fe80::1%eth0`) names one of our interfaces, not where the packet goes.
+    addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+    # One forbidden address refuses them all, so that the answer does not depend on their order.
+    for address in addresses:
+        problem = refusal(address, allow_private=allow_private)
+        if problem is not None:
+            raise AddressRefusedError(host, problem)
+    return addresses
 
 
 def _pinned(request: httpx.Request, address: IPAddress) -> httpx.Request:

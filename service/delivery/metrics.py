@@ -30,6 +30,12 @@ class DeliveryMetrics:
         self._dead = Gauge(
             "spendwatch_notifications_dead", "Messages that were given up.", ["receiver"], registry=registry
         )
+        self._circuit = Gauge(
+            "spendwatch_receiver_circuit_open",
+            "1 while a receiver that keeps failing is only tried now and then.",
+            ["receiver"],
+            registry=registry,
+        )
         self._seconds = Histogram(
             "spendwatch_notification_seconds",
             "Duration of one attempt.",
@@ -45,7 +51,7 @@ class DeliveryMetrics:
             registry=registry,
         )
         for name in receivers:
-            for metric in (self._attempts, self._pending, self._dead, self._seconds, self._delay):
+            for metric in (self._attempts, self._pending, self._dead, self._circuit, self._seconds, self._delay):
                 metric.labels(name)
             for reason in FailureReason:
                 self._failures.labels(name, reason)
@@ -56,6 +62,9 @@ class DeliveryMetrics:
 
     def failed(self, receiver: str, reason: FailureReason) -> None:
         self._failures.labels(receiver, reason).inc()
+
+    def circuit(self, receiver: str, *, is_open: bool) -> None:
+        self._circuit.labels(receiver).set(is_open)
 
     def delivered(self, receiver: str, *, delay_seconds: float) -> None:
         self._delay.labels(receiver).observe(max(delay_seconds, 0.0))

@@ -1,8 +1,8 @@
 """Works the outbox off: claims what is due, sends it, writes down what came of it.
 
 At least once: a message is marked after the receiver has accepted it, and when the process dies in between, the lease
-ends and the next one sends it again under the same id. Each receiver has a lane of its own, so that a hanging one
-delays no other; the outbox gives a lane at most one message per alert and always the oldest.
+ends and the next one sends it again under the same id. Each receiver has a lane of its own with a pace of its own, so
+that a hanging one delays no other; the outbox gives a lane at most one message per alert at a time, in their order.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import SystemRandom
+from time import monotonic
 from typing import TypeVar, assert_never
 
 import structlog
@@ -20,17 +21,21 @@ import structlog
 from service.clock import Clock
 from service.delivery.backoff import Backoff
 from service.delivery.metrics import DeliveryMetrics
+from service.delivery.pace import LONGEST_PAUSE_SECONDS, Pace
 from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Receiver, Rejected, Retry
 from service.errors import UnavailableError
 from service.store.store import Delivery, Outbox
 
 T = TypeVar("T")
 
-LEASE_MARGIN = timedelta(seconds=30)
-"""A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt."""
+LEASE_MARGIN = timedelta(seconds=10)
+"""A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt. Longer
+where what an attempt did may take longer to be seen: whoever takes the message over must see it."""
+LONGEST_PAUSE = timedelta(seconds=LONGEST_PAUSE_SECONDS)
 _OVERTIME = timedelta(seconds=5)
 _COUNT_SECONDS = 5.0
 _STORE_RETRY_SECONDS = 1.0
+_LEAST_WAIT_SECONDS = 0.001
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +44,7 @@ class Deliverer:
     """`run` until *stop*; any number of processes may work on the same outbox.
 
     worker: name of this process in leases; unique by default. grace: how long `run` waits for attempts under way when
-    it is stopped.
+    it is stopped. time: a clock that never goes back, for the pace of receivers and durations.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Deliverer:
         worker: str | None = None,
         lease_margin: timedelta = LEASE_MARGIN,
         grace: timedelta = timedelta(seconds=8),
+        time: Callable[[], float] = monotonic,
     ) -> None:
         self._outbox = outbox
         self._receivers = tuple(receivers)
@@ -66,6 +72,7 @@ class Deliverer:
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._lease_margin = lease_margin
         self._grace = grace
+        self._time = time
         self._problem: str | None = None
 
     def ready(self) -> dict[str, str | None]:
@@ -90,14 +97,20 @@ class Deliverer:
     async def _lane(self, receiver: Receiver, stop: asyncio.Event) -> None:
         stopped = asyncio.create_task(stop.wait())
         attempts: set[asyncio.Task[None]] = set()
+        time = self._time
+        pace = Pace(rate=receiver.rate, burst=receiver.burst, now=time())
         try:
             while not stop.is_set():
-                free = receiver.concurrency - len(attempts)
+                free = min(receiver.concurrency - len(attempts), pace.allowed(time()))
                 if free:
-                    for delivery in await self._claim(receiver, free):
-                        attempts.add(asyncio.create_task(self._attempt(receiver, delivery)))
+                    claimed = await self._claim(receiver, free)
+                    pace.began(len(claimed), time())
+                    for delivery in claimed:
+                        attempts.add(asyncio.create_task(self._attempt(receiver, delivery, pace)))
                 full = len(attempts) >= receiver.concurrency
-                timeout = None if full else self._poll_seconds
+                # With a token missing, the wait is for it; with a message missing, for the next look.
+                wait = pace.wait(time()) if free == 0 else self._poll_seconds
+                timeout = None if full else min(max(wait, _LEAST_WAIT_SECONDS), self._poll_seconds)
                 done, _ = await asyncio.wait({stopped, *attempts}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 attempts -= done
             if attempts:
@@ -107,8 +120,12 @@ class Deliverer:
                 task.cancel()
             await asyncio.gather(stopped, *attempts, return_exceptions=True)
 
+    def _lease(self, receiver: Receiver) -> timedelta:
+        unseen = receiver.settle + _OVERTIME if receiver.settle else timedelta()
+        return receiver.timeout + max(self._lease_margin, unseen)
+
     async def _claim(self, receiver: Receiver, limit: int) -> list[Delivery]:
-        lease = (receiver.timeout + self._lease_margin).total_seconds()
+        lease = self._lease(receiver).total_seconds()
         claimed = await self._ask(
             lambda: self._outbox.claim(
                 worker=self._worker,
@@ -116,29 +133,39 @@ class Deliverer:
                 lease_seconds=lease,
                 limit=limit,
                 receiver=receiver.name,
+                newest_only=receiver.newest_only,
             )
         )
         return claimed or []
 
-    async def _attempt(self, receiver: Receiver, delivery: Delivery) -> None:
+    async def _attempt(self, receiver: Receiver, delivery: Delivery, pace: Pace) -> None:
         """One attempt and its mark. Never raises but when cancelled."""
         started = self._clock.now()
-        lease_until = started + receiver.timeout + self._lease_margin
-        timer = asyncio.get_running_loop().time
+        lease_until = started + self._lease(receiver)
+        timer = self._time
         began = timer()
         try:
             outcome = await self._send(receiver, delivery, started)
         except asyncio.CancelledError:
             # Whether it arrived is not known; the next process need not wait for the lease to find out.
-            await asyncio.shield(self._give_back(delivery, started))
+            pace.ended(None, timer())
+            await asyncio.shield(self._give_back(delivery, started + receiver.settle))
             raise
+        is_back = pace.ended(outcome, timer())
         self._metrics.attempted(receiver.name, seconds=timer() - began)
+        self._metrics.circuit(receiver.name, is_open=pace.is_open)
         if not isinstance(outcome, Delivered):
             self._metrics.failed(receiver.name, outcome.reason)
-        while not await self._mark(receiver, delivery, outcome):
+        while not await self._mark(receiver, delivery, outcome, pace):
             if self._clock.now() >= lease_until:
                 return  # somebody else may have it by now; at worst it is sent once more, under the same id
             await asyncio.sleep(_STORE_RETRY_SECONDS)
+        if is_back:
+            # What failed while it was away has waits that grew with the attempts. What an attempt of unknown end did
+            # must be seen before the next one, so that it is not done twice.
+            _log.info("the receiver is back", receiver=receiver.name)
+            due = self._clock.now() + receiver.settle
+            await self._did(self._outbox.hasten(receiver.name, at=due))
 
     async def _send(self, receiver: Receiver, delivery: Delivery, now: datetime) -> Outcome:
         try:
@@ -153,7 +180,7 @@ class Deliverer:
             _log.exception("receiver failed", receiver=receiver.name, delivery=delivery.id)
             return Retry(reason=FailureReason.INTERNAL, detail=f"fault in the receiver: {type(error).__name__}")
 
-    async def _mark(self, receiver: Receiver, delivery: Delivery, outcome: Outcome) -> bool:
+    async def _mark(self, receiver: Receiver, delivery: Delivery, outcome: Outcome, pace: Pace) -> bool:
         """Whether the store took it."""
         now = self._clock.now()
         match outcome:
@@ -164,30 +191,48 @@ class Deliverer:
                     self._metrics.delivered(receiver.name, delay_seconds=age.total_seconds())
                 return done
             case Retry():
-                delay = max(self._backoff.delay(delivery.attempts, self._random), outcome.after or timedelta())
+                # While the circuit is open its pauses are what spares the receiver; a message that waits longer would
+                # let it go unnoticed that the receiver is back.
+                longest = LONGEST_PAUSE if pace.is_open else timedelta.max
+                delay = min(self._backoff.delay(delivery.attempts, self._random), longest)
+                delay = max(delay, outcome.after or timedelta())
                 next_at = now + delay
                 if next_at >= delivery.created_at + receiver.deadline:
                     error = (
                         f"given up after {delivery.attempts} attempts in {now - delivery.created_at}: {outcome.detail}"
                     )
-                    return await self._give_up(receiver, delivery, error, outcome.reason)
+                    return await self._give_up(receiver, delivery, error, outcome)
                 return await self._did(
-                    self._outbox.retry(delivery.id, error=outcome.detail, next_attempt_at=next_at, worker=self._worker)
+                    self._outbox.retry(
+                        delivery.id,
+                        error=outcome.detail,
+                        next_attempt_at=next_at,
+                        worker=self._worker,
+                        remote_id=outcome.remote_id,
+                    )
                 )
             case Rejected():
-                return await self._give_up(receiver, delivery, outcome.detail, outcome.reason)
+                return await self._give_up(receiver, delivery, outcome.detail, outcome)
             case never:
                 assert_never(never)
 
-    async def _give_up(self, receiver: Receiver, delivery: Delivery, error: str, reason: FailureReason) -> bool:
+    async def _give_up(self, receiver: Receiver, delivery: Delivery, error: str, outcome: Retry | Rejected) -> bool:
         _log.warning(
-            "message given up", receiver=receiver.name, delivery=delivery.id, reason=reason.value, error=error[:200]
+            "message given up",
+            receiver=receiver.name,
+            delivery=delivery.id,
+            reason=outcome.reason.value,
+            error=error[:200],
         )
-        return await self._did(self._outbox.dead(delivery.id, error=error, at=self._clock.now(), worker=self._worker))
+        return await self._did(
+            self._outbox.dead(
+                delivery.id, error=error, at=self._clock.now(), worker=self._worker, remote_id=outcome.remote_id
+            )
+        )
 
-    async def _give_back(self, delivery: Delivery, now: datetime) -> None:
+    async def _give_back(self, delivery: Delivery, due: datetime) -> None:
         error = "stopped while sending; it may have arrived"
-        await self._did(self._outbox.retry(delivery.id, error=error, next_attempt_at=now, worker=self._worker))
+        await self._did(self._outbox.retry(delivery.id, error=error, next_attempt_at=due, worker=self._worker))
 
     async def _count(self, stop: asyncio.Event) -> None:
         """Keep the gauges: a scrape must not ask the database."""

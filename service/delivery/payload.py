@@ -91,6 +91,7 @@ def _body(event: AlertEvent, public_url: str | None, limits: _Limits) -> dict[st
 def _driver(driver: DriverChange, limits: _Limits) -> dict[str, object]:
     return {
         "labels": _labels(driver.labels, limits),
+        **({} if driver.type is None else {"type": driver.type.value}),
         "change": _number(driver.change),
         "before": _number(driver.before),
         "now": _number(driver.now),

@@ -12,7 +12,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord
+from service.core.budget import BudgetState
 from service.store.cache import Cache, Kind
 from service.store.store import AlertQuery, AlertStore, Page, Summary
 
@@ -56,11 +58,20 @@ class CachedStore:
     async def summary(self, tenant: str | None = None) -> Summary:
         return await self._cached(Kind.SUMMARY, _digest(tenant), Summary, lambda: self._store.summary(tenant))
 
+    async def budgets(self) -> list[BudgetState]:
+        return await self._store.budgets()
+
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return self._wrote(await self._store.acknowledge(alert_id, actor=actor, comment=comment, at=at))
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return self._wrote(await self._store.resolve(alert_id, actor=actor, comment=comment, at=at))
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        said = await self._store.note_feedback(alert_id, verdict=verdict, actor=actor, comment=comment, at=at)
+        return self._wrote(said)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         return await self._store.events_of(alert_id)

@@ -1,7 +1,7 @@
 """The outbox in SQL: rows written beside the events (recording.py), worked through by `spendwatch deliver`.
 
-A row is pending until it is delivered or dead. A claim leases it; when the lease ends without an outcome, because the
-process died, the next claim takes it over under the same id.
+A row is pending until it is delivered, dead or superseded. A claim leases it; when the lease ends without an outcome,
+because the process died, the next claim takes it over under the same id.
 """
 
 from collections.abc import Sequence
@@ -9,30 +9,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, func, or_, select, update
 
-from service.core.alerts import AlertEvent, EventType
+from service.store.claiming import PENDING, as_planned, delivery_of, due_now, plans_of, supersede, with_event
+from service.store.coalescing import Plan
 from service.store.combining import Combiner
 from service.store.database import Database
-from service.store.recording import decode_record, searchable
-from service.store.store import AlertNotFoundError, Delivery
-from service.store.tables import alerts, deliveries, events
+from service.store.recording import searchable
+from service.store.store import (
+    MAX_PAGE,
+    AlertNotFoundError,
+    BadCursorError,
+    Delivery,
+    DeliveryPage,
+    DeliveryQuery,
+)
+from service.store.tables import alerts, deliveries
 
 _MAX_ERROR = 2048
-# A literal, since neither database uses a partial index for a parameter.
-_PENDING: ColumnElement[str] = literal_column("'pending'")
-
-
-def event_of(row: Any) -> AlertEvent:
-    """An event from its row."""
-    return AlertEvent(
-        seq=row.seq,
-        at=row.at,
-        type=EventType(row.type),
-        actor=row.actor,
-        comment=row.comment,
-        record=decode_record(row.document),
-    )
+_REVIVED_AFTER = timedelta(seconds=1)
 
 
 class SqlOutbox:
@@ -43,12 +38,25 @@ class SqlOutbox:
         self._marks = Combiner(self._write)
 
     async def claim(
-        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_seconds: float,
+        limit: int,
+        receiver: str | None = None,
+        newest_only: bool = False,
     ) -> list[Delivery]:
         async with self._database.writing() as connection:
-            ids = list((await connection.execute(_due(now, limit, receiver))).scalars())
-            if not ids:
+            parameters = {"now": now, "limit": limit} | ({} if receiver is None else {"receiver": receiver})
+            heads = (await connection.execute(due_now(of_one_receiver=receiver is not None), parameters)).all()
+            if not heads:
                 return []
+            plans = [Plan(head.id, head.seq, (), None) for head in heads]
+            if newest_only and receiver is not None:
+                plans = await plans_of(connection, receiver, [head.alert_id for head in heads])
+            ids = [plan.send for plan in plans]
+            await supersede(connection, [row for plan in plans for row in plan.superseded], now)
             await connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id.in_(ids))
@@ -58,30 +66,71 @@ class SqlOutbox:
                     attempts=deliveries.c.attempts + 1,
                 )
             )
-            rows = await connection.execute(_with_event().where(deliveries.c.id.in_(ids)).order_by(deliveries.c.seq))
-            return [_delivery_of(row) for row in rows]
+            rows = await connection.execute(with_event().where(deliveries.c.id.in_(ids)).order_by(deliveries.c.seq))
+            claimed = [delivery_of(row) for row in rows]
+            return await as_planned(connection, claimed, plans) if newest_only else claimed
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         await self._marks.add(_Mark(_DELIVERED, {"row": delivery_id, "at": at, "remote": remote_id}))
 
     async def retry(
-        self, delivery_id: str, *, error: str, next_attempt_at: datetime, worker: str | None = None
+        self,
+        delivery_id: str,
+        *,
+        error: str,
+        next_attempt_at: datetime,
+        worker: str | None = None,
+        remote_id: str | None = None,
     ) -> None:
         values = {"row": delivery_id, "at": next_attempt_at, "error": searchable(error, _MAX_ERROR), "worker": worker}
-        await self._marks.add(_Mark(_RETRY, values))
+        await self._marks.add(_Mark(_RETRY, {**values, "remote": remote_id}))
 
-    async def dead(self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None) -> None:
+    async def dead(
+        self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None, remote_id: str | None = None
+    ) -> None:
         values = {"row": delivery_id, "at": at, "error": searchable(error, _MAX_ERROR), "worker": worker}
-        await self._marks.add(_Mark(_DEAD, values))
+        await self._marks.add(_Mark(_DEAD, {**values, "remote": remote_id}))
+
+    async def hasten(self, receiver: str, *, at: datetime) -> None:
+        waits = and_(deliveries.c.receiver == receiver, deliveries.c.state == PENDING)
+        later = and_(deliveries.c.next_attempt_at > at, deliveries.c.lease_until.is_(None))
+        async with self._database.writing() as connection:
+            await connection.execute(update(deliveries).where(waits, later).values(next_attempt_at=at))
+
+    async def revive(self, *, at: datetime, receiver: str | None = None, delivery_id: str | None = None) -> int:
+        which = [deliveries.c.state == "dead"]
+        which += [deliveries.c.receiver == receiver] if receiver is not None else []
+        which += [deliveries.c.id == delivery_id] if delivery_id is not None else []
+        # A moment later: who is claiming a newer message of the same alert just now has then committed its lease.
+        values = {"state": "pending", "attempts": 0, "created_at": at, "next_attempt_at": at + _REVIVED_AFTER}
+        async with self._database.writing() as connection:
+            return (await connection.execute(update(deliveries).where(*which).values(**values))).rowcount
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        limit = max(1, min(query.limit, MAX_PAGE))
+        found = with_event().order_by(deliveries.c.seq.desc(), deliveries.c.id.desc()).limit(limit + 1)
+        if query.state is not None:
+            found = found.where(deliveries.c.state == query.state)
+        if query.receiver is not None:
+            found = found.where(deliveries.c.receiver == query.receiver)
+        if query.cursor is not None:
+            seq, row = _cursor(query.cursor)
+            found = found.where(or_(deliveries.c.seq < seq, and_(deliveries.c.seq == seq, deliveries.c.id < row)))
+        async with self._database.reading() as connection:
+            items = [delivery_of(row) for row in await connection.execute(found)]
+        more = len(items) > limit
+        last = items[limit - 1] if more else None
+        cursor = None if last is None else f"{last.event.seq}.{last.id}"
+        return DeliveryPage(items=tuple(items[:limit]), next_cursor=cursor)
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]:
         async with self._database.reading() as connection:
             found = await connection.execute(select(alerts.c.id).where(alerts.c.id == searchable(alert_id)))
             if found.first() is None:
                 raise AlertNotFoundError(alert_id)
-            query = _with_event().where(deliveries.c.alert_id == alert_id)
+            query = with_event().where(deliveries.c.alert_id == alert_id)
             rows = await connection.execute(query.order_by(deliveries.c.seq, deliveries.c.receiver))
-            return [_delivery_of(row) for row in rows]
+            return [delivery_of(row) for row in rows]
 
     async def counts(self) -> dict[str, dict[str, int]]:
         query = select(deliveries.c.receiver, deliveries.c.state, func.count()).group_by(
@@ -118,68 +167,24 @@ def _marking(*where: ColumnElement[bool], **values: object) -> Update:
 
 _at = bindparam("at", type_=deliveries.c.next_attempt_at.type)
 _worker = bindparam("worker", type_=deliveries.c.leased_by.type)
-_HELD = and_(deliveries.c.state == _PENDING, or_(_worker.is_(None), deliveries.c.leased_by == _worker))
+# What was known of the other side stays known.
+_remote = func.coalesce(bindparam("remote", type_=deliveries.c.remote_id.type), deliveries.c.remote_id)
+_HELD = and_(deliveries.c.state == PENDING, or_(_worker.is_(None), deliveries.c.leased_by == _worker))
 
 # Delivered also when it is dead by now: it has arrived, which is what counts.
 _DELIVERED = _marking(
     deliveries.c.state != "delivered",
     state="delivered",
     delivered_at=_at,
-    remote_id=bindparam("remote", type_=deliveries.c.remote_id.type),
+    remote_id=_remote,
     last_error=None,
 )
-_RETRY = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at)
-_DEAD = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, state="dead")
+_RETRY = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, remote_id=_remote)
+_DEAD = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, remote_id=_remote, state="dead")
 
 
-def _due(now: datetime, limit: int, receiver: str | None) -> Select[Any]:
-    """Ids of rows that may be sent now: pending, due, not leased, and the oldest of their receiver and alert."""
-    older = deliveries.alias("older")
-    # Asked as a scalar and not as NOT EXISTS: PostgreSQL may turn that one into a join, and with the statistics of a
-    # young table it chose one that took 100 s for 10,000 rows. This is one index look-up for each row it looks at.
-    first = (
-        select(func.min(older.c.seq))
-        .where(
-            older.c.receiver == deliveries.c.receiver,
-            older.c.alert_id == deliveries.c.alert_id,
-            older.c.state == _PENDING,
-        )
-        .scalar_subquery()
-    )
-    free = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
-    due = and_(deliveries.c.state == _PENDING, deliveries.c.next_attempt_at <= now, free, deliveries.c.seq == first)
-    if receiver is not None:
-        due = and_(due, deliveries.c.receiver == receiver)
-    return (
-        select(deliveries.c.id)
-        .where(due)
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.seq)
-        .limit(limit)
-        .with_for_update(of=deliveries, skip_locked=True)
-    )
-
-
-def _with_event() -> Select[Any]:
-    return select(
-        deliveries,
-        events.c.at,
-        events.c.type,
-        events.c.actor,
-        events.c.comment,
-        events.c.document,
-    ).join(events, events.c.seq == deliveries.c.seq)
-
-
-def _delivery_of(row: Any) -> Delivery:
-    return Delivery(
-        id=row.id,
-        receiver=row.receiver,
-        event=event_of(row),
-        attempts=row.attempts,
-        created_at=row.created_at,
-        next_attempt_at=row.next_attempt_at,
-        state=row.state,
-        last_error=row.last_error,
-        delivered_at=row.delivered_at,
-        remote_id=row.remote_id,
-    )
+def _cursor(text: str) -> tuple[int, str]:
+    seq, _, row = text.partition(".")
+    if not seq.isascii() or not seq.isdecimal() or len(seq) > 18 or not row:
+        raise BadCursorError(text)
+    return int(seq), searchable(row)

@@ -10,10 +10,14 @@ from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType, Severity
+from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.budget import PageBook, longest
 from service.core.notices import Notice, Routes, notice_of, to_tell
+from service.core.routing import severity_rank
 from service.core.transitions import DETECTION
+from service.settings import Budget
 from service.store.database import EVENT_SEQ, last_seq
+from service.store.paging import load_pages, save_pages
 from service.store.tables import LABEL_LENGTH, alert_labels, alerts, counters, deliveries, events, notices
 
 _IN_LENGTH = 500
@@ -43,7 +47,15 @@ class Recording:
     routes: whom an alert is routed to. receivers: those that exist; None means all of them.
     """
 
-    def __init__(self, connection: AsyncConnection, routes: Routes, receivers: Collection[str] | None) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        routes: Routes,
+        receivers: Collection[str] | None,
+        budgets: Sequence[Budget] = (),
+    ) -> None:
+        self._budgets = budgets
+        self._book = PageBook(())
         self._connection = connection
         self._routes = routes
         self._receivers = receivers
@@ -54,6 +66,13 @@ class Recording:
         self._kept_notices: dict[tuple[str, str], Notice] = {}
         self._deliveries: list[dict[str, Any]] = []
         self.events: list[AlertEvent] = []
+
+    async def open_book(self, alerts: Iterable[Alert]) -> None:
+        """Read what the alert budgets need to know of *alerts*; after `begin`."""
+        oldest = min((alert.judged_at for alert in alerts), default=None)
+        if self._budgets and oldest is not None:
+            entries = await load_pages(self._connection, oldest - longest(self._budgets))
+            self._book = PageBook(self._budgets, entries)
 
     async def begin(self, alert_ids: Iterable[str]) -> None:
         """Lock, then read what is kept of these alerts."""
@@ -76,6 +95,11 @@ class Recording:
         """Add one event; *record* is what it makes of the alert."""
         alert = record.alert
         before = self.current(alert.id)
+        tell = kind
+        if self._asks_the_budget(kind, record, before):
+            held = not self._book.ask(alert)
+            tell = EventType.OPENED if record.held_back and not held else kind
+            record = replace(record, held_back=held)
         self._seq += 1
         record = replace(record, seq=self._seq)
         self._records[alert.id] = record
@@ -85,11 +109,22 @@ class Recording:
         # Detection only speaks in new versions. Who did it is no help: people may take any name.
         by_hand = before is not None and before.alert.version == alert.version
         told = self._told.setdefault(alert.id, {})
-        for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
+        if record.held_back:
+            return
+        for receiver in to_tell(tell, record, before=before.alert if before else None, told=told, routes=self._routes):
             # One that was told and is no longer configured has nobody to send to it.
             if self._receivers is None or receiver in self._receivers:
                 told[receiver] = notice_of(alert)
                 self._deliveries.append(_delivery_row(event, receiver, by_hand=by_hand))
+
+    def _asks_the_budget(self, kind: EventType, record: AlertRecord, before: AlertRecord | None) -> bool:
+        """Where people would be told that an alert is open, or one that was held back has become worse."""
+        if not self._budgets or (self._receivers and not self._routes(record.alert)):
+            return False
+        if kind is EventType.UPDATED:
+            worse = before is not None and severity_rank(record.alert.severity) > severity_rank(before.alert.severity)
+            return record.held_back and worse and record.state is AlertState.FIRING
+        return kind in (EventType.OPENED, EventType.REOPENED)
 
     async def flush(self) -> None:
         """Write everything. The transaction is the caller's."""
@@ -108,6 +143,7 @@ class Recording:
         await self._many(insert(events), [_event_row(event) for event in self.events])
         await self._flush_notices()
         await self._many(insert(deliveries), self._deliveries)
+        await save_pages(self._connection, self._book.changed)
         await self._connection.execute(update(counters).where(counters.c.name == EVENT_SEQ).values(value=self._seq))
 
     async def _flush_notices(self) -> None:

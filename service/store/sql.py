@@ -6,13 +6,18 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from connectors.facts import FeedbackVerdict
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
+from service.core.budget import BudgetState, states
 from service.core.notices import Routes
-from service.core.transitions import acknowledged, detected, resolved
+from service.core.transitions import acknowledged, commented, detected, resolved
+from service.settings import Budget
 from service.store import queries
+from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
-from service.store.outbox import SqlOutbox, event_of
+from service.store.outbox import SqlOutbox
+from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
@@ -23,13 +28,23 @@ class SqlStore(SqlOutbox):
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
+    budgets: how many alerts people are told of (service.core.budget).
     All methods raise StoreUnavailableError when the database is away.
     """
 
-    def __init__(self, url: str, *, routes: Routes, clock: Clock, receivers: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        routes: Routes,
+        clock: Clock,
+        receivers: Collection[str] | None = None,
+        budgets: Sequence[Budget] = (),
+    ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
         super().__init__(Database(url))
         self._routes = routes
+        self._budgets = tuple(budgets)
         self._clock = clock
         self._receivers = None if receivers is None else frozenset(receivers)
 
@@ -58,8 +73,9 @@ class SqlStore(SqlOutbox):
         if not alerts:
             return []
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers)
+            recording = Recording(connection, self._routes, self._receivers, self._budgets)
             await recording.begin(alert.id for alert in alerts)
+            await recording.open_book(alerts)
             now = self._clock.now()
             for alert in alerts:
                 change = detected(recording.current(alert.id), alert, at=now)
@@ -84,11 +100,21 @@ class SqlStore(SqlOutbox):
         async with self._database.reading() as connection:
             return await queries.summarize(connection, tenant)
 
+    async def budgets(self) -> list[BudgetState]:
+        async with self._database.reading() as connection:
+            return states(self._budgets, await load_pages(connection))
+
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return await self._by_hand(alert_id, EventType.ACKNOWLEDGED, acknowledged, actor, comment, at)
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        said = f"{verdict.value}: {comment}" if comment else verdict.value
+        return await self._by_hand(alert_id, EventType.FEEDBACK, commented, actor, said, at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)

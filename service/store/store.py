@@ -6,7 +6,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
+from service.core.budget import BudgetState
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
@@ -52,12 +54,33 @@ class Summary(Struct, frozen=True, kw_only=True):
     impact: dict[str, float]
 
 
+DeliveryState = Literal["pending", "delivered", "dead", "superseded"]
+"""superseded: not sent, since a newer message said all that it would have."""
+
+
+class DeliveryQuery(Struct, frozen=True, kw_only=True):
+    """Filters of a listing of messages, newest event first. cursor: as returned with the page before."""
+
+    state: DeliveryState | None = None
+    receiver: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class DeliveryPage(Struct, frozen=True, kw_only=True):
+    """next_cursor is None on the last page."""
+
+    items: "tuple[Delivery, ...]"
+    next_cursor: str | None
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """One message to one receiver: a row of the outbox.
 
     id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
-    attempts: begun so far, counted when the row is claimed.
-    remote_id: what the receiver calls it (a ticket number), once delivered.
+    attempts: begun so far, counted when the row is claimed. created_at: when it was put into the outbox, or revived.
+    remote_id: what the receiver calls it (a ticket number), as far as known. In a claim with `newest_only`, what it
+    called the alert before; and *event* may be a newer one than the row's own.
     """
 
     id: str
@@ -66,7 +89,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     attempts: int
     created_at: datetime
     next_attempt_at: datetime
-    state: Literal["pending", "delivered", "dead"]
+    state: DeliveryState
     last_error: str | None = None
     delivered_at: datetime | None = None
     remote_id: str | None = None
@@ -105,11 +128,22 @@ class AlertStore(Protocol):
 
     async def summary(self, tenant: str | None = None) -> Summary: ...
 
+    async def budgets(self) -> list[BudgetState]:
+        """What the alert budgets have held back lately, with its cost."""
+
     async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         """None when it was acknowledged or over already. Raises AlertNotFoundError."""
 
     async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
         """None when it was over already. Raises AlertNotFoundError."""
+
+    async def note_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        """Write down what a person said of an alert; what follows from it comes from detection.
+
+        Raises AlertNotFoundError.
+        """
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""
@@ -127,23 +161,51 @@ class Outbox(Protocol):
     """The rows that `deliver` works through. Several deliverers may share it."""
 
     async def claim(
-        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_seconds: float,
+        limit: int,
+        receiver: str | None = None,
+        newest_only: bool = False,
     ) -> list[Delivery]:
         """Take due rows for a while, at most one per (receiver, alert) and always the oldest of it first.
 
-        receiver: only its rows; None takes anybody's.
+        receiver: only its rows; None takes anybody's. newest_only: as service/store/coalescing.py says; of one
+        receiver only.
         """
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         """Whoever delivered it: also a worker whose lease has ended meanwhile."""
 
     async def retry(
-        self, delivery_id: str, *, error: str, next_attempt_at: datetime, worker: str | None = None
+        self,
+        delivery_id: str,
+        *,
+        error: str,
+        next_attempt_at: datetime,
+        worker: str | None = None,
+        remote_id: str | None = None,
     ) -> None:
         """Give the row back. worker: nothing happens when another one holds the lease by now."""
 
-    async def dead(self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None) -> None:
+    async def dead(
+        self, delivery_id: str, *, error: str, at: datetime, worker: str | None = None, remote_id: str | None = None
+    ) -> None:
         """Give the row up. worker: as in `retry`."""
+
+    async def hasten(self, receiver: str, *, at: datetime) -> None:
+        """The receiver is back: what waits for a later attempt is due at *at*."""
+
+    async def revive(self, *, at: datetime, receiver: str | None = None, delivery_id: str | None = None) -> int:
+        """Make dead rows pending anew, with a deadline that begins at *at*: all, a receiver's, or one.
+
+        Returns how many there were.
+        """
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """Raises BadCursorError."""
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]: ...
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -115,6 +116,21 @@ notices = Table(
     Column("receiver", Text, primary_key=True),
     Column("severity", String(16), nullable=False),
     Column("impact", Float(53), nullable=False),
+)
+
+# The book of the alert budgets (service/core/budget.py). at: event time.
+pages = Table(
+    "pages",
+    metadata,
+    Column("label", Text, primary_key=True),
+    Column("group_value", Text, primary_key=True),
+    Column("alert_id", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("impact", Float(53), nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("series", Text, nullable=False),
+    Index(None, "at"),
 )
 
 _PENDING = text("state = 'pending'")

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import structlog
+
+from service.core.notes import said
 from service.stream.batch import Batch, TopicPartition
 from service.stream.dead_letters import DeadLetter, DeadLetterLimit, Limits
 from service.stream.metrics import StreamMetrics
@@ -10,6 +13,7 @@ from service.stream.outgoing import Outgoing
 from service.stream.partitions import Engine, Partitions
 
 _CLOSED_A_TURN = 500
+_log = structlog.get_logger(__name__)
 
 
 class Detect:
@@ -38,6 +42,7 @@ class Detect:
                 await asyncio.sleep(0)
             self._take_alerts(engine)
             batch.finish()
+            del engine, batch  # until the next one comes, what was taken away in the meantime must not be held here
 
     def apply(self, engine: Engine, batch: Batch) -> None:
         """One turn of the loop: a checkpoint sees all of a batch or nothing. Raises DeadLetterLimitError."""
@@ -51,6 +56,8 @@ class Detect:
         alerts = engine.take_alerts()
         self._outgoing.add_alerts(alerts)
         self._metrics.emitted(alerts)
+        for note in engine.take_notes():
+            _log.info("re-tagged", series=note.series, at=note.at.isoformat(), moved=note.moved, note=said(note))
 
     def _dead_letters(self, engine: Engine, batch: Batch) -> list[DeadLetter]:
         rejects = engine.take_rejects()

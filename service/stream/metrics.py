@@ -21,6 +21,8 @@ _OF_ENGINE = {
     "facts_capped": ("capped", "Facts of new values beyond the cap on them."),
     "facts_replayed": ("skipped", "Facts that a series had seen before: read again after a crash or a rebalance."),
     "event_ids_forgotten": ("forgotten_ids", "Event ids dropped to stay within memory."),
+    "buckets_retagged": ("retagged", "Buckets that raised nothing because their cost only has another tag."),
+    "feedback_heard": ("feedback", "What people said of alerts, as far as it was news."),
     "series_cold_starts": ("cold_starts", "Series begun anew because their snapshot did not fit."),
 }
 """Counters that are an engine's as they stand: metric -> attribute of EngineStats and help."""

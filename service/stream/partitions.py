@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from service.core.alerts import Alert
+from service.core.notes import Note
 from service.core.stats import EngineStats
 from service.stream.batch import Record, TopicPartition
 from service.stream.collector import collector_at_rest
@@ -39,6 +40,7 @@ class Engine(Protocol):
     def apply(self, records: Iterable[Record]) -> None: ...
     def take_alerts(self) -> Sequence[Alert]: ...
     def take_rejects(self) -> Sequence[Rejected]: ...
+    def take_notes(self) -> Sequence[Note]: ...
     def advance(self, limit: int) -> int:
         """Close so many of the series that are due; returns how many are left."""
 

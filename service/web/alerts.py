@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar import Request, Router, get, post
@@ -13,8 +13,10 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, QueryParameter, SkipValidation
 from msgspec import Meta, Struct
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
-from service.store.store import MAX_PAGE, AlertQuery, Delivery, Page, Summary
+from service.core.budget import BudgetState
+from service.store.store import MAX_PAGE, AlertQuery, Delivery, DeliveryState, Page, Summary
 from service.web.errors import bad_request, problem_spec, unavailable
 from service.web.filters import matches, provide_filter
 from service.web.live import EventStream
@@ -26,6 +28,14 @@ Filter = NamedDependency[SkipValidation[AlertQuery]]
 class Action(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who did it, and why. The comment is kept in the audit trail and sent to receivers."""
 
+    actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
+    comment: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class Opinion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person says an alert was."""
+
+    verdict: FeedbackVerdict
     actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
     comment: Annotated[str, Meta(max_length=2000)] = ""
 
@@ -76,7 +86,7 @@ class DeliveryEntry(Struct, frozen=True, kw_only=True):
     receiver: str
     event: EventType
     seq: int
-    state: Literal["pending", "delivered", "dead"]
+    state: DeliveryState
     attempts: int
     created_at: datetime
     next_attempt_at: datetime
@@ -103,6 +113,10 @@ class DeliveryEntry(Struct, frozen=True, kw_only=True):
 
 class Deliveries(Struct, frozen=True, kw_only=True):
     items: tuple[DeliveryEntry, ...]
+
+
+class Budgets(Struct, frozen=True, kw_only=True):
+    items: tuple[BudgetState, ...]
 
 
 BAD_REQUEST = {400: problem_spec("A parameter or the body is not valid; `errors` says which.")}
@@ -172,10 +186,33 @@ async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[A
     return await parts.store.get(alert_id)
 
 
+@post(
+    "/alerts/{alert_id:str}/feedback",
+    summary="Say what an alert was",
+    status_code=202,
+    responses=_OF_ALERT,
+)
+async def give_feedback(parts: Given, alert_id: FromPath[str], data: Annotated[Opinion, Body()]) -> AlertRecord:
+    """`expected` ends this episode quietly and teaches nothing; `new_normal` takes its level for normal from here on;
+    `false_alarm` withdraws it, and no deviation of the series as small as this one is an alert any more.
+
+    The answer comes once the broker has it; detection follows within seconds with a new version of the alert. Of
+    several the last one counts.
+    """
+    await parts.give_feedback(alert_id, verdict=data.verdict, actor=data.actor, comment=data.comment)
+    return await parts.store.get(alert_id)
+
+
 @get("/summary", summary="Count alerts and the money at stake", responses={**BAD_REQUEST, **UNAVAILABLE})
 async def get_summary(parts: Given, tenant: Annotated[str | None, QueryParameter(max_length=64)] = None) -> Summary:
     """`states` counts all alerts, `severities` and `impact` (unit to amount) only open ones."""
     return await parts.store.summary(tenant or None)
+
+
+@get("/budgets", summary="What the alert budgets held back", responses=UNAVAILABLE)
+async def list_budgets(parts: Given) -> Budgets:
+    """For each budget and value of its label: pages sent in its latest days, and what was held back, dearest first."""
+    return Budgets(items=tuple(await parts.store.budgets()))
 
 
 @get(
@@ -249,7 +286,9 @@ def alerts_router() -> Router:
             list_deliveries,
             acknowledge_alert,
             resolve_alert,
+            give_feedback,
             get_summary,
+            list_budgets,
         ],
         dependencies={"filters": Provide(provide_filter, sync_to_thread=False)},
         tags=["alerts"],

@@ -22,6 +22,7 @@ from service.web import health
 from service.web.alerts import alerts_router
 from service.web.auth import Access, AccessMiddleware, HostMiddleware
 from service.web.dashboard import dashboard_routers
+from service.web.deliveries import deliveries_router
 from service.web.errors import HANDLERS
 from service.web.idempotency import Idempotency, LocalIdempotency
 from service.web.ingest import ingest_router
@@ -90,7 +91,7 @@ def create_api(
         idempotency=idempotency or LocalIdempotency(clock),
     )
     app = Litestar(
-        route_handlers=[alerts_router(), ingest_router(), *dashboard_routers(), *health.HANDLERS],
+        route_handlers=[alerts_router(), deliveries_router(), ingest_router(), *dashboard_routers(), *health.HANDLERS],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         middleware=[HostMiddleware(), AccessMiddleware(parts.access)],
         request_class=ApiRequest,

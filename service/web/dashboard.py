@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from msgspec import Meta, Struct
 
+from connectors.facts import FeedbackVerdict
 from service.core.alerts import Severity
 from service.store.store import BadCursorError
 from service.web import docs
@@ -32,6 +33,10 @@ Asked = Request[Any, Any, State]
 class ActionForm(Struct, frozen=True, kw_only=True):
     actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
     comment: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class FeedbackForm(ActionForm, frozen=True, kw_only=True):
+    verdict: FeedbackVerdict
 
 
 class LoginForm(Struct, frozen=True, kw_only=True):
@@ -104,6 +109,16 @@ async def resolve(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect
     return _acted(alert_id, data)
 
 
+@post("/alerts/{alert_id:str}/feedback", include_in_schema=False)
+async def give_feedback(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[FeedbackForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    await parts.give_feedback(alert_id, verdict=data.verdict, actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
 def _acted(alert_id: FromPath[str], form: ActionForm) -> Redirect:
     answer = _see(f"/alerts/{alert_id}")
     # A cookie takes no line breaks or separators; a name that has them is simply not offered again.
@@ -164,7 +179,7 @@ def _see(path: str) -> Redirect:
 
 
 def dashboard_routers() -> list[Router]:
-    pages = [show_list, show_alert, acknowledge, resolve, ask_token, sign_in, sign_out, show_docs]
+    pages = [show_list, show_alert, acknowledge, resolve, give_feedback, ask_token, sign_in, sign_out, show_docs]
     static = create_static_files_router(
         "/static",
         [STATIC],

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -16,17 +15,14 @@ from litestar.openapi.spec import OpenAPIMediaType as Body
 from litestar.params import HeaderParameter
 from msgspec import Struct
 
-from connectors.facts import Fact
 from connectors.ingest import parse
-from connectors.publisher import PublishError
-from service.web.errors import Mistake, ProblemError, bad_request, problem_spec, unavailable
+from service.web.errors import Mistake, ProblemError, bad_request, problem_spec
 from service.web.idempotency import Answer
 from service.web.parts import Given, Parts
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_FACTS = 50_000
 MAX_REJECTED_SHOWN = 100
-PUBLISH_SECONDS = 20.0
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
@@ -164,25 +160,13 @@ async def _take(parts: Parts, body: bytes, request: Request[object, object, Stat
             f"none of {len(parsed.rejected)} facts could be read; the first: {first}",
             errors=tuple(Mistake(where=_place(item), what=item.message) for item in rejected),
         )
-    await _publish(parts, parsed.facts)
+    await parts.send(parsed.facts)
     parts.metrics.ingested(accepted=len(parsed.facts), rejected=len(parsed.rejected))
     return Receipt(accepted=len(parsed.facts), rejected=len(parsed.rejected), errors=rejected)
 
 
 def _place(item: Rejected) -> str:
     return f"facts[{item.index}]" + (f".{item.path}" if item.path else "")
-
-
-async def _publish(parts: Parts, facts: Sequence[Fact]) -> None:
-    try:
-        async with asyncio.timeout(PUBLISH_SECONDS):
-            await parts.publish(facts)
-    except TimeoutError:
-        raise unavailable(f"the broker did not acknowledge within {PUBLISH_SECONDS:.0f} s") from None
-    except PublishError as error:
-        if not error.retryable:
-            raise ProblemError(HTTPStatus.BAD_REQUEST, "refused-by-broker", str(error)) from error
-        raise unavailable(str(error)) from error
 
 
 def ingest_router() -> Router:

@@ -1,27 +1,33 @@
 """What the handlers are given; made once by `create_api`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from prometheus_client import CollectorRegistry
 
-from connectors.facts import Fact
+from connectors.facts import Fact, Feedback, FeedbackVerdict
+from connectors.publisher import PublishError
 from service.clock import Clock
 from service.core.alerts import AlertEvent
+from service.core.feedback import feedback_of
 from service.core.transitions import DETECTION
 from service.metrics import HttpMetrics
 from service.settings import Settings
 from service.store.store import AlertStore, Outbox
 from service.web.auth import Access
-from service.web.errors import bad_request
+from service.web.errors import ProblemError, bad_request, unavailable
 from service.web.idempotency import Idempotency
 from service.web.live import Hub, Streams
 from service.web.readiness import ReadyCheck
 
-Publish = Callable[[Sequence[Fact]], Awaitable[None]]
-"""Returns once the broker has acknowledged all facts; raises otherwise."""
+Publish = Callable[[Sequence[Fact | Feedback]], Awaitable[None]]
+"""Returns once the broker has acknowledged all of them; raises otherwise."""
+
+PUBLISH_SECONDS = 20.0
 
 Announce = Callable[[Sequence[AlertEvent]], Awaitable[None]]
 """Tells all live hubs that there are new events; never raises."""
@@ -52,6 +58,29 @@ class Parts:
         """Raises AlertNotFoundError, and ProblemError for an actor that nobody can be."""
         event = await self.store.resolve(alert_id, actor=_person(actor), comment=comment, at=self.clock.now())
         await self.announce([event] if event else [])
+
+    async def give_feedback(self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str) -> None:
+        """Tell the engine first, then write it down: what was not acknowledged is not in the trail.
+
+        Raises AlertNotFoundError, and ProblemError for an actor that nobody can be and for a broker that is away.
+        """
+        person, now = _person(actor), self.clock.now()
+        record = await self.store.get(alert_id)
+        await self.send([feedback_of(record.alert, verdict, revision=int(now.timestamp() * 1000))])
+        event = await self.store.note_feedback(alert_id, verdict=verdict, actor=person, comment=comment, at=now)
+        await self.announce([event] if event else [])
+
+    async def send(self, messages: Sequence[Fact | Feedback]) -> None:
+        """Publish, and wait for the acknowledgement. Raises ProblemError."""
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self.publish(messages)
+        except TimeoutError:
+            raise unavailable(f"the broker did not acknowledge within {PUBLISH_SECONDS:.0f} s") from None
+        except PublishError as error:
+            if not error.retryable:
+                raise ProblemError(HTTPStatus.BAD_REQUEST, "refused-by-broker", str(error)) from error
+            raise unavailable(str(error)) from error
 
 
 def _person(actor: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from litestar.datastructures import MultiDict
 
 from service.core.alerts import Alert, AlertRecord, AlertState, DriverChange, Point, Severity
-from service.core.wording import amount, driver_labels, driver_name, is_rest, label_name, number, whose
+from service.core.wording import amount, driver_labels, driver_name, driver_reason, is_rest, label_name, number, whose
 from service.store.store import AlertQuery, Summary
 from service.web.errors import ProblemError
 from service.web.filters import parse_labels
@@ -161,13 +161,14 @@ def stakes(summary: Summary) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverRow:
-    """name: all of it as one text. labels: name and value, readable.
+    """name: all of it as one text. labels: name and value, readable. reason: why it costs another amount.
 
     share: length of its bar, 0 to 100, against the largest change.
     """
 
     name: str
     labels: tuple[tuple[str, str], ...]
+    reason: str
     other: bool
     before: float
     now: float
@@ -181,6 +182,7 @@ def driver_rows(drivers: Sequence[DriverChange]) -> list[DriverRow]:
         DriverRow(
             name=driver_name(driver.labels),
             labels=tuple((label_name(name), text) for name, text in driver_labels(driver.labels)),
+            reason=driver_reason(driver),
             other=is_rest(driver.labels),
             before=driver.before,
             now=driver.now,

@@ -108,9 +108,9 @@ def test_drivers_that_differ_beyond_a_float_keep_their_order() -> None:
 
 
 def test_a_driver_that_is_null_in_every_column_is_not_named() -> None:
-    charge = make_charge(service_name=None, resource_id=None)
+    charge = make_charge(service_name=None, resource_id=None, sub_account_id=None, region_id=None)
     assert only([charge]).drivers == ()
-    [driver] = only([make_charge(service_name="EC2", resource_id=None)]).drivers
+    [driver] = only([make_charge(service_name="EC2", resource_id=None, sub_account_id=None, region_id=None)]).drivers
     assert driver.labels == {"service_name": "EC2"}
 
 

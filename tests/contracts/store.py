@@ -19,6 +19,7 @@ from service.store.store import (
     AlertStore,
     BadCursorError,
     Delivery,
+    DeliveryQuery,
     Outbox,
 )
 from tests.builders import everyone, make_alert, resolved, withdrawn
@@ -328,6 +329,12 @@ class OutboxContract:
             receiver=None if receiver is None else str(receiver),
         )
 
+    @staticmethod
+    async def claim_newest(store: Outbox, *, at: timedelta = timedelta()) -> list[Delivery]:
+        return await store.claim(
+            worker="w1", now=NOON + at, lease_seconds=60, limit=100, receiver="desk", newest_only=True
+        )
+
     async def test_each_matching_receiver_gets_a_message(self, open_store: OpenStore) -> None:
         store = open_store(everyone("desk", "pager"))
         [event] = await store.record([make_alert()])
@@ -469,6 +476,103 @@ class OutboxContract:
         store = open_store(everyone("desk"))
         await store.record([resolved("a1"), withdrawn("a2")])
         assert await store.counts() == {}
+
+    async def test_of_what_waits_after_the_opening_only_the_newest_is_sent(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk"))
+        await store.record([make_alert(), make_alert(version=2, impact=1e4), make_alert(version=3, impact=1e5)])
+        await store.record([resolved(version=4, impact=1e5)])
+        [first] = await self.claim_newest(store)
+        assert (first.event.type, first.event.record.alert.version) == (EventType.OPENED, 1)
+        await store.delivered(first.id, at=NOON, remote_id="INC-7")
+        [last] = await self.claim_newest(store)
+        assert (last.event.type, last.remote_id) == (EventType.RESOLVED, "INC-7")
+        await store.delivered(last.id, at=NOON)
+        assert await self.claim_newest(store) == []
+        assert [d.state for d in await store.deliveries_of("a1")] == [
+            "delivered",
+            "superseded",
+            "superseded",
+            "delivered",
+        ]
+
+    async def test_what_is_known_of_the_other_side_survives_a_failure(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk"))
+        await store.record([make_alert()])
+        [first] = await self.claim_newest(store)
+        await store.retry(first.id, error="503", next_attempt_at=NOON, worker="w1", remote_id="INC-7")
+        [again] = await self.claim_newest(store)
+        assert again.remote_id == "INC-7"
+        await store.retry(again.id, error="503", next_attempt_at=NOON, worker="w1")
+        [third] = await self.claim_newest(store)
+        await store.dead(third.id, error="400", at=NOON, worker="w1")
+        await store.record([resolved()])
+        [last] = await self.claim_newest(store)
+        assert (last.event.type, last.remote_id) == (EventType.RESOLVED, "INC-7")
+
+    async def test_a_dead_message_is_revived_with_a_new_deadline(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk", "pager"))
+        await store.record([make_alert(), make_alert("a2")])
+        for row in await self.claim(store):
+            await store.dead(row.id, error="400", at=NOON, worker="w1")
+        assert await store.revive(at=NOON + MINUTE, receiver="pager") == 2
+        assert await store.revive(at=NOON + MINUTE, receiver="pager") == 0
+        assert [d.receiver for d in await self.claim(store, at=2 * MINUTE)] == ["pager"] * 2
+        [desk] = [d for d in await store.deliveries_of("a1") if d.receiver == "desk"]
+        assert await store.revive(at=NOON + 3 * MINUTE, delivery_id=desk.id) == 1
+        [revived] = await self.claim(store, at=4 * MINUTE, receiver="desk")
+        assert (revived.id, revived.attempts, revived.created_at) == (desk.id, 1, NOON + 3 * MINUTE)
+        assert await store.revive(at=NOON, delivery_id="nope") == 0
+
+    async def test_a_revived_message_says_what_is_so_now(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk"))
+        await store.record([make_alert(), resolved()])
+        [opened] = await self.claim_newest(store)
+        await store.dead(opened.id, error="400", at=NOON, worker="w1")
+        [end] = await self.claim_newest(store)
+        await store.delivered(end.id, at=NOON)
+        await store.revive(at=NOON)
+        [again] = await self.claim_newest(store, at=MINUTE)
+        assert (again.id, again.event.type) == (opened.id, EventType.RESOLVED)
+
+    async def test_a_revived_message_is_not_sent_beside_a_newer_one(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk"))
+        await store.record([make_alert(), resolved()])
+        [opened] = await self.claim(store)
+        await store.dead(opened.id, error="400", at=NOON, worker="w1")
+        [end] = await self.claim(store)
+        await store.revive(at=NOON)
+        assert await self.claim(store, at=0.5 * MINUTE) == []
+        await store.delivered(end.id, at=NOON)
+        [again] = await self.claim(store, at=0.5 * MINUTE)
+        assert again.id == opened.id
+
+    async def test_a_receiver_that_is_back_is_told_at_once_what_waits(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk", "pager"))
+        await store.record([make_alert(), make_alert("a2")])
+        for row in await self.claim(store):
+            await store.retry(row.id, error="503", next_attempt_at=NOON + 60 * MINUTE, worker="w1")
+        await store.hasten("desk", at=NOON + MINUTE)
+        assert [d.receiver for d in await self.claim(store, at=MINUTE)] == ["desk"] * 2
+
+    async def test_a_listing_pages_through_every_message_once(self, open_store: OpenStore) -> None:
+        store = open_store(everyone("desk", "pager"))
+        await store.record([make_alert(f"a{n}") for n in range(5)])
+        for row in (await self.claim(store, receiver="desk"))[:3]:
+            await store.dead(row.id, error="400", at=NOON, worker="w1")
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = await store.deliveries(DeliveryQuery(limit=3, cursor=cursor))
+            seen += [d.id for d in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert len(seen) == len(set(seen)) == 10
+        dead = await store.deliveries(DeliveryQuery(state="dead", receiver="desk"))
+        assert [d.event.record.alert.id for d in dead.items] == ["a2", "a1", "a0"]
+        assert (await store.deliveries(DeliveryQuery(state="dead", receiver="pager"))).items == ()
+        with pytest.raises(BadCursorError):
+            await store.deliveries(DeliveryQuery(cursor="x"))
 
     async def test_deliveries_of_an_unknown_alert(self, open_store: OpenStore) -> None:
         with pytest.raises(AlertNotFoundError):

@@ -6,6 +6,7 @@ import pytest
 
 from service.config import load
 from service.errors import ConfigError
+from service.receiver_settings import WebhookReceiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -101,14 +102,16 @@ def test_a_secret_comes_from_a_file_beside_the_configuration(tmp_path: Path) -> 
     path = write(
         tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret_file: desk.secret}]\n"
     )
-    secret = load(path, {}).receivers[0].secret
-    assert secret is not None
-    assert secret.get_secret_value() == SECRET
+    receiver = load(path, {}).receivers[0]
+    assert isinstance(receiver, WebhookReceiver)
+    assert receiver.secret is not None
+    assert receiver.secret.get_secret_value() == SECRET
 
 
 def test_a_secret_comes_from_the_environment(tmp_path: Path) -> None:
     path = write(tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret: '${DESK}'}]\n")
     receiver = load(path, {"DESK": SECRET}).receivers[0]
+    assert isinstance(receiver, WebhookReceiver)
     assert receiver.secret is not None
     assert receiver.secret.get_secret_value() == SECRET
     assert SECRET not in repr(receiver)
@@ -136,3 +139,31 @@ def test_a_label_called_path_is_no_file(tmp_path: Path) -> None:
         tmp_path, f"receivers: [{receiver}]\nroutes: [{{receiver: desk, match: {{path: checkout, url_file: x}}}}]\n"
     )
     assert load(path, {}).routes[0].match == {"path": "checkout", "url_file": "x"}
+
+
+def test_a_receiver_that_lacks_something_is_told_at_its_place(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n  - {type: pagerduty, name: pager}\n  - {name: desk}\n"
+        "  - {type: servicenow, name: snow, url: 'https://snow.example', user: x}\n",
+    )
+    assert mistakes(path) == [
+        "file:2: receivers[0]: receiver 'pager' needs key or key_file",
+        "file:3: receivers[1]: type is missing",
+        "file:4: receivers[2]: receiver 'snow' needs either token or user and password (each also as ..._file)",
+    ]
+
+
+def test_every_secret_of_a_receiver_comes_from_a_file(tmp_path: Path) -> None:
+    for name in ("token", "key", "password"):
+        (tmp_path / name).write_text(f"hunter2-{name}\n")
+    path = write(
+        tmp_path,
+        "receivers:\n  - {type: slack_bot, name: a, channel: C1, token_file: token}\n"
+        "  - {type: pagerduty, name: b, key_file: key}\n"
+        "  - {type: servicenow, name: c, url: 'https://snow.example', user: x, password_file: password}\n",
+    )
+    settings = load(path, {})
+    secrets = [getattr(one, name) for one, name in zip(settings.receivers, ("token", "key", "password"), strict=True)]
+    assert [secret.get_secret_value() for secret in secrets] == ["hunter2-token", "hunter2-key", "hunter2-password"]
+    assert "hunter2" not in repr(settings)

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service import settings
+from service import receiver_settings, settings
+from service.section import Section
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 SECTIONS = [
     section
-    for section in vars(settings).values()
-    if isinstance(section, type) and issubclass(section, settings.Section) and section is not settings.Section
+    for section in {**vars(settings), **vars(receiver_settings)}.values()
+    if isinstance(section, type) and issubclass(section, Section) and section is not Section
 ]
 
 

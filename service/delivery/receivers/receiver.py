@@ -31,18 +31,20 @@ class Delivered(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """It may work later. after: how long the other side asks us to wait. detail: without secrets."""
+    """It may work later. after: how long to wait at least. detail: without secrets. remote_id: as far as known."""
 
     reason: FailureReason
     detail: str
     after: timedelta | None = None
+    remote_id: str | None = None
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """It will never work. detail: without secrets."""
+    """It will never work. detail: without secrets. remote_id: as far as known."""
 
     reason: FailureReason
     detail: str
+    remote_id: str | None = None
 
 
 Outcome = Delivered | Retry | Rejected
@@ -52,7 +54,9 @@ class Receiver(Protocol):
     """One place that messages go to. What goes wrong is an outcome, not an exception.
 
     concurrency: attempts at a time. timeout: longest that one attempt may take. deadline: how long after its event a
-    message is given up.
+    message is given up. rate, burst: messages a second in the long run, and at once.
+    newest_only: whether a newer message of an alert says all that an older one would, so that an older one that still
+    waits is not sent. settle: how long what an attempt of unknown end did may not be seen by the next one.
     """
 
     @property
@@ -66,6 +70,18 @@ class Receiver(Protocol):
 
     @property
     def deadline(self) -> timedelta: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def burst(self) -> int: ...
+
+    @property
+    def newest_only(self) -> bool: ...
+
+    @property
+    def settle(self) -> timedelta: ...
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
         """One attempt. May be cancelled at any await."""

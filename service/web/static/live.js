@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const EVENTS = ["opened", "updated", "acknowledged", "resolved", "withdrawn", "reopened", "reset"];
+  const EVENTS = ["opened", "updated", "acknowledged", "resolved", "withdrawn", "reopened", "feedback", "reset"];
   const FIRST_WAIT_MS = 150;   // events come in bursts: wait for the rest of one
   const MIN_INTERVAL_MS = 1000;
   const RECONNECT_MS = 5000;

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from service.core.alerts import Alert
-from service.core.buckets import Labels, Parts
+from service.core.buckets import Labels, Part, Parts
 from service.core.drivers import OTHER, explain, shown, with_rest
 from service.core.engine import Engine
 from service.settings import Policy
@@ -25,7 +25,9 @@ def feed_days(feed: Feed, values: list[float], *, start: int = 0) -> list[Alert]
 
 
 def test_changes_and_the_rest_add_up() -> None:
-    changes = explain({EC2: 900, S3: 40}, [{EC2: 100, S3: 50}, {EC2: 200}], actual=1000, expected=200)
+    changes = explain(
+        {EC2: Part(900), S3: Part(40)}, [{EC2: Part(100), S3: Part(50)}, {EC2: Part(200)}], actual=1000, expected=200
+    )
     assert [(change.labels, change.before, change.now) for change in changes] == [
         (EC2, 150, 900),
         (S3, 25, 40),
@@ -35,7 +37,7 @@ def test_changes_and_the_rest_add_up() -> None:
 
 
 def test_largest_changes_are_shown_and_the_small_ones_are_the_rest() -> None:
-    parts: Parts = {(("resource_id", f"i-{number:02}"),): number * 10 for number in range(30)}
+    parts: Parts = {(("resource_id", f"i-{number:02}"),): Part(number * 10) for number in range(30)}
     changes = explain(parts, [{}], actual=5000, expected=0)
     assert len(changes) == 11
     assert changes[0].now == 290
@@ -44,16 +46,18 @@ def test_largest_changes_are_shown_and_the_small_ones_are_the_rest() -> None:
 
 
 def test_what_is_no_longer_among_the_largest_is_not_called_gone() -> None:
-    hidden = explain({EC2: 900}, [{EC2: 100, S3: 50}], actual=1010, expected=200)
+    hidden = explain({EC2: Part(900)}, [{EC2: Part(100), S3: Part(50)}], actual=1010, expected=200)
     assert [change.labels for change in hidden] == [EC2, OTHER]
-    gone = explain({EC2: 900}, [{EC2: 100, S3: 50}], actual=910, expected=200)
+    gone = explain({EC2: Part(900)}, [{EC2: Part(100), S3: Part(50)}], actual=910, expected=200)
     assert [change.labels for change in gone] == [EC2, S3, OTHER]
     assert sum(change.change for change in gone) == 710
 
 
-def test_nothing_is_said_without_drivers() -> None:
-    assert explain({}, [], actual=10, expected=5) == ()
-    assert with_rest((), actual=10, expected=5) == ()
+def test_without_drivers_the_whole_change_is_the_rest() -> None:
+    (whole,) = explain({}, [], actual=10, expected=5)
+    assert (whole.labels, whole.change) == (OTHER, 5)
+    assert with_rest((), actual=10, expected=5) == (whole,)
+    assert with_rest((), actual=10, expected=10) == ()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -137,5 +141,24 @@ def test_drivers_of_old_days_are_forgotten() -> None:
 
 
 def test_shown_in_units() -> None:
-    (change,) = shown(explain({EC2: 1_500_000_000}, [], actual=1_500_000_000, expected=0))
+    (change,) = shown(explain({EC2: Part(1_500_000_000)}, [], actual=1_500_000_000, expected=0))
     assert (change.labels, change.change, change.before, change.now) == ({"service_name": "EC2"}, 1.5, 0.0, 1.5)
+
+
+def test_a_driver_that_may_only_be_hidden_is_held_against_where_it_is_named() -> None:
+    """EC2 is named on one of two days; on the other as much is not named as it usually costs."""
+    parts: Parts = {EC2: Part(100), S3: Part(90)}
+    baseline: list[Parts] = [{EC2: Part(100)}, {S3: Part(90)}]
+    assert explain(parts, baseline, actual=190, expected=190, totals=[190, 190]) == ()
+
+
+def test_a_driver_that_was_surely_not_there_is_averaged_with_zero() -> None:
+    changes = explain({EC2: Part(100)}, [{EC2: Part(100)}, {}], actual=100, expected=50, totals=[100, 0])
+    assert [(change.before, change.now) for change in changes] == [(50, 100)]
+
+
+@pytest.mark.parametrize(("now", "kinds"), [(300_001, ["quantity"]), (300_300, ["quantity", "price"])])
+def test_rounding_is_no_change_of_price(now: int, kinds: list[str]) -> None:
+    parts, before = {EC2: Part(now, 30, "Hrs")}, {EC2: Part(100_000, 10, "Hrs")}
+    entries = shown(explain(parts, [before], actual=now, expected=100_000))
+    assert [entry.type for entry in entries] == kinds

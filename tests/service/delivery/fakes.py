@@ -40,11 +40,19 @@ class RecordingReceiver:
         concurrency: int = 4,
         timeout: timedelta = timedelta(seconds=15),
         deadline: timedelta = timedelta(hours=1),
+        rate: float = 10_000.0,
+        burst: int = 10_000,
+        newest_only: bool = False,
+        settle: timedelta = timedelta(),
     ) -> None:
         self.name = name
         self.concurrency = concurrency
         self.timeout = timeout
         self.deadline = deadline
+        self.rate = rate
+        self.burst = burst
+        self.newest_only = newest_only
+        self.settle = settle
         self.gate = asyncio.Event()
         self.gate.set()
         self.sent: list[Delivery] = []
@@ -71,6 +79,10 @@ class RecordingReceiver:
         if isinstance(self._last, Exception):
             raise self._last
         return self._last
+
+    def answer(self, *outcomes: Outcome | Exception) -> None:
+        """From now on."""
+        self._outcomes = iter(outcomes)
 
     async def close(self) -> None:
         self.closed = True

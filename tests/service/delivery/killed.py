@@ -11,10 +11,11 @@ from service.delivery.metrics import DeliveryMetrics
 from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.receivers.webhook import Webhook
-from service.settings import WebhookReceiver
+from service.receiver_settings import WebhookReceiver
 from service.store.sql import SqlStore
 from service.store.store import Delivery
 from tests.builders import everyone
+from tests.remotes.kinds import BY_TYPE
 
 LEASE_MARGIN = timedelta(seconds=0.2)
 
@@ -41,7 +42,18 @@ class BeforeSend(Webhook):
         raise AssertionError("nobody wakes it")
 
 
+async def work(kind: str, database: str, url: str) -> None:
+    """An ordinary deliverer, to be killed from outside."""
+    receiver = BY_TYPE[kind].on_loopback(url, timeout_seconds=60, concurrency=16)
+    clock, metrics = SystemClock(), DeliveryMetrics(CollectorRegistry(), ["desk"])
+    store = SqlStore(database, routes=everyone("desk"), clock=clock)
+    await Deliverer(store, [receiver], clock, metrics, poll_seconds=0.01).run(asyncio.Event())
+
+
 async def main(point: str, database: str, url: str, secret: str) -> None:
+    if point in BY_TYPE:
+        await work(point, database, url)
+        return
     clock = SystemClock()
     kind = BeforeMark if point == "sent" else SqlStore
     store = kind(database, routes=everyone("desk"), clock=clock)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from random import SystemRandom
 
 import httpx
 import pytest
@@ -16,7 +17,8 @@ from service.delivery.outbox import Deliverer
 from service.delivery.receivers.receiver import Delivered, FailureReason, Receiver, Rejected, Retry
 from service.delivery.receivers.webhook import Webhook
 from service.delivery.run import make_deliverer
-from service.settings import Settings, WebhookReceiver
+from service.receiver_settings import WebhookReceiver
+from service.settings import Settings
 from service.store.database import StoreUnavailableError
 from service.store.sql import SqlStore
 from service.store.store import Delivery
@@ -55,7 +57,14 @@ class World:
         return store
 
     def deliverer(
-        self, store: SqlStore, *receivers: Receiver, worker: str | None = None, margin: float = 30, grace: float = 8
+        self,
+        store: SqlStore,
+        *receivers: Receiver,
+        worker: str | None = None,
+        margin: float = 30,
+        grace: float = 8,
+        backoff: Backoff | None = None,
+        random: SystemRandom | None = None,
     ) -> Deliverer:
         registry = self.registry if worker is None else CollectorRegistry()
         return Deliverer(
@@ -65,14 +74,19 @@ class World:
             DeliveryMetrics(registry, [receiver.name for receiver in receivers]),
             poll_seconds=0.005,
             # Without jitter's randomness below 1: every wait is the bound times something below 1.
-            backoff=Backoff(base=10 * SECOND, cap=60 * SECOND),
+            backoff=backoff or Backoff(base=10 * SECOND, cap=60 * SECOND),
+            random=random,
             worker=worker,
             lease_margin=timedelta(seconds=margin),
             grace=timedelta(seconds=grace),
+            time=lambda: self.clock.now().timestamp(),
         )
 
     def metric(self, name: str, **labels: str) -> float | None:
-        return self.registry.get_sample_value(f"spendwatch_notification{name}", labels)
+        return self.metric_of(f"spendwatch_notification{name}", **labels)
+
+    def metric_of(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
 
 
 @pytest.fixture
@@ -282,10 +296,24 @@ class Flaky(SqlStore):
     away = False
 
     async def claim(
-        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str | None = None
+        self,
+        *,
+        worker: str,
+        now: datetime,
+        lease_seconds: float,
+        limit: int,
+        receiver: str | None = None,
+        newest_only: bool = False,
     ) -> list[Delivery]:
         self._check()
-        return await super().claim(worker=worker, now=now, lease_seconds=lease_seconds, limit=limit, receiver=receiver)
+        return await super().claim(
+            worker=worker,
+            now=now,
+            lease_seconds=lease_seconds,
+            limit=limit,
+            receiver=receiver,
+            newest_only=newest_only,
+        )
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()
@@ -370,3 +398,127 @@ async def test_webhooks_end_to_end(world: World, registry: CollectorRegistry) ->
 
 async def all_delivered(store: SqlStore) -> bool:
     return await states(store) == ["delivered"] * 2
+
+
+AWAY = Retry(reason=FailureReason.NETWORK, detail="connection refused")
+
+
+async def test_a_receiver_that_is_away_does_not_use_up_the_attempts_of_its_messages(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert(f"a{n}") for n in range(40)])
+    desk = RecordingReceiver("desk", AWAY, concurrency=4)
+    async with running(world.deliverer(store, desk)):
+        await until(lambda: world.metric_of("spendwatch_receiver_circuit_open", receiver="desk") == 1)
+        tried = len(desk.sent)
+        assert tried <= 8, "what was under way, and no more"
+        for _ in range(3):
+            before = len(desk.sent)
+            world.clock.move(31 * SECOND)
+            await until(lambda: len(desk.sent) > before)  # noqa: B023 - awaited within the round
+            await asyncio.sleep(0.02)
+            assert len(desk.sent) == before + 1, "one at a time"
+        desk.answer(Delivered())
+        world.clock.move(31 * SECOND)
+        await until(lambda: all_are_delivered(store, 40))
+    assert max(delivery.attempts for delivery in desk.sent) <= 6
+    assert world.metric_of("spendwatch_receiver_circuit_open", receiver="desk") == 0
+
+
+async def all_are_delivered(store: SqlStore, number: int) -> bool:
+    return (await store.counts())["desk"]["delivered"] == number
+
+
+async def test_long_waits_end_when_the_receiver_is_back(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert(f"a{n}") for n in range(10)])
+    for delivery in await store.claim(worker="w", now=NOON, lease_seconds=1, limit=9):
+        await store.retry(delivery.id, error="503", next_attempt_at=NOON + timedelta(hours=1))
+    desk = RecordingReceiver("desk", AWAY, AWAY, AWAY, AWAY, AWAY, Delivered(), settle=20 * SECOND)
+    async with running(world.deliverer(store, desk)):
+        for attempt in range(1, 7):
+            await until(lambda: len(desk.sent) >= attempt)  # noqa: B023
+            await asyncio.sleep(0.02)
+            world.clock.move(61 * SECOND)
+        await until(lambda: all_are_delivered(store, 10))
+    assert world.clock.now() < NOON + timedelta(minutes=7)
+
+
+async def test_a_single_message_notices_that_the_receiver_is_back(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert()])
+    desk = RecordingReceiver("desk", AWAY, deadline=timedelta(days=3))
+    hour = Backoff(base=timedelta(hours=1), cap=timedelta(hours=1))
+    async with running(world.deliverer(store, desk, backoff=hour, random=Longest())):
+        for attempt in range(1, 6):
+            await until(lambda: waits(store, attempt))  # noqa: B023
+            world.clock.move(timedelta(hours=1))
+        for attempt in range(6, 12):
+            await until(lambda: waits(store, attempt))  # noqa: B023
+            world.clock.move(30 * SECOND)
+
+
+class Longest(SystemRandom):
+    def random(self) -> float:
+        return 1.0
+
+
+async def test_after_429_the_whole_receiver_is_left_alone(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert(f"a{n}") for n in range(5)])
+    limited = Retry(reason=FailureReason.RATE_LIMITED, detail="429", after=60 * SECOND)
+    desk = RecordingReceiver("desk", limited, Delivered(), concurrency=1)
+    async with running(world.deliverer(store, desk)):
+        await until(lambda: len(desk.sent) == 1)
+        world.clock.move(59 * SECOND)
+        await asyncio.sleep(0.03)
+        assert len(desk.sent) == 1
+        world.clock.move(11 * SECOND)
+        await until(lambda: all_are_delivered(store, 5))
+
+
+async def test_no_more_is_sent_than_the_rate_allows(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert(f"a{n}") for n in range(20)])
+    desk = RecordingReceiver("desk", rate=1.0, burst=3)
+    async with running(world.deliverer(store, desk)):
+        for allowed in (3, 5, 7):
+            await until(lambda: len(desk.sent) == allowed)  # noqa: B023
+            await asyncio.sleep(0.03)
+            assert len(desk.sent) == allowed
+            world.clock.move(2 * SECOND)
+
+
+async def test_what_waits_behind_the_opening_is_told_as_the_newest(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert(), make_alert(version=2, impact=1e4), make_alert(version=3, impact=1e5)])
+    desk = RecordingReceiver("desk", Delivered(remote_id="INC-7"), newest_only=True)
+    async with running(world.deliverer(store, desk)):
+        await until(lambda: len(desk.sent) == 2)
+    assert [delivery.event.record.alert.version for delivery in desk.sent] == [1, 3]
+    assert [delivery.remote_id for delivery in desk.sent] == [None, "INC-7"]
+    assert await states(store) == ["delivered", "superseded", "delivered"]
+
+
+async def test_what_was_learned_before_a_failure_is_kept(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert()])
+    half = Retry(reason=FailureReason.TIMEOUT, detail="slow", remote_id="INC-7")
+    gone = Rejected(reason=FailureReason.CLIENT_ERROR, detail="400", remote_id="INC-8")
+    desk = RecordingReceiver("desk", half, gone, newest_only=True)
+    async with running(world.deliverer(store, desk)):
+        await until(lambda: waits(store, 1))
+        world.clock.move(20 * SECOND)
+        await until(lambda: is_dead(store))
+    assert desk.sent[1].remote_id == "INC-7"
+    assert (await store.deliveries_of("a1"))[0].remote_id == "INC-8"
+
+
+async def test_what_was_cut_off_is_tried_again_once_its_effect_can_be_seen(world: World) -> None:
+    store = await world.open("desk")
+    await store.record([make_alert()])
+    stuck = RecordingReceiver(settle=20 * SECOND)
+    stuck.gate.clear()
+    async with running(world.deliverer(store, stuck, grace=0.01)):
+        await until(lambda: len(stuck.sent) == 1)
+    [delivery] = await store.deliveries_of("a1")
+    assert delivery.next_attempt_at == NOON + 20 * SECOND

@@ -11,13 +11,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from service.delivery.receivers import webhook as module
+from service.delivery import http as module
+from service.delivery.calls import MAX_ERROR_BYTES
 from service.delivery.receivers.factory import make_receivers
 from service.delivery.receivers.receiver import Delivered, FailureReason, Rejected, Retry
-from service.delivery.receivers.webhook import MAX_ERROR_BYTES, Webhook
+from service.delivery.receivers.webhook import Webhook
 from service.delivery.signing import parse_secrets, verify
 from service.errors import ConfigError
-from service.settings import Settings, WebhookReceiver
+from service.receiver_settings import WebhookReceiver
+from service.settings import Settings
 from tests.clock import NOON
 from tests.service.delivery.fakes import SECRET, FakeResolver, make_delivery
 

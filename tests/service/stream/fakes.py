@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 from connectors.facts import Fact, decode_fact, encode, key_of
 from service.core.alerts import Alert, AlertEvent, AlertKind
 from service.core.episodes import alert_id
+from service.core.notes import Note
 from service.core.rejects import Rejected, RejectReason
 from service.core.stats import EngineStats
 from service.stream.batch import Record
@@ -144,6 +145,9 @@ class SummingEngine:
     def take_alerts(self) -> list[Alert]:
         taken, self._alerts = self._alerts, []
         return taken
+
+    def take_notes(self) -> list[Note]:
+        return []
 
     def take_rejects(self) -> list[Rejected]:
         taken, self._rejects = self._rejects, []

@@ -7,7 +7,7 @@ from litestar import Litestar
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from connectors.facts import Fact
+from connectors.facts import Fact, Feedback
 from service.settings import Api, Settings
 from service.store.live import LiveHub
 from service.web.api import create_api
@@ -26,7 +26,7 @@ class World:
     public_url: str | None = None
     clock: FakeClock = field(default_factory=FakeClock)
     dependencies: dict[str, str | None] = field(default_factory=lambda: {"kafka": None, "store": None})
-    published: list[Fact] = field(default_factory=list)
+    published: list[Fact | Feedback] = field(default_factory=list)
     publish_error: Exception | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
@@ -45,7 +45,11 @@ class World:
             ready=lambda: self.dependencies,
         )
 
-    async def publish(self, facts: Sequence[Fact]) -> None:
+    @property
+    def facts(self) -> list[Fact]:
+        return [message for message in self.published if isinstance(message, Fact)]
+
+    async def publish(self, facts: Sequence[Fact | Feedback]) -> None:
         if self.publish_error is not None:
             raise self.publish_error
         self.published.extend(facts)

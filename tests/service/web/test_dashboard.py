@@ -148,7 +148,7 @@ async def test_alert_page_explains_itself(world: World, client: Client) -> None:
         "Team search cost 412.50 USD on 2024-09-18, 3.4 times what was expected.",
         "Look at the instances started since 2024-09-17.",
         "Expected 120.00 USD 95.00 to 145.00",
-        "service Amazon EC2 80.00 340.00 +260.00 USD",
+        "service Amazon EC2 quantity 80.00 340.00 +260.00 USD",
         "everything else 40.00 72.50 +32.50 USD",
         "Adds up to +292.50 USD",
         "acknowledged by dana medium, +292.50 USD known, SP-4711",

@@ -48,7 +48,7 @@ async def test_each_form_is_published(world: World, client: Client, content_type
     answer = await client.post(PATH, content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 202, answer.text
     assert answer.json() == {"accepted": 1, "rejected": 0, "errors": []}
-    assert [one.value for one in world.published] == [12.4]
+    assert [one.value for one in world.facts] == [12.4]
 
 
 async def test_good_facts_are_taken_and_bad_ones_named(world: World, client: Client) -> None:
@@ -59,7 +59,7 @@ async def test_good_facts_are_taken_and_bad_ones_named(world: World, client: Cli
     assert (body["accepted"], body["rejected"]) == (2, 2)
     assert [(error["index"], error["path"]) for error in body["errors"]] == [(1, "series"), (3, "value")]
     assert "expected tenant/metric" in body["errors"][0]["message"]
-    assert [one.value for one in world.published] == [12.4, 2.0]
+    assert [one.value for one in world.facts] == [12.4, 2.0]
 
 
 async def test_nothing_good_is_refused_with_places(world: World, client: Client) -> None:

@@ -17,12 +17,17 @@ ROUTES = {
     "GET /api/v1/alerts/{alert_id}",
     "GET /api/v1/alerts/{alert_id}/deliveries",
     "GET /api/v1/alerts/{alert_id}/events",
+    "GET /api/v1/deliveries",
     "GET /api/v1/summary",
+    "GET /api/v1/budgets",
+    "POST /api/v1/alerts/{alert_id}/feedback",
     "GET /livez",
     "GET /metrics",
     "GET /readyz",
     "POST /api/v1/alerts/{alert_id}/acknowledge",
     "POST /api/v1/alerts/{alert_id}/resolve",
+    "POST /api/v1/deliveries/resend",
+    "POST /api/v1/deliveries/{delivery_id}/resend",
     "POST /api/v1/facts",
 }
 

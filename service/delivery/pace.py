@@ -1,0 +1,91 @@
+"""How fast a receiver may be sent to: its token bucket, the pause it asked for, its circuit. Pure: time is given.
+
+The circuit opens after FAILURES failures in a row that say something of the receiver and not of the message. While it
+is open nothing is sent, so that no message uses up its attempts; then one is tried, and when it is answered all go on.
+Two answers bad or good, of which the receiver is to blame: one that never comes, and 5xx. A refusal (4xx) is an answer.
+Source of the bucket: https://en.wikipedia.org/wiki/Token_bucket
+"""
+
+import math
+
+from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Rejected, Retry
+
+FAILURES = 5
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 30.0
+"""Half a minute after a receiver is back, at the latest, it is noticed."""
+LONGEST_WAIT_SECONDS = 900.0
+"""A receiver that asks for a longer pause is asked again before."""
+_ITS_FAULT = frozenset({FailureReason.TIMEOUT, FailureReason.NETWORK, FailureReason.SERVER_ERROR})
+
+
+class Pace:
+    """rate: messages a second in the long run; burst: at once. now: seconds of a clock that never goes back."""
+
+    def __init__(self, *, rate: float, burst: int, now: float) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._tokens = self._burst
+        self._at = now
+        self._failures = 0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._closed_until = now
+        self._trying = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit is open: the receiver does not work, as far as we know."""
+        return self._failures >= FAILURES
+
+    def allowed(self, now: float) -> int:
+        """How many may be sent now."""
+        if now < self._closed_until:
+            return 0
+        self._fill(now)
+        if self.is_open:
+            return 0 if self._trying else min(1, int(self._tokens))
+        return int(self._tokens)
+
+    def wait(self, now: float) -> float:
+        """Seconds until another may be sent; 0 when one may now, infinite while it depends on one that is under way."""
+        if self.is_open and self._trying:
+            return math.inf
+        self._fill(now)
+        missing = max(1.0 - self._tokens, 0.0) / self._rate
+        return max(self._closed_until - now, missing, 0.0)
+
+    def began(self, count: int, now: float) -> None:
+        self._fill(now)
+        self._tokens -= count
+        self._trying += count
+
+    def ended(self, outcome: Outcome | None, now: float) -> bool:
+        """Whether the receiver is back: the circuit was open until now. None: what came of it is not known."""
+        self._trying -= 1
+        match outcome:
+            case Retry(reason=FailureReason.RATE_LIMITED):
+                asked = self._pause if outcome.after is None else outcome.after.total_seconds()
+                self._close_for(min(asked, LONGEST_WAIT_SECONDS), now)
+                return False
+            case Retry() if outcome.reason in _ITS_FAULT:
+                self._failures += 1
+                if self.is_open:
+                    self._close_for(self._pause, now)
+                    self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+                return False
+            case Delivered() | Rejected() | Retry():
+                was_open, self._failures, self._pause = self.is_open, 0, FIRST_PAUSE_SECONDS
+                return was_open
+            case None:
+                return False
+
+    def _close_for(self, seconds: float, now: float) -> None:
+        self._closed_until = max(self._closed_until, now + seconds)
+
+    def _fill(self, now: float) -> None:
+        passed = max(now - self._at, 0.0)
+        self._at = max(self._at, now)
+        self._tokens = min(self._burst, self._tokens + passed * self._rate)
+        # Ten times a tenth is less than one.
+        if math.isclose(self._tokens, round(self._tokens), abs_tol=1e-9):
+            self._tokens = float(round(self._tokens))

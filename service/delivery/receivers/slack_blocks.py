@@ -1,0 +1,81 @@
+"""An alert as Slack's Block Kit: mrkdwn, every text escaped and within the limits. Pure.
+
+Source: https://api.slack.com/reference/block-kit/blocks (50 blocks; header 150, section 3000, 10 fields of 2000).
+"""
+
+from service.core.alerts import AlertState, Severity
+from service.delivery.message import Message
+from service.delivery.texts import cut, fits, mrkdwn
+
+_HEADER = 150
+_SECTION = 3000
+_FIELD = 2000
+_FIELDS = 10
+_TEXT = 3000
+_SIGNS = {
+    Severity.CRITICAL: ":red_circle:",
+    Severity.HIGH: ":large_orange_circle:",
+    Severity.MEDIUM: ":large_yellow_circle:",
+    Severity.LOW: ":white_circle:",
+}
+
+
+def fallback(message: Message) -> str:
+    """What notifications show."""
+    return cut(mrkdwn(f"{message.title} - {message.news}"), _TEXT)
+
+
+def blocks(message: Message) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = [
+        # Plain text is shown as it is; emoji names in it would not be.
+        {"type": "header", "text": {"type": "plain_text", "text": cut(message.title, _HEADER), "emoji": False}},
+        _context(f"{_sign(message)} {mrkdwn(message.news)}"),
+    ]
+    if message.text is not None:
+        found.append(_section(message.text.split("\n")))
+    else:
+        found += _ours(message)
+    if message.link is not None:
+        found.append(
+            {
+                "type": "actions",
+                "elements": [
+                    {
+                        "type": "button",
+                        "action_id": "spendwatch_details",
+                        "text": {"type": "plain_text", "text": "Details"},
+                        "url": cut(message.link, 3000),
+                    }
+                ],
+            }
+        )
+    return found
+
+
+def _ours(message: Message) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    if message.reason:
+        found.append(_section([mrkdwn(message.reason)]))
+    fields = [
+        {"type": "mrkdwn", "text": fits([f"*{mrkdwn(name)}*", mrkdwn(value)], _FIELD)} for name, value in message.facts
+    ]
+    found.append({"type": "section", "fields": fields[:_FIELDS]})
+    if message.drivers:
+        found.append(_section(["*What changed*", *(f"• {mrkdwn(driver)}" for driver in message.drivers)]))
+    if message.action:
+        found.append(_section([f"*What to do:* {mrkdwn(message.action)}"]))
+    return found
+
+
+def _sign(message: Message) -> str:
+    if message.state is AlertState.FIRING:
+        return _SIGNS[message.severity]
+    return ":eyes:" if message.state is AlertState.ACKNOWLEDGED else ":white_check_mark:"
+
+
+def _section(lines: list[str]) -> dict[str, object]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": fits(lines, _SECTION)}}
+
+
+def _context(text: str) -> dict[str, object]:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": fits(text.split("\n"), _FIELD)}]}
