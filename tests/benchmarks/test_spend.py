@@ -1,0 +1,68 @@
+"""The billing months repeat, their labels are within them, and the score of known alarms can be worked out by hand."""
+
+import pytest
+
+from benchmarks.spend.calendars import DAY, HOUR
+from benchmarks.spend.delivery import arrivals
+from benchmarks.spend.incidents import Incident, Kind, Month, make_month
+from benchmarks.spend.scoring import Alarm, score
+from benchmarks.spend.views import views
+
+
+@pytest.mark.parametrize("grain_seconds", [DAY, HOUR])
+def test_the_same_seed_makes_the_same_month(grain_seconds: int) -> None:
+    one, other = make_month(5, grain_seconds, 4), make_month(5, grain_seconds, 4)
+    assert [tag.values for tag in one.tags] == [tag.values for tag in other.tags]
+    assert one.incidents == other.incidents
+    assert arrivals(one.tags[:1], 5) == arrivals(other.tags[:1], 5)
+
+
+def test_incidents_lie_within_their_tags() -> None:
+    month = make_month(6, DAY, 40)
+    tags = {tag.name: tag for tag in month.tags}
+    for incident in (*month.incidents, *month.neutral):
+        periods = len(tags[incident.tag].values)
+        assert 0 <= incident.first <= incident.within < periods
+        assert incident.first <= incident.settled < periods
+
+
+def test_what_has_arrived_in_time_is_the_final_value_or_a_part_of_it() -> None:
+    month = make_month(7, DAY, 6)
+    for view in views(month.tags, arrivals(month.tags, 7)):
+        known = [(seen, final) for seen, final in zip(view.values, view.tag.values, strict=True) if seen is not None]
+        assert len(known) > 300
+        assert all(final is not None and abs(seen) <= abs(final) * 1.11 for seen, final in known)
+
+
+def make_labelled() -> Month:
+    month = make_month(8, DAY, 3)
+    tag = month.tags[0]
+    spike = Incident(tag=tag.name, kind=Kind.SPIKE, first=100, last=100, within=101, settled=102, rises=True, size=5.0)
+    tag.values = list(tag.normal)
+    tag.values[100] = tag.normal[100] + 50.0
+    return Month(grain_seconds=DAY, tags=[tag], incidents=[spike], neutral=[])
+
+
+def alarms_at(month: Month, *periods: int, rises: bool = True) -> dict[str, list[Alarm]]:
+    return {month.tags[0].name: [Alarm(period=period, rises=rises, deviation=10.0) for period in periods]}
+
+
+def test_an_alarm_in_time_finds_the_incident() -> None:
+    month = make_labelled()
+    total = score(month, alarms_at(month, 100), {month.tags[0].name: 300})
+    assert (total.hits, total.missed, total.false, total.f1) == (1, 0, 0, 1.0)
+    assert total.found[Kind.SPIKE] == [0]
+    assert total.caught == pytest.approx(50.0)
+
+
+def test_alarms_elsewhere_are_false_and_near_ones_are_one() -> None:
+    month = make_labelled()
+    total = score(month, alarms_at(month, 50, 52, 54, 200), {month.tags[0].name: 300})
+    assert (total.hits, total.missed, total.false) == (0, 1, 2)
+    assert total.false / total.months == pytest.approx(0.2)
+
+
+def test_an_alarm_of_the_other_direction_finds_nothing_and_is_not_false() -> None:
+    month = make_labelled()
+    total = score(month, alarms_at(month, 100, rises=False), {month.tags[0].name: 300})
+    assert (total.hits, total.missed, total.false) == (0, 1, 0)
