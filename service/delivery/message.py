@@ -26,6 +26,7 @@ _HAPPENED = {
     EventType.RESOLVED: "Resolved",
     EventType.WITHDRAWN: "Withdrawn, the bill was restated",
     EventType.REOPENED: "Reopened, it is back",
+    EventType.FEEDBACK: "Feedback given",
 }
 
 
