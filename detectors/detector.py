@@ -1,7 +1,7 @@
 """The protocol of all detectors: numbers in, verdicts out; no I/O, no clock, no randomness without a seed."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from detectors.verdict import Band, Verdict
 
@@ -45,3 +45,14 @@ class Detector(Protocol):
 
     def restore(self, state: Sequence[float]) -> None:
         """Take over an exported state. Raises StateError and leaves the detector as it was."""
+
+
+@runtime_checkable
+class Attentive(Detector, Protocol):
+    """A detector that is also told of what is held back from it."""
+
+    def hold_one(self, value: float, at: int) -> None:
+        """This bucket was judged abnormal, and will not be learned unless its level is accepted.
+
+        What may follow is that less is sure than before, never that the level moves. Raises NotFiniteError.
+        """

@@ -22,6 +22,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         meaning=SIGMA_MEANING,
     ),
     Parameter(
+        name="evidence",
+        default=5.0,
+        default_note="daily and longer 5, hourly 8, finer 1000, which is never",
+        minimum=1.0,
+        maximum=1000.0,
+        meaning="how many spreads must add up, less 0.75 a bucket, for a shift or a creep that no bucket shows alone",
+    ),
+    Parameter(
         name="min_learned",
         default=14,
         default_note="daily 14, hourly 168, finer a day's worth up to 288, else 8",
@@ -44,33 +52,64 @@ PARAMETERS: tuple[Parameter, ...] = (
 class Rates:
     """How fast things are learned, per bucket.
 
-    level_drift: variance of the level's own movement, in units of the noise variance; its square root is about the
-        share of a deviation that the level follows at once.
-    trend_gain: share of the level's correction that the trend takes. trend_damping: what is left of it a bucket later.
-    noise_gain, idle_gain: weight of the newest bucket in the spread, and in the share of idle buckets.
+    level_drift: variance of the level's own movement, in units of the noise variance; small, so that what creeps is
+        seen before it is learned. trend_drift: variance of the trend's own movement, in squared logarithms.
+    usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
+        the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
+        evidence of a shift loses with each bucket, in spreads.
     """
 
     level_drift: float
-    trend_gain: float
-    trend_damping: float
+    trend_drift: float
+    usual_trend: float
     noise_gain: float
     idle_gain: float
+    a_day: float
+    allowance: float
+    persistence: float = 0.5
+    """Assumed correlation of a deviation with the one before it (AR(1))."""
 
 
-_DAILY = Rates(level_drift=0.05, trend_gain=0.02, trend_damping=0.98, noise_gain=1 / 40, idle_gain=1 / 60)
-_HOURLY = Rates(level_drift=0.01, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 300, idle_gain=1 / 300)
-_FINER = Rates(level_drift=0.005, trend_gain=0.0, trend_damping=0.0, noise_gain=1 / 1000, idle_gain=1 / 1000)
+_DAILY = Rates(
+    level_drift=0.0007,
+    trend_drift=4e-9,
+    usual_trend=0.003,
+    noise_gain=1 / 60,
+    idle_gain=1 / 60,
+    a_day=1.0,
+    allowance=0.75,
+)
+_HOURLY = Rates(
+    level_drift=4e-5,
+    trend_drift=3e-13,
+    usual_trend=0.0002,
+    noise_gain=1 / 500,
+    idle_gain=1 / 300,
+    a_day=24.0,
+    allowance=0.75,
+)
+_FINER = Rates(
+    level_drift=0.005,
+    trend_drift=0.0,
+    usual_trend=0.0,
+    noise_gain=1 / 1000,
+    idle_gain=1 / 1000,
+    a_day=0.0,
+    allowance=0.75,
+    persistence=0.0,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeasonalConfig:
     """Checked parameters; one object is shared by all series of a policy.
 
-    kept: how many first buckets are kept raw, to fit the first model.
+    evidence: limit of what adds up, in spreads. kept: how many first buckets are kept raw, to fit the first model.
     """
 
     grain_seconds: int
     sigma: float
+    evidence: float
     min_learned: int
     kept: int
     relative_floor: float
@@ -89,6 +128,7 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
     return SeasonalConfig(
         grain_seconds=grain_seconds,
         sigma=float(checked.get("sigma", _default_sigma(grain_seconds))),
+        evidence=float(checked.get("evidence", _default_evidence(grain_seconds))),
         min_learned=min_learned,
         kept=kept,
         relative_floor=float(checked.get("relative_floor", RELATIVE_FLOOR.default)),
@@ -103,6 +143,10 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
 def _default_sigma(grain_seconds: int) -> float:
     """More buckets a month need wider bounds for the same number of false alarms."""
     return 3.5 if grain_seconds >= DAY else 4.0 if grain_seconds >= HOUR else 5.0
+
+
+def _default_evidence(grain_seconds: int) -> float:
+    return 5.0 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
 
 
 def _default_min_learned(grain_seconds: int) -> int:

@@ -90,6 +90,11 @@ def fit(
 ) -> Fit:
     """Fit level, slot effects and spread to *values* at the times *ats*, at least one, all finite."""
     anchor = choose_anchor(values, absolute_floor=absolute_floor)
+    if anchor.multiplicative:
+        # A credit in a series that costs: its sign says that it is none of the usual amounts.
+        negative = 2 * sum(value < 0 for value in values) > sum(value != 0 for value in values)
+        kept = [(value, at) for value, at in zip(values, ats, strict=True) if not value or (value < 0) is negative]
+        values, ats = [value for value, _ in kept], [at for _, at in kept]
     slots = [layout.of(at) for at in ats]
     rhythms = [-1 if layout.rhythm_place is None else of[layout.rhythm_place] - layout.rhythm_start for of in slots]
     idle = [anchor.multiplicative and abs(value) <= IDLE_PART * anchor.at for value in values]
@@ -197,6 +202,8 @@ def _fit_part(
         if part >= len(of):
             continue
         slot = of[part]
+        if layout.clock_changes and slot >= 24 and slot < layout.turn_start <= of[-1]:
+            continue  # a single turn of a month and the only day of its name in a week cannot be told apart
         rest = place - level - sum(effects[other] for other in of if other != slot)
         off = abs(rest - effects[slot])
         weight = 1.0 if off <= reach else reach / off
@@ -210,8 +217,11 @@ def _fit_part(
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        effects[slot] = sums[slot] / (weight + variance / prior[slot])
-        counts[slot] = weight
+        effect = sums[slot] / (weight + variance / prior[slot])
+        if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
+            effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
+        effects[slot] = effect
+        counts[slot] = 0.0 if layout.clock_changes and slot >= layout.turn_start else weight * layout.weight[slot]
 
 
 def _huber_mean(places: list[float], start: float, variance: float) -> float:

@@ -13,6 +13,8 @@ from detectors.slots import Layout
 _RARE = 0.05
 _USUAL = 0.97
 """Where more than the one share of the buckets is idle, one may be; where the other is, one should be."""
+_RHYTHM = 2.5
+"""So often a slot has rested before it is a rhythm."""
 _ERRATIC = 0.15
 """A series that idles at random as often as this has no hours of rest, only hours that have been quiet so far."""
 
@@ -49,7 +51,7 @@ def idleness(numbers: "array[float]", table: "array[float]", layout: Layout, slo
         # In a series that has rested before, a slot seen once may be the next to rest.
         return at_random if active >= 2.0 or not share else SOMETIMES
     seen = active + idle
-    if idle >= 2.0 and idle >= _USUAL * seen and share < _ERRATIC:
+    if idle >= _RHYTHM and idle >= _USUAL * seen and share < _ERRATIC:
         return ALWAYS
     return SOMETIMES if idle > _RARE * seen else at_random
 

@@ -23,7 +23,7 @@ LEVEL = 3
 TREND = 4
 """Per bucket; like the level on the scale of the anchor."""
 DOUBT = 5
-"""Variance of the level, in units of the noise variance."""
+"""Variance of the level, in units of the noise variance; as the two after it."""
 NOISE = 6
 """The noise variance."""
 ANCHOR = 7
@@ -33,14 +33,26 @@ IDLE_SHARE = 9
 """How often buckets are idle in slots that are also active; above 0 if any ever was."""
 DORMANT = 10
 """1 if the normal of the series is to be idle, else 0."""
-NUMBERS = 11
+REST = 11
+"""How far the latest active bucket lay off, on the scale: the next is likely to lie off alike. While buckets are
+held back, their mean."""
+RISEN = 12
+FALLEN = 13
+"""Evidence of a level that has risen, or fallen; see `detectors.evidence`."""
+HELD = 14
+"""How many buckets were held back since the latest one learned; below 0, how many looked like a holiday."""
+SWAY = 15
+"""Covariance of level and trend."""
+TREND_DOUBT = 16
+"""Variance of the trend."""
+NUMBERS = 17
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
 MOST_PLACE = 1500.0
 """No float lies further out on the scale."""
-MOST_TREND = 0.05
-"""What moves faster than this, 5 % a bucket, is no trend."""
+MOST_TREND = 0.01
+"""What moves faster than this, 1 % a bucket, is no trend."""
 
 _ALLOWED = (
     ("the number of buckets learned", 1.0, 2.0**53),
@@ -54,6 +66,12 @@ _ALLOWED = (
     ("the mark of factors", 0.0, 1.0),
     ("the share of idle buckets", 0.0, 1.0),
     ("the mark of dormancy", 0.0, 1.0),
+    ("the latest deviation", -2.0 * MOST_PLACE, 2.0 * MOST_PLACE),
+    ("the evidence of a rise", 0.0, 1e6),
+    ("the evidence of a fall", 0.0, 1e6),
+    ("the number of buckets held back", -1e3, 2.0**53),
+    ("the covariance of level and trend", -1e9, 1e9),
+    ("the trend's variance", 0.0, 1e9),
 )
 
 

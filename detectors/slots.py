@@ -1,14 +1,14 @@
 """Which calendar slots a bucket falls into, and how much each may be expected to matter before it has been seen.
 
 Daily buckets have a slot for the weekday, and one for the first day of a month (flat fees) and its last two (batch
-runs). Hourly ones have the hour of the day, the hour of the week on top, and the first hour of a month; finer ones
-the hour of the day. Other grains have none.
+runs). Hourly ones have the hour of the day, the weekday, the hour of the week on top, and the first hour of a month,
+the rest of that day, or the last two days; finer ones the hour of the day. Other grains have none.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from detectors.calendar import DAY, HOUR, day_of_month, hour_of_day, hour_of_week, weekday
+from detectors.calendar import DAY, HOUR, day_of_month, hour_of_day, weekday
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,17 +17,31 @@ class Layout:
 
     of: start of a bucket -> numbers of its slots, the rhythm's first, the month's last.
     prior_variance: per slot, of its effect before it has been seen, in squared logarithms.
+    weight: per slot, how much one observation counts; less where they come in runs that lean the same way.
     most_counted: per slot, beyond so many observations the older ones fade.
+    weekday_start: the first of seven slots of weekdays; None without them. weekday_place: which of a bucket's slots is
+        one of them.
     rhythm_start, rhythm_size: the finest slots that come round within a week; these also learn to be idle.
     rhythm_place: which of a bucket's slots that is; None without slots.
+    turn_start: the first of the slots of a month's turn, if there are any.
+    clock_changes: the first 24 slots are hours of the day, by a clock that people set an hour on or back.
     """
 
     of: Callable[[int], tuple[int, ...]]
     prior_variance: tuple[float, ...] = ()
     most_counted: tuple[float, ...] = ()
+    weight: tuple[float, ...] = ()
+    weekday_start: int | None = None
+    weekday_place: int = 0
     rhythm_start: int = 0
     rhythm_size: int = 0
     rhythm_place: int | None = None
+    turn_start: int = 10_000
+    clock_changes: bool = False
+
+    def is_weekday_alone(self, slot: int) -> bool:
+        """Whether a bucket's weekday is all that is known of its rhythm."""
+        return self.weekday_start == self.rhythm_start and slot < self.rhythm_start + self.rhythm_size
 
     @property
     def size(self) -> int:
@@ -38,7 +52,8 @@ _WEEKDAY = 0.5**2
 _FIRST_DAY = 0.3**2
 _LAST_DAYS = 0.2**2
 _HOUR_OF_DAY = 0.5**2
-_HOUR_OF_WEEK = 0.3**2
+_DAY_OF_HOURS = 0.4**2
+_HOUR_OF_WEEK = 0.2**2
 _FIRST_HOUR = 1.0
 
 
@@ -52,10 +67,12 @@ def _day(at: int) -> tuple[int, ...]:
 
 
 def _hour(at: int) -> tuple[int, ...]:
-    hour = hour_of_day(at)
-    if hour == 0 and day_of_month(at)[0] == 1:
-        return (hour, 24 + hour_of_week(at), 192)
-    return (hour, 24 + hour_of_week(at))
+    hour, day_of_week = hour_of_day(at), weekday(at)
+    day, left = day_of_month(at)
+    usual = (hour, 24 + day_of_week, 31 + 24 * day_of_week + hour)
+    if day == 1:
+        return (*usual, 199 if hour == 0 else 200)
+    return (*usual, 201) if left < 2 else usual
 
 
 def _part_of_hour(at: int) -> tuple[int, ...]:
@@ -71,21 +88,33 @@ _DAILY = Layout(
     of=_day,
     prior_variance=(_WEEKDAY,) * 7 + (_FIRST_DAY, _LAST_DAYS),
     most_counted=(12.0,) * 7 + (6.0, 12.0),
+    weight=(1.0,) * 9,
+    weekday_start=0,
     rhythm_size=7,
     rhythm_place=0,
+    turn_start=7,
 )
 _HOURLY = Layout(
     of=_hour,
-    prior_variance=(_HOUR_OF_DAY,) * 24 + (_HOUR_OF_WEEK,) * 168 + (_FIRST_HOUR,),
-    most_counted=(40.0,) * 24 + (12.0,) * 168 + (6.0,),
-    rhythm_start=24,
+    prior_variance=(_HOUR_OF_DAY,) * 24
+    + (_DAY_OF_HOURS,) * 7
+    + (_HOUR_OF_WEEK,) * 168
+    + (_FIRST_HOUR, _FIRST_DAY, _LAST_DAYS),
+    most_counted=(40.0,) * 24 + (100.0,) * 7 + (12.0,) * 168 + (6.0, 50.0, 100.0),
+    weight=(1.0,) * 24 + (0.35,) * 7 + (1.0,) * 169 + (0.35,) * 2,
+    weekday_start=24,
+    weekday_place=1,
+    rhythm_start=31,
     rhythm_size=168,
-    rhythm_place=1,
+    rhythm_place=2,
+    turn_start=199,
+    clock_changes=True,
 )
 _FINER = Layout(
     of=_part_of_hour,
     prior_variance=(_HOUR_OF_DAY,) * 24,
     most_counted=(200.0,) * 24,
+    weight=(1.0,) * 24,
     rhythm_size=24,
     rhythm_place=0,
 )

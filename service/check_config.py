@@ -63,7 +63,8 @@ def _lines(settings: Settings) -> list[str]:
     ]
     for number, policy in enumerate(settings.policies):
         name = "policies" if number == 0 else ""
-        money = f"floor {policy.floor:g}, {'rises and falls' if policy.drops else 'rises'}"
+        floor = "by grain" if policy.floor is None else f"{policy.floor:g}"
+        money = f"floor {floor}, {'rises and falls' if policy.drops else 'rises'}"
         detectors = " or ".join(sorted({detector for _, detector in possible_detectors(policy)}))
         lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {detectors}, {money}")
     receivers = ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers)

@@ -123,12 +123,16 @@ class Policy(Section):
 
     detector: a name of `spendwatch check-config --detectors`; None: `usage` for usage metrics by the minute or five
         minutes, else `seasonal`. params: that detector's; without a name, those of `seasonal`.
-    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal.
+    floor: smallest |actual - expected| worth an alert, in the unit of the series. A bucket below it is normal. None: 1,
+        and 0.04 for hours: so much for a day is 1 as well.
     ring_buckets: how many past buckets may still be restated; None: 90 days, two weeks of hours, two days of five
         minutes, half a day of minutes.
-    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, two days of hours, a day
-        of five minutes, six hours of minutes.
+    accept_after: so many abnormal buckets in a row are taken as the new normal; None: 7 days, three days of hours, a
+        day of five minutes, six hours of minutes.
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
+    spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
+        since a credit or a late record is low once; 1 for others. What is beyond doubt is told of at once: a rise six
+        times as far off as the bound, a fall to next to nothing.
     new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
         alert; its peers can only raise it. None: new tags raise none.
     missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
@@ -138,11 +142,13 @@ class Policy(Section):
     match: Match = Match()
     detector: str | None = None
     params: dict[str, float | int | str | bool] = {}
-    floor: float = Field(default=1.0, ge=0)
+    floor: float | None = Field(default=None, ge=0)
     ring_buckets: int | None = Field(default=None, ge=8, le=2048)
     accept_after: int | None = Field(default=None, ge=1)
     lateness_seconds: int = Field(default=0, ge=0)
     drops: bool = True
+    spike_after: int | None = Field(default=None, ge=1)
+    drop_after: int | None = Field(default=None, ge=1)
     new_spend_floor: float | None = Field(default=100.0, ge=0)
     missing_after: int | None = Field(default=None, ge=0)
 

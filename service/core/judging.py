@@ -2,14 +2,15 @@
 
 An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
 them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
-judged nor learned, and ends a row.
+judged nor learned, and ends a row. What is in doubt is told of when `spike_after` or `drop_after` in a row say the
+same.
 """
 
 from collections import Counter
 from typing import NamedTuple
 
 from connectors.facts import Basis
-from detectors.detector import Detector
+from detectors.detector import Attentive, Detector
 from detectors.verdict import Band, Status
 from service.core.alerts import AlertKind
 from service.core.amounts import bound, to_units
@@ -94,6 +95,8 @@ class Fold:
             return NORMAL
         if judge.learns_abnormal:
             self.detector.learn_one(value, at)
+        elif isinstance(self.detector, Attentive):
+            self.detector.hold_one(value, at)
         judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
@@ -104,8 +107,7 @@ class Fold:
         if len(self.run.held) < judge.accept_after and not by_hand:
             return ABNORMAL
         self.detector.accept_level(held_pairs(judge, self.run))
-        self.ended.append(self.run.ended(accepted=True))
-        self.run = None
+        self._end(accepted=True)
         return ACCEPTED
 
     def _only_moved(self, index: int, nano: int, moved: int) -> bool:
@@ -113,10 +115,35 @@ class Fold:
             self.judge, self.detector, index, nano, moved, borrowed=self.borrowed, run=self.run, given=self.given
         )
 
-    def _end(self) -> None:
+    def _end(self, *, accepted: bool = False) -> None:
         if self.run is not None:
-            self.ended.append(self.run.ended())
+            if is_told(self.judge, self.run):
+                self.ended.append(self.run.ended(accepted=accepted))
             self.run = None
+
+
+_BEYOND_DOUBT = 0.97
+"""The score of what lies six times as far off as the bound."""
+_NEXT_TO_NOTHING = 0.01
+"""Of what was expected."""
+
+
+def is_told(judge: Judge, run: Episode) -> bool:
+    """Whether so much of an episode is enough to tell of it."""
+    return len(run.held) >= told_from(judge, run)
+
+
+def told_from(judge: Judge, run: Episode) -> int:
+    """Of how many buckets an episode like this is told."""
+    if run.kind is AlertKind.DROP:
+        return 1 if _has_stopped(run.worst) else judge.drop_after
+    return judge.spike_after if run.kind is AlertKind.SPIKE and run.worst.score < _BEYOND_DOUBT else 1
+
+
+def _has_stopped(judged: Judged) -> bool:
+    """A credit leaves any amount, also less than nothing; where it is next to nothing, something has stopped."""
+    expected = bound(judged.band.expected)
+    return 0 <= judged.actual * (1 if expected >= 0 else -1) <= abs(expected) * _NEXT_TO_NOTHING
 
 
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:

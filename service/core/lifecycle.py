@@ -21,9 +21,11 @@ from service.core.judging import (
     fold_ring,
     highest_quiet,
     is_only_moved,
+    is_told,
     kind_of,
     learn_again,
     opinion_of,
+    told_from,
 )
 from service.core.listening import Listening, is_final
 from service.core.live import LiveDetectors, numbers_of, restored
@@ -406,8 +408,9 @@ class Lifecycle:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            first_at = min(judged_at, state.judge.close_at(episode.first))
-            if risen_at == episode.first * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
+            showing = episode.first + told_from(state.judge, episode) - 1
+            first_at = min(judged_at, state.judge.close_at(showing))
+            if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
                 first_at = risen_at
             alert = say(state, episode, trace, status=status, running=running, judged_at=first_at)
             if alert is not None:
@@ -482,7 +485,7 @@ class Lifecycle:
             running = True
         if run is not None:
             found.append((run, self._status(state, run), running))
-        return found
+        return [one for one in found if is_told(state.judge, one[0])]
 
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
         """An episode that no bucket has followed is over once the next one is complete without a fact; and one that a

@@ -61,6 +61,8 @@ class Listening:
         if after is None:
             return None
         end = gap_end(state, gap)
+        if going_on and end is not None and (gap, AlertKind.MISSING) not in (state.rare.reported or {}):
+            return None  # told when the bucket after it closes, whoever else asks before
         length = (complete_until(judge, ready) if end is None else end) - gap
         if length < after:
             return None

@@ -101,6 +101,8 @@ class Group:
 
     def is_shared(self, silence: Silence) -> bool:
         """Whether so many peers of the same sources are silent with it that it says nothing about one of them."""
+        if len(self._order) < FEWEST_MISSING:
+            return False
         if silence not in self._shared:
             if len(self._shared) >= _MAX_ANSWERS:
                 self._shared.clear()

@@ -21,6 +21,12 @@ def _default_prepare(name: str, *, grain_seconds: int, params: Mapping[str, floa
 
 _MAX_REMEMBERED = 4096
 _RING_BUCKETS = {Grain.DAY: 90, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
+_ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 72, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
+_FLOOR = {Grain.DAY: 1.0, Grain.HOUR: 0.04, Grain.FIVE_MINUTES: 1.0, Grain.MINUTE: 1.0}
+_DROP_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
+"""A credit, a late record or a holiday is low once; what has stopped stays low."""
+_SPIKE_AFTER = {Grain.DAY: 1, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
+"""Of 720 hours a month some are high by chance, and few are the two in a row."""
 _MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
 _DAY_SECONDS = 86_400
 _EVIDENCE = 10
@@ -41,9 +47,6 @@ def detector_of(policy: Policy, metric: str, grain: Grain) -> str:
     return USAGE if not policy.params and grain in _FINE_GRAINS and metric not in _MONEY else SPEND
 
 
-_ACCEPT_AFTER = {Grain.DAY: 7, Grain.HOUR: 48, Grain.FIVE_MINUTES: 288, Grain.MINUTE: 360}
-
-
 class Judge:
     """A policy made ready for the series of one grain; shared by all of them.
 
@@ -57,6 +60,7 @@ class Judge:
         "_indexes",
         "accept_after",
         "detector",
+        "drop_after",
         "drops",
         "floor",
         "grain",
@@ -69,6 +73,7 @@ class Judge:
         "new_evidence",
         "new_floor",
         "ring_buckets",
+        "spike_after",
     )
 
     def __init__(self, policy: Policy, detector: str, grain: Grain, instants: Instants, make: Factory) -> None:
@@ -78,11 +83,13 @@ class Judge:
         self.make = make
         self.detector = detector
         self.learns_abnormal = bool(getattr(make(), "learns_abnormal", False))
-        self.floor = round(policy.floor * NANO)
+        self.floor = round((_FLOOR[grain] if policy.floor is None else policy.floor) * NANO)
         self.ring_buckets = policy.ring_buckets or _RING_BUCKETS[grain]
         self.accept_after = policy.accept_after or _ACCEPT_AFTER[grain]
         self.lateness_seconds = policy.lateness_seconds
         self.drops = policy.drops
+        self.spike_after = policy.spike_after or _SPIKE_AFTER[grain]
+        self.drop_after = policy.drop_after or _DROP_AFTER[grain]
         self.missing_after = _MISSING_AFTER[grain] if policy.missing_after is None else policy.missing_after
         daily = None if policy.new_spend_floor is None else round(policy.new_spend_floor * NANO)
         self.new_floor = None if daily is None else daily * grain.seconds // _DAY_SECONDS

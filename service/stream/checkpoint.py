@@ -33,6 +33,8 @@ class Step(StrEnum):
 
 
 class Checkpoint:
+    """parts: how many parts of checkpoints were frozen or acknowledged; a checkpoint that makes progress moves it."""
+
     def __init__(
         self,
         *,
@@ -49,6 +51,11 @@ class Checkpoint:
         self._snapshots = snapshots
         self._metrics = metrics
         self._on_step = on_step
+        self._frozen = 0
+
+    @property
+    def parts(self) -> int:
+        return self._frozen + self._snapshots.acknowledged
 
     async def __call__(self, offsets: Mapping[TopicPartition, int]) -> None:
         """offsets: the next to read of each partition, as they will be committed, of any topic."""
@@ -58,7 +65,7 @@ class Checkpoint:
         for tp in facts:
             # None only when nothing of it was applied: finished batches have an engine.
             if (engine := self._partitions.get(tp)) is not None:
-                frozen[tp.partition] = await freeze(engine)
+                frozen[tp.partition] = await freeze(engine, self._part_frozen)
             await asyncio.sleep(0)
         self._on_step(Step.FROZEN)
         await self._outgoing.flush()
@@ -70,12 +77,16 @@ class Checkpoint:
                 seconds=time.monotonic() - started, size=size, series=sum(len(group) for group in frozen.values())
             )
 
+    def _part_frozen(self) -> None:
+        self._frozen += 1
 
-async def freeze(engine: Engine) -> list[Snapshot]:
+
+async def freeze(engine: Engine, on_part: Callable[[], None] = lambda: None) -> list[Snapshot]:
     """All that has changed, by key: of several snapshots of a series the last."""
     frozen: dict[bytes, bytes] = {}
     for _ in range(_TURNS):
         part = engine.freeze(_SERIES_A_TURN)
+        on_part()
         frozen.update(part)
         if len(part) < _SERIES_A_TURN:
             break

@@ -42,6 +42,7 @@ class Detect:
                 await asyncio.sleep(0)
             self._take_alerts(engine)
             batch.finish()
+            del engine, batch  # until the next one comes, what was taken away in the meantime must not be held here
 
     def apply(self, engine: Engine, batch: Batch) -> None:
         """One turn of the loop: a checkpoint sees all of a batch or nothing. Raises DeadLetterLimitError."""

@@ -189,7 +189,13 @@ class Session:
             self._metrics.engines(dict(self._partitions))
             progress = self._app.progress()
             self._metrics.progress(progress, holes=self._app.holes())
-            self._watchdog.check(time.monotonic(), progress, loading=self._partitions.loading, excused=self._excused)
+            self._watchdog.check(
+                time.monotonic(),
+                progress,
+                loading=self._partitions.loading,
+                checkpointed=self._checkpoint.parts,
+                excused=self._excused,
+            )
 
     def _excused(self, tp: TopicPartition) -> bool:
         return tp.topic == self._parts.topics.alerts and self._record.store_away is not None

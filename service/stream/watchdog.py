@@ -27,7 +27,8 @@ class StuckError(UnavailableError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """In seconds. batch: with records waiting, until one batch is finished. commit: with work finished, until it is
-    committed. load: from an assignment until the state is loaded. heartbeat: how long the loop may be blocked.
+    committed or a part of a checkpoint is done. load: from an assignment until the state is loaded. heartbeat: how long
+    the loop may be blocked.
 
     memory_bytes: resident size at which the worker ends; None for any.
     """
@@ -54,11 +55,24 @@ class Watchdog:
     patience: Patience
     _seen: dict[TopicPartition, _Seen] = field(default_factory=dict)
     _loading_since: float | None = None
+    _checkpointed: int = 0
 
     def check(
-        self, now: float, partitions: Sequence[Progress], *, loading: bool, excused: Callable[[TopicPartition], bool]
+        self,
+        now: float,
+        partitions: Sequence[Progress],
+        *,
+        loading: bool,
+        checkpointed: int,
+        excused: Callable[[TopicPartition], bool],
     ) -> None:
-        """excused: partitions that wait for something that is known to be away. Raises StuckError."""
+        """checkpointed: moves with every part of a checkpoint; one of a million series may take minutes.
+        excused: partitions that wait for something that is known to be away. Raises StuckError.
+        """
+        if checkpointed != self._checkpointed:
+            self._checkpointed = checkpointed
+            for seen in self._seen.values():
+                seen.committed_at = now
         self._seen = {progress.tp: self._look(now, progress, excused) for progress in partitions}
         if not loading:
             self._loading_since = None

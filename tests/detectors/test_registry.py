@@ -42,7 +42,7 @@ def test_every_mistake_is_told_at_once() -> None:
     assert caught.value.detector == "seasonal"
     assert caught.value.mistakes == (
         "sigma must be a number from 0.5 to 50, got -1",
-        "no parameter 'windw', only sigma, min_learned, season, relative_floor, absolute_floor",
+        "no parameter 'windw', only sigma, evidence, min_learned, season, relative_floor, absolute_floor",
         "min_learned must be a whole number from 4 to 10000, got 2.5",
         "season must be one of auto, none, got 'monthly'",
     )

@@ -205,11 +205,13 @@ class Deployment:
     ) -> None:
         """partition: None leaves it to the key."""
         producer = AIOKafkaProducer(bootstrap_servers=self.servers, linger_ms=5)
-        await producer.start()
         try:
-            for key, value in messages:
+            await producer.start()
+            sent = [
                 await producer.send(topic or self.topics.facts, value, key=key, partition=partition)
-            await producer.flush()
+                for key, value in messages
+            ]
+            await asyncio.gather(*sent)
         finally:
             await producer.stop()
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import yaml
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from msgspec.structs import replace
 from sqlalchemy.engine import make_url
@@ -181,10 +182,21 @@ class World:
                 if start % (2 * size):
                     await self._post(chunk)
                 else:
-                    await self.stream.send([(key_of(fact), encode(fact)) for fact in chunk])
+                    await self._send(chunk)
                 self.sent += chunk
                 await asyncio.sleep(pause_seconds)
             number += 1
+
+    async def _send(self, facts: list[Fact]) -> None:
+        """Again and again, too: what was written in part before the broker went away is written twice."""
+
+        async def sent() -> bool:
+            with contextlib.suppress(KafkaError):
+                await self.stream.send([(key_of(fact), encode(fact)) for fact in facts])
+                return True
+            return False
+
+        await until(sent, "facts are sent", seconds=PATIENCE_SECONDS, pause_seconds=0.2)
 
     async def _post(self, facts: list[Fact]) -> None:
         """As a client that wants to be sure: again and again under one key, until the answer says that it is there."""

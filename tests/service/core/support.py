@@ -81,7 +81,7 @@ def prepare_trailing(name: str, *, grain_seconds: int, params: Mapping[str, floa
 
 
 def make_book(*policies: Policy) -> PolicyBook:
-    return PolicyBook(policies or (Policy(detector="trailing"),), prepare_trailing)
+    return PolicyBook(policies or (Policy(detector="trailing", drop_after=1),), prepare_trailing)
 
 
 def make_engine(*policies: Policy, **options: int | None) -> Engine:

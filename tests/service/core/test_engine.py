@@ -90,6 +90,29 @@ def test_fall_is_told_when_the_day_is_complete() -> None:
     assert "96% below the 100.00 USD expected" in alert.reason
 
 
+def test_one_low_day_is_told_only_when_the_next_one_is_low_too() -> None:
+    feed = Feed(make_engine(Policy(detector="trailing")))
+    feed.days([*QUIET, 20.0, 100.0, 20.0])
+    assert feed.complete(13) == []
+    assert feed.send(make_fact(13, 25.0)) == []
+    (alert,) = feed.complete(14)
+    assert (alert.kind, (alert.starts_at - FIRST_DAY).days, alert.buckets) == (AlertKind.DROP, 12, 2)
+    assert (alert.judged_at - FIRST_DAY).days == 14
+
+
+def test_a_credit_that_comes_once_a_month_is_never_told() -> None:
+    feed = Feed(make_engine(Policy(detector="trailing")))
+    feed.days([-30.0 if number % 30 == 20 else 100.0 for number in range(100)])
+    assert feed.alerts == []
+
+
+def test_a_day_without_any_spend_is_told_at_once() -> None:
+    feed = Feed(make_engine(Policy(detector="trailing")))
+    feed.days([*QUIET, 0.0])
+    (alert,) = feed.complete(11)
+    assert alert.kind is AlertKind.DROP
+
+
 def test_falls_are_not_told_where_the_policy_says_so() -> None:
     feed = Feed(make_engine(Policy(detector="trailing", drops=False)))
     feed.days([*QUIET, 0.0, 100.0])
@@ -97,7 +120,7 @@ def test_falls_are_not_told_where_the_policy_says_so() -> None:
 
 
 def test_lateness_keeps_a_day_open() -> None:
-    feed = Feed(make_engine(Policy(detector="trailing", lateness_seconds=6 * 3600)))
+    feed = Feed(make_engine(Policy(detector="trailing", lateness_seconds=6 * 3600, drop_after=1)))
     feed.days([*QUIET, 4.0])
     assert feed.send(make_fact(11, 50.0, charge_period_start=day(11, hour=5))) == []
     (alert,) = feed.send(make_fact(11, 60.0, revision=1, charge_period_start=day(11, hour=6)))

@@ -69,7 +69,7 @@ def test_a_false_alarm_is_withdrawn_and_the_like_of_it_raises_nothing() -> None:
 def test_it_says_nothing_of_the_other_direction() -> None:
     feed, alert = alarmed([180.0])
     tell(feed, said_of(alert, FALSE_ALARM))
-    feed.days([100.0, 30.0, 100.0], start=11)
+    feed.days([100.0, 30.0, 30.0, 100.0], start=11)
     assert {alert.kind for alert in standing(feed.alerts).values()} == {AlertKind.SPIKE, AlertKind.DROP}
 
 

@@ -20,10 +20,11 @@ def check(
     committed: int = 0,
     end: int = 0,
     loading: bool = False,
+    checkpointed: int = 0,
     excused: bool = False,
 ) -> None:
     progress = Progress(TP, applied, committed, end, 0)
-    watchdog.check(now, [progress], loading=loading, excused=lambda _tp: excused)
+    watchdog.check(now, [progress], loading=loading, checkpointed=checkpointed, excused=lambda _tp: excused)
 
 
 def test_partition_with_nothing_to_do_may_rest_for_ever() -> None:
@@ -61,6 +62,15 @@ def test_finished_work_that_is_not_committed_is_found() -> None:
         check(watchdog, 70, applied=170, committed=100, end=1_000)
 
 
+def test_checkpoint_that_makes_progress_may_take_long() -> None:
+    watchdog = Watchdog(Patience(commit=60))
+    for now in range(0, 300, 50):
+        check(watchdog, now, applied=100 + now, committed=100, end=1_000, checkpointed=now)
+    check(watchdog, 310, applied=400, committed=100, end=1_000, checkpointed=250)
+    with pytest.raises(StuckError, match="finished work was not committed for 60 s"):
+        check(watchdog, 311, applied=400, committed=100, end=1_000, checkpointed=250)
+
+
 def test_state_that_is_never_loaded_is_found() -> None:
     watchdog = Watchdog(Patience(load=120))
     check(watchdog, 0, loading=True)
@@ -79,7 +89,7 @@ def test_each_load_has_its_own_time() -> None:
 def test_partition_that_comes_back_begins_anew() -> None:
     watchdog = Watchdog(Patience(batch=60))
     check(watchdog, 0, end=10)
-    watchdog.check(50, [], loading=False, excused=lambda _tp: False)
+    watchdog.check(50, [], loading=False, checkpointed=0, excused=lambda _tp: False)
     check(watchdog, 100, end=10)
 
 

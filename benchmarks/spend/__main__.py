@@ -1,0 +1,103 @@
+"""How good detection is: `python -m benchmarks.spend` prints one JSON object a line, progress on standard error.
+
+    python -m benchmarks.spend                        days and hours, ours and all peers
+    python -m benchmarks.spend --only spendwatch --daily 300 --hourly 60 --seeds 101,102
+
+spendwatch: the real Fold with default settings, each period judged once, as known when the source vouches for it; so
+are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive; slow for hours, so of fewer
+tags. Detection was developed on seeds 1 and 2.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks.spend.calendars import DAY, HOUR
+from benchmarks.spend.contenders import CONTENDERS, Contender
+from benchmarks.spend.delivered import deliver
+from benchmarks.spend.delivery import arrivals
+from benchmarks.spend.driving import fold
+from benchmarks.spend.incidents import Month, make_month
+from benchmarks.spend.scoring import Alarm, Score, add, line, score
+from benchmarks.spend.views import View, views
+from service.core.policies import PolicyBook
+from service.settings import Policy
+
+OURS = "spendwatch"
+DELIVERED = "spendwatch_delivered"
+NAMES = (OURS, DELIVERED, *CONTENDERS)
+_DELIVERED_HOURLY_TAGS = 6
+_WARM_DAYS = {DAY: 14, HOUR: 7}
+
+
+def peer(make: Callable[[int], Contender], view: View) -> tuple[list[Alarm], int]:
+    """Its alarms, and how many periods it judged."""
+    contender = make(view.tag.grain_seconds)
+    alarms = []
+    count = 0
+    for period, value in enumerate(view.values):
+        if value is not None:
+            count += 1
+            expected = contender.judge(value)
+            if expected is not None:
+                alarms.append(Alarm(period=period, rises=value > expected, deviation=value - expected))
+    return alarms, count
+
+
+def measure(name: str, month: Month, seen: list[View], book: PolicyBook) -> Score:
+    alarms: dict[str, list[Alarm]] = {}
+    judged: dict[str, int] = {}
+    for view in seen:
+        found, count = fold(view, book) if name == OURS else peer(CONTENDERS[name], view)
+        alarms[view.tag.name], judged[view.tag.name] = found, count
+    return score(month, alarms, judged)
+
+
+def measure_delivered(seed: int, grain_seconds: int, count: int, book: PolicyBook) -> Score:
+    if grain_seconds == HOUR:
+        count = min(count, _DELIVERED_HOURLY_TAGS)
+    month = make_month(seed, grain_seconds, count)
+    found = deliver(month.tags, arrivals(month.tags, seed), book)
+    warm = {tag.name: _WARM_DAYS[grain_seconds] * tag.per_day for tag in month.tags}
+    judged = {tag.name: max(sum(v is not None for v in tag.values) - warm[tag.name], 0) for tag in month.tags}
+    return score(month, found.alarms, judged)
+
+
+def lines(names: list[str], seeds: list[int], grain_seconds: int, count: int) -> Iterator[dict[str, object]]:
+    scores: dict[str, list[Score]] = {name: [] for name in names}
+    book = PolicyBook((Policy(),))
+    for seed in seeds:
+        month = make_month(seed, grain_seconds, count)
+        seen = views(month.tags, arrivals(month.tags, seed))
+        for name, found in scores.items():
+            print(f"seed {seed}, {grain_seconds} s: {name}", file=sys.stderr)
+            found.append(
+                measure_delivered(seed, grain_seconds, count, book)
+                if name == DELIVERED
+                else measure(name, month, seen, book)
+            )
+    for name, found in scores.items():
+        yield {"grain": "1d" if grain_seconds == DAY else "1h", **line(name, add(found))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.spend", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(NAMES), help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--seeds", default="101,102,103")
+    parser.add_argument("--daily", type=int, default=100, help="tags a seed, 0 for none")
+    parser.add_argument("--hourly", type=int, default=30, help="tags a seed, 0 for none")
+    chosen = parser.parse_args()
+    names = chosen.only.split(",")
+    if unknown := sorted(set(names) - set(NAMES)):
+        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    for grain_seconds, count in ((DAY, chosen.daily), (HOUR, chosen.hourly)):
+        if count:
+            for found in lines(names, [int(seed) for seed in chosen.seeds.split(",")], grain_seconds, count):
+                print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Ours over a month as it is delivered: the real engine, fed the records in the order in which they arrive.
+
+After each delivery run the source vouches for what ended a day before. An alert counts from the run that raised it,
+whether or not it was taken back later: a person has seen it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from benchmarks.spend.calendars import HOUR
+from benchmarks.spend.delivery import RUN_HOURS, VOUCHED_HOURS, Arrival
+from benchmarks.spend.driving import series_of
+from benchmarks.spend.scoring import Alarm
+from benchmarks.spend.tags import Tag
+from connectors.facts import Fact, Watermark, encode, format_instant, key_of
+from service.core.alerts import Alert, AlertKind, AlertStatus
+from service.core.engine import Engine
+from service.core.policies import PolicyBook
+
+_SOURCE = "export"
+
+
+class _Record:
+    """As the stream hands them over."""
+
+    __slots__ = ("key", "offset", "timestamp", "value")
+
+    def __init__(self, offset: int, message: Fact | Watermark) -> None:
+        self.offset = offset
+        self.timestamp = 0
+        self.key = key_of(message)
+        self.value = encode(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """alarms: by tag, in order of their periods. hours: by tag and period, when its alert was first raised.
+
+    withdrawn: how many alerts were taken back in the end.
+    """
+
+    alarms: dict[str, list[Alarm]]
+    hours: dict[tuple[str, int], float]
+    withdrawn: int
+
+
+def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delivered:
+    engine = Engine(policies=book)
+    keys = [series_of(tag) for tag in tags]
+    by_key = dict(zip(keys, tags, strict=True))
+    offset = 0
+    alarms: dict[str, dict[int, Alarm]] = {tag.name: {} for tag in tags}
+    hours: dict[tuple[str, int], float] = {}
+    latest: dict[str, Alert] = {}
+    for run_at, batch in _runs(arrived, RUN_HOURS[tags[0].grain_seconds] * HOUR):
+        messages: list[Fact | Watermark] = [_fact(keys, tags, arrival) for arrival in batch]
+        messages.append(_word(run_at))
+        engine.apply([_Record(offset + place, message) for place, message in enumerate(messages, start=1)])
+        offset += len(messages)
+        for alert in engine.take_alerts():
+            latest[alert.id] = alert
+            if alert.status is not AlertStatus.WITHDRAWN:
+                _keep(alert, by_key[alert.series], run_at, alarms, hours)
+    return Delivered(
+        alarms={name: [found[period] for period in sorted(found)] for name, found in alarms.items()},
+        hours=hours,
+        withdrawn=sum(alert.status is AlertStatus.WITHDRAWN for alert in latest.values()),
+    )
+
+
+def _runs(arrived: list[Arrival], every: int) -> Iterator[tuple[int, list[Arrival]]]:
+    batch: list[Arrival] = []
+    run_at = -(-arrived[0].at // every) * every
+    for arrival in arrived:
+        while arrival.at > run_at:
+            yield run_at, batch
+            batch, run_at = [], run_at + every
+        batch.append(arrival)
+    yield run_at, batch
+
+
+def _fact(keys: list[str], tags: list[Tag], arrival: Arrival) -> Fact:
+    return Fact(
+        series=keys[arrival.tag],
+        charge_period_start=_text(tags[arrival.tag].calendar[arrival.period].at),
+        value=round(arrival.value, 6),
+        origin=f"{_SOURCE}:cur",
+        revision=arrival.revision + 1,
+    )
+
+
+def _word(run_at: int) -> Watermark:
+    return Watermark(source=_SOURCE, complete_until=_text(run_at - VOUCHED_HOURS * HOUR))
+
+
+def _text(at: int) -> str:
+    return format_instant(datetime.fromtimestamp(at, UTC))
+
+
+def _keep(
+    alert: Alert, tag: Tag, run_at: int, alarms: dict[str, dict[int, Alarm]], hours: dict[tuple[str, int], float]
+) -> None:
+    first = (int(alert.starts_at.timestamp()) - tag.calendar[0].at) // tag.grain_seconds
+    rises = alert.kind is not AlertKind.DROP
+    for period in range(first, first + alert.buckets):
+        alarm = Alarm(period=period, rises=rises, deviation=alert.impact / alert.buckets)
+        alarms[tag.name].setdefault(period, alarm)
+        hours.setdefault((tag.name, period), run_at / HOUR)

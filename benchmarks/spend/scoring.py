@@ -1,0 +1,189 @@
+"""How good the alarms of one detector are: by episode, by dollars, by how late they come, and on what is well."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from benchmarks.spend.calendars import DAY, HOUR
+from benchmarks.spend.incidents import Incident, Kind, Month
+from benchmarks.spend.tags import Tag
+
+MERGED_WITHIN = {DAY: 3, HOUR: 12}
+"""Alarms of one tag that lie no further apart, in periods, are one."""
+BY_VALUE = frozenset({Kind.SPIKE, Kind.SHIFT, Kind.CREEP, Kind.DROP, Kind.IDLE, Kind.RETAGGED, Kind.HIDDEN})
+"""What the values of a series that is known can show. A new tag and missing records are for others to see."""
+_EXCESS_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One abnormal period. deviation: from what was expected, in the unit of the series."""
+
+    period: int
+    rises: bool
+    deviation: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Score:
+    """delays: periods from the first of the incident to the first that was flagged, by kind."""
+
+    hits: int = 0
+    missed: int = 0
+    false: int = 0
+    false_on_clean: int = 0
+    hit_dollars: float = 0.0
+    false_dollars: float = 0.0
+    excess: float = 0.0
+    caught: float = 0.0
+    months: float = 0.0
+    clean_months: float = 0.0
+    clean_tags: int = 0
+    loud_tags: int = 0
+    found: dict[Kind, list[int]] = field(default_factory=lambda: defaultdict(list))
+    planted: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def precision(self) -> float:
+        return self.hits / max(self.hits + self.false, 1)
+
+    @property
+    def recall(self) -> float:
+        return self.hits / max(self.hits + self.missed, 1)
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.hits / max(2 * self.hits + self.missed + self.false, 1)
+
+
+def score(month: Month, alarms: Mapping[str, Sequence[Alarm]], judged: Mapping[str, int]) -> Score:
+    """alarms: by tag, in order. judged: how many periods of a tag were judged at all."""
+    total = Score()
+    incidents, neutral = _by_tag(month.incidents), _by_tag(month.neutral)
+    for tag in month.tags:
+        _score_tag(
+            total,
+            tag,
+            incidents[tag.name],
+            neutral[tag.name],
+            _merged(alarms.get(tag.name, ()), MERGED_WITHIN[month.grain_seconds]),
+            judged.get(tag.name, 0) / tag.per_day / 30,
+        )
+    return total
+
+
+def _score_tag(
+    total: Score,
+    tag: Tag,
+    incidents: list[Incident],
+    neutral: list[Incident],
+    episodes: list[list[Alarm]],
+    months: float,
+) -> None:
+    clean = not incidents and not neutral
+    total.months += months
+    total.clean_months += months if clean else 0.0
+    total.clean_tags += clean
+    for incident in incidents:
+        total.planted[incident.kind] += 1
+        finding = [alarm for episode in episodes for alarm in episode if _finds(incident, alarm)]
+        excess = _excess(tag, incident)
+        counts = incident.kind in BY_VALUE
+        if counts and incident.rises:
+            total.excess += sum(excess)
+        if finding:
+            delay = finding[0].period - incident.first
+            total.found[incident.kind].append(delay)
+            if counts:
+                total.hit_dollars += sum(map(abs, excess))
+                total.caught += sum(excess[delay:]) if incident.rises else 0.0
+        if counts:
+            total.hits += bool(finding)
+            total.missed += not finding
+    loud = False
+    for episode in episodes:
+        if any(_belongs(incident, alarm) for incident in (*incidents, *neutral) for alarm in episode):
+            continue
+        loud = True
+        total.false += 1
+        total.false_on_clean += clean
+        total.false_dollars += sum(abs(alarm.deviation) for alarm in episode)
+    total.loud_tags += clean and loud
+
+
+def _finds(incident: Incident, alarm: Alarm) -> bool:
+    return incident.first <= alarm.period <= incident.within and incident.rises in (None, alarm.rises)
+
+
+def _belongs(incident: Incident, alarm: Alarm) -> bool:
+    return incident.first <= alarm.period <= incident.settled
+
+
+def _excess(tag: Tag, incident: Incident) -> list[float]:
+    """Per period from its first on: what was spent beyond what would have been, for four weeks at the most."""
+    lasting = incident.kind not in (Kind.SPIKE, Kind.DROP)
+    last = min(incident.first + _EXCESS_DAYS * tag.per_day - 1, len(tag.values) - 1) if lasting else incident.last
+    return [(tag.values[place] or 0.0) - tag.normal[place] for place in range(incident.first, last + 1)]
+
+
+def _merged(alarms: Iterable[Alarm], within: int) -> list[list[Alarm]]:
+    episodes: list[list[Alarm]] = []
+    for alarm in alarms:
+        if episodes and alarm.period - episodes[-1][-1].period <= within:
+            episodes[-1].append(alarm)
+        else:
+            episodes.append([alarm])
+    return episodes
+
+
+def _by_tag(incidents: Iterable[Incident]) -> dict[str, list[Incident]]:
+    found: dict[str, list[Incident]] = defaultdict(list)
+    for incident in incidents:
+        found[incident.tag].append(incident)
+    return found
+
+
+def add(scores: Sequence[Score]) -> Score:
+    """Of several months together."""
+    total = Score()
+    for one in scores:
+        for name in ("hits", "missed", "false", "false_on_clean", "clean_tags", "loud_tags"):
+            setattr(total, name, getattr(total, name) + getattr(one, name))
+        for name in ("hit_dollars", "false_dollars", "excess", "caught", "months", "clean_months"):
+            setattr(total, name, getattr(total, name) + getattr(one, name))
+        for kind, delays in one.found.items():
+            total.found[kind].extend(delays)
+        for kind, count in one.planted.items():
+            total.planted[kind] += count
+    return total
+
+
+def line(name: str, total: Score) -> dict[str, object]:
+    """As it is printed."""
+    kinds = {
+        kind.value: {
+            "found": len(total.found[kind]),
+            "of": total.planted[kind],
+            "delay_p50": median(total.found[kind]) if total.found[kind] else None,
+            "delay_p90": _p90(total.found[kind]),
+        }
+        for kind in Kind
+        if total.planted[kind]
+    }
+    return {
+        "name": name,
+        "precision": round(total.precision, 3),
+        "recall": round(total.recall, 3),
+        "f1": round(total.f1, 3),
+        "false_alarms_per_tag_month": round(total.false / max(total.months, 1e-9), 4),
+        "false_alarms_per_clean_tag_month": round(total.false_on_clean / max(total.clean_months, 1e-9), 4),
+        "silent_decoy_tags": round(1.0 - total.loud_tags / max(total.clean_tags, 1), 3),
+        "cost_caught": round(total.caught / max(total.excess, 1e-9), 3),
+        "dollar_precision": round(total.hit_dollars / max(total.hit_dollars + total.false_dollars, 1e-9), 3),
+        "kinds": kinds,
+    }
+
+
+def _p90(delays: Sequence[int]) -> int | None:
+    return sorted(delays)[int(0.9 * (len(delays) - 1))] if delays else None

@@ -1,0 +1,260 @@
+"""How a seasonal model learns: fitted to its first buckets all at once, then one bucket after the other, robustly.
+
+What lies more than three spreads off is learned from as if it lay at three. Evidence of a shift is not only added up:
+the more of it there is, the less the level follows, so that what creeps is seen before it has become the normal.
+"""
+
+import math
+from array import array
+from collections.abc import Sequence
+
+from detectors.evidence import STANDING, added
+from detectors.scale import squash, unsquash
+from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
+from detectors.seasonal_idle import learn_idleness
+from detectors.seasonal_model import UNSURE, Ahead, SeasonalModel
+from detectors.seasonal_state import (
+    ACTIVE,
+    ANCHOR,
+    DORMANT,
+    DOUBT,
+    FACTORS,
+    FALLEN,
+    HELD,
+    IDLE_SHARE,
+    LAST,
+    LEARNED,
+    LEVEL,
+    MOST_PLACE,
+    MOST_TREND,
+    NOISE,
+    NUMBERS,
+    REST,
+    RISEN,
+    SWAY,
+    TREND,
+    TREND_DOUBT,
+    bounded,
+    limited,
+)
+
+_MOST_DOUBT = 1e6
+_SHAKEN = 0.35
+_HARDLY = 1.0
+"""An exception leaves a slot so much of its count, and nothing of a count below the other."""
+_LULLED = 0.03
+_ROUSED = 0.15
+"""What an exception takes of the share of active buckets, or of idle ones in a series that rests."""
+_AWAKE = 0.75
+_ENOUGH_HELD = 7.0
+_TOLD = 2.0
+"""From so many buckets held back on, an episode has surely been told."""
+_HESITANT = 0.9
+"""What all the evidence there can be takes of the share that a level follows."""
+_ALIKE_SPREAD = 1.1
+_REANCHOR_BELOW = math.asinh(5.0)
+_REANCHOR_ABOVE = math.asinh(400.0)
+
+
+class SeasonalLearning(SeasonalModel):
+    """The part of the seasonal detector that changes it."""
+
+    __slots__ = ()
+
+    def _begin(self, values: Sequence[float], ats: list[int]) -> None:
+        """Fit the first model to the first buckets."""
+        config = self._config
+        first = fit(
+            values,
+            ats,
+            config.layout,
+            absolute_floor=config.absolute_floor,
+            relative_floor=config.relative_floor,
+        )
+        numbers = array("d", bytes(8 * NUMBERS))
+        numbers[LEARNED] = len(values)
+        numbers[ACTIVE] = first.active
+        numbers[LAST] = bounded(max(ats))
+        numbers[LEVEL] = first.level
+        numbers[NOISE] = first.noise_variance * (1.0 - config.rates.persistence**2)
+        # The level is that of their middle; what a trend has made of it since then is open.
+        half = len(values) / 2
+        trend = config.rates.usual_trend**2 / max(numbers[NOISE], config.relative_floor**2)
+        numbers[DOUBT] = self._alike / len(values) + trend * half * half
+        numbers[SWAY], numbers[TREND_DOUBT] = trend * half, trend
+        numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
+        numbers[IDLE_SHARE] = first.idle_share
+        numbers[DORMANT] = float(not first.active)
+        self._numbers = numbers
+        self._slots = array("f", (*first.effects, *first.counts, *first.idle_counts))
+        self._first = None
+
+    def _learn(self, value: float, at: int) -> None:
+        config, numbers, table = self._config, self._numbers, self._slots
+        slots = config.layout.of(at)
+        idle = bool(numbers[FACTORS]) and abs(value) <= IDLE_PART * numbers[ANCHOR]
+        if numbers[FACTORS]:
+            learn_idleness(numbers, table, config.layout, slots, idle=idle, gain=config.rates.idle_gain)
+        numbers[LEARNED] += 1.0
+        if idle:
+            self._rest(at)
+            return
+        if not numbers[ACTIVE]:
+            self._begin_level(value, at)
+        numbers[ACTIVE] += 1.0
+        ahead = self._predict(at, slots)
+        reaches = self._reaches(ahead)
+        now = squash(value, numbers[ANCHOR])
+        if self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
+            numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
+            numbers[LEVEL] += numbers[TREND]
+        else:
+            if numbers[HELD]:
+                self._end_hold()
+                ahead = self._predict(at, slots)
+                reaches = self._reaches(ahead)
+            self._learn_active(now, slots, ahead, reaches)
+            self._follow_anchor()
+        numbers[LAST] = max(numbers[LAST], bounded(at))
+
+    def _rest(self, at: int) -> None:
+        """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""
+        numbers = self._numbers
+        numbers[LAST] = max(numbers[LAST], bounded(at))
+        if numbers[HELD] >= _ENOUGH_HELD:
+            # Rests in between end each row of them before it is long enough: still this is what it costs now.
+            numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
+            numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
+            numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
+        elif numbers[HELD] <= 0.0:
+            numbers[REST] *= self._config.rates.persistence
+
+    def _is_holiday(self, off: float, slots: tuple[int, ...], steps: int, reaches: tuple[float, float, float]) -> bool:
+        """Whether a bucket is low as the quietest weekday is; nothing is learned of it then but that it was one."""
+        down, up, _ = reaches
+        short = off < -down if self._numbers[LEVEL] >= 0.0 else off > up
+        return short and self._may_rest(steps) and self._rest_day(slots) > 0.0
+
+    def _learn_active(
+        self, now: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
+    ) -> None:
+        """now: the bucket's place on the scale."""
+        numbers, rates = self._numbers, self._config.rates
+        noise, spread = ahead.noise, ahead.spread
+        off = limited(now - ahead.place, CLIP * spread)
+        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, slots, ahead, reaches)
+        rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
+        # What may be a slot's says little of the level, and of the next bucket.
+        of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
+        self._follow(rest, ahead.steps, noise, of_slots, part=part)
+        numbers[REST] = rest * noise / (noise + of_slots)
+        self._learn_slots(part * rest, noise, slots)
+        # A bucket whose effects are still unknown says little about the noise, in proportion.
+        variance = spread * spread
+        weight = max(rates.noise_gain, 2.0 / numbers[ACTIVE]) * noise / variance
+        numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), self._config.relative_floor**2)
+
+    def _add_evidence(
+        self, off: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
+    ) -> float:
+        """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
+        numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
+        below, above = self._neighbours(slots)
+        down, up, _ = reaches
+        if not -down - below <= off <= up + above:
+            # Learned all the same: so this is what it costs now.
+            numbers[RISEN] = numbers[FALLEN] = 0.0
+            numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
+            return 0.0
+        if spread <= UNSURE * math.sqrt(ahead.noise):
+            allowance = self._allowance(ahead)
+            # An hour on a slope says nothing while it is no further off than the hours beside it.
+            if below <= spread or off < -below:
+                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance), limit)
+            if above <= spread or off > above:
+                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance), limit)
+        return max(numbers[RISEN], numbers[FALLEN]) / limit
+
+    def _learn_slots(self, rest: float, noise: float, slots: tuple[int, ...]) -> None:
+        layout, table = self._config.layout, self._slots
+        for slot in slots:
+            count, weight = table[layout.size + slot], layout.weight[slot]
+            table[slot] += weight * rest / (count + noise / layout.prior_variance[slot] + weight)
+            if slot >= layout.turn_start:
+                # A fee or a batch adds; it does not take away.
+                table[slot] = max(table[slot], 0.0) if self._numbers[LEVEL] >= 0.0 else min(table[slot], 0.0)
+            table[layout.size + slot] = min(count + weight, layout.most_counted[slot])
+
+    def _hold(self, value: float, at: int) -> None:
+        """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
+        numbers, layout = self._numbers, self._config.layout
+        is_first = numbers[HELD] <= 0.0
+        numbers[HELD] = 2.0 if numbers[HELD] < 0.0 else numbers[HELD] + 1.0
+        idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
+        if numbers[DORMANT]:
+            numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
+            if numbers[IDLE_SHARE] < _AWAKE:
+                numbers[DORMANT] = 0.0
+                if not numbers[ACTIVE]:
+                    self._begin_level(value, at)
+                    numbers[ACTIVE] = 1.0
+        elif idle and numbers[FACTORS] and is_first:
+            numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
+        if not idle and numbers[ACTIVE]:
+            off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
+            before = off if is_first else numbers[REST]
+            numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
+        if is_first:
+            self._shake(layout.of(at), idle=idle)
+
+    def _shake(self, slots: tuple[int, ...], *, idle: bool) -> None:
+        table, layout = self._slots, self._config.layout
+        for slot in slots[layout.rhythm_place or 0 :]:
+            count = table[layout.size + slot] * _SHAKEN
+            table[layout.size + slot] = count if count >= _HARDLY else 0.0
+            if not idle and layout.rhythm_start <= slot < layout.rhythm_start + layout.rhythm_size:
+                table[2 * layout.size + slot - layout.rhythm_start] *= _SHAKEN
+
+    def _end_hold(self) -> None:
+        """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
+        numbers = self._numbers
+        told = numbers[HELD] >= _TOLD
+        numbers[HELD] = numbers[REST] = 0.0
+        if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
+            numbers[RISEN] = numbers[FALLEN] = 0.0
+            numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
+
+    def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:
+        """Level and trend after a bucket that lay *rest* off: a Kalman filter of the two, in units of the noise.
+
+        of_slots: variance of the bucket's slots. part: of what the filter would follow, so much is followed.
+        """
+        numbers, rates = self._numbers, self._config.rates
+        sway = numbers[SWAY] + steps * numbers[TREND_DOUBT]
+        doubt = numbers[DOUBT] + steps * (numbers[SWAY] + sway + rates.level_drift)
+        trend_doubt = numbers[TREND_DOUBT] + steps * rates.trend_drift / noise
+        weight = 1.0 / (doubt + self._alike + of_slots / noise)
+        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[TREND] * steps + part * doubt * weight * rest, MOST_PLACE)
+        numbers[TREND] = limited(numbers[TREND] + part * sway * weight * rest, MOST_TREND)
+        numbers[DOUBT] = min(doubt * (1.0 - doubt * weight), _MOST_DOUBT)
+        numbers[SWAY] = limited(sway * (1.0 - doubt * weight), _MOST_DOUBT)
+        numbers[TREND_DOUBT] = min(max(trend_doubt - sway * sway * weight, 0.0), _MOST_DOUBT)
+
+    def _begin_level(self, value: float, at: int) -> None:
+        """The first active bucket ever is the level."""
+        numbers = self._numbers
+        numbers[ANCHOR] = choose_anchor([value], absolute_floor=self._config.absolute_floor).at
+        numbers[LEVEL] = squash(value, numbers[ANCHOR]) - self._effect(at)
+
+    def _follow_anchor(self) -> None:
+        """Move the anchor along when the level has left the range in which it makes the scale logarithmic."""
+        numbers = self._numbers
+        size = abs(numbers[LEVEL])
+        if not numbers[FACTORS] or _REANCHOR_BELOW <= size <= _REANCHOR_ABOVE:
+            return
+        level = unsquash(numbers[LEVEL], numbers[ANCHOR])
+        anchor = choose_anchor([level], absolute_floor=self._config.absolute_floor).at
+        numbers[ANCHOR], numbers[LEVEL] = anchor, squash(level, anchor)
+
+    def _effect(self, at: int) -> float:
+        return math.fsum(self._slots[slot] for slot in self._config.layout.of(at))

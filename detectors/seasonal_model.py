@@ -1,0 +1,196 @@
+"""What a fitted seasonal model expects of a bucket: its place on the scale, its spread, and how far its bounds lie.
+
+Read only; `detectors.seasonal_learning` is what changes it.
+"""
+
+import math
+from array import array
+from typing import NamedTuple
+
+from detectors.evidence import reach_left
+from detectors.guards import clamp
+from detectors.scale import squash, unsquash
+from detectors.seasonal_config import SeasonalConfig
+from detectors.seasonal_fit import IDLE_PART
+from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
+from detectors.seasonal_state import (
+    ACTIVE,
+    ANCHOR,
+    DOUBT,
+    FACTORS,
+    FALLEN,
+    HELD,
+    LAST,
+    LEARNED,
+    LEVEL,
+    NOISE,
+    REST,
+    RISEN,
+    SWAY,
+    TREND,
+    TREND_DOUBT,
+    limited,
+)
+
+_MOST_STEPS = 64
+"""A longer gap leaves the level no less certain than this one."""
+_FEW = 9.0
+"""The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
+_MOST_REST = 2.0
+"""So many spreads of the latest deviation are taken for what goes on; the rest was its own."""
+UNSURE = 2.0
+"""Where the spread is so many times the noise, it is mostly that of a slot hardly known."""
+_SEEN_TWICE = 1.5
+_EXCEPTION = 0.25**2
+"""What a weekday cost the only time it was seen may have been an exception: its variance is at least this."""
+_LEAN = 1.0
+_IDLE_REACH = math.asinh(2 * IDLE_PART)
+_WIDE = 2.0
+"""Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
+
+
+class Ahead(NamedTuple):
+    """Of an active bucket that is to come, on the scale.
+
+    place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
+    a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
+    the latest one learned.
+    """
+
+    place: float
+    base: float
+    noise: float
+    level_variance: float
+    spread: float
+    steps: int
+
+
+class SeasonalModel:
+    """What is learned of a series, as in `detectors.seasonal_state`; before it is fitted, the first buckets."""
+
+    __slots__ = ("_config", "_first", "_numbers", "_slots")
+
+    def __init__(self, config: SeasonalConfig) -> None:
+        self._config = config
+        # The first buckets as value, at, value, at ...; None once the model is fitted.
+        self._first: array[float] | None = array("d")
+        self._numbers = array("d")
+        # Effects, counts, idle counts; single precision is enough for logarithms, and halves them.
+        self._slots = array("f")
+
+    def _places_at(self, at: int) -> tuple[float, float, float] | None:
+        """Lower bound, expectation and upper bound on the scale; None while warming up."""
+        config, numbers = self._config, self._numbers
+        if self._first is not None or numbers[LEARNED] < config.min_learned:
+            return None
+        slots = config.layout.of(at)
+        idle = idleness(numbers, self._slots, config.layout, slots)
+        if idle is ALWAYS:
+            lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
+        else:
+            ahead = self._predict(at, slots)
+            down, up, reach = self._reaches(ahead)
+            expected = ahead.place
+            below, above = self._neighbours(slots)
+            lower, upper = expected - down - below, expected + up + above
+            if self._may_rest(ahead.steps):
+                rest = self._rest_day(slots)
+                if numbers[LEVEL] >= 0.0:
+                    lower = min(lower, expected - reach - rest)
+                else:
+                    upper = max(upper, expected + reach + rest)
+            if idle is NEVER and numbers[FACTORS]:
+                # What never rests does not cost nothing, however little is known of it.
+                lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
+                upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
+            if idle is SOMETIMES or (numbers[FACTORS] and config.sigma * ahead.spread > _WIDE):
+                lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
+        anchor = numbers[ANCHOR]
+        amount = unsquash(expected, anchor)
+        reach = config.sigma * config.absolute_floor
+        return (
+            min(lower, squash(clamp(amount - reach), anchor)),
+            expected,
+            max(upper, squash(clamp(amount + reach), anchor)),
+        )
+
+    def _predict(self, at: int, slots: tuple[int, ...]) -> Ahead:
+        config, numbers, table = self._config, self._numbers, self._slots
+        rates, layout = config.rates, config.layout
+        steps = self._steps_to(at)
+        noise = max(numbers[NOISE], config.relative_floor**2)
+        level_variance = noise * max(
+            numbers[DOUBT] + steps * (2.0 * numbers[SWAY] + steps * numbers[TREND_DOUBT] + rates.level_drift), 0.0
+        )
+        base = numbers[LEVEL] + numbers[TREND] * steps
+        faded = 0.0 if numbers[HELD] else rates.persistence**steps
+        variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
+        size = layout.size
+        for slot in slots:
+            base += table[slot]
+            count = table[size + slot]
+            doubt = noise / (count + noise / layout.prior_variance[slot])
+            if count < _SEEN_TWICE and layout.is_weekday_alone(slot):
+                doubt = max(doubt, _EXCEPTION)
+            variance += doubt
+        place = base
+        if faded:
+            place += faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
+        if numbers[FACTORS]:
+            # A factor never changes the sign.
+            place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps)
+
+    def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
+        """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
+        config, numbers = self._config, self._numbers
+        spread = ahead.spread * (1.0 + _FEW / (numbers[ACTIVE] + 1.0))
+        reach = config.sigma * spread
+        if ahead.spread > UNSURE * math.sqrt(ahead.noise):
+            return reach, reach, reach  # of a slot hardly known, no evidence
+        held_back, allowance = numbers[HELD] > 0.0, self._allowance(ahead)
+        # What lies between, unless it was held back, would have taken its allowance off the evidence.
+        passed = 0.0 if held_back else allowance * (ahead.steps - 1)
+        fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
+        down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
+        up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
+        return min(down, reach), min(up, reach), reach
+
+    def _allowance(self, ahead: Ahead) -> float:
+        """A level that is not known well leans every bucket to the same side."""
+        rates = self._config.rates
+        return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
+
+    def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
+        """How far below and above this hour's the effects of those beside it lie: summer time makes one the other."""
+        if not self._config.layout.clock_changes:
+            return 0.0, 0.0
+        hour, table = slots[0], self._slots
+        own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
+        return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
+
+    def _rest_day(self, slots: tuple[int, ...]) -> float:
+        """How much nearer to zero than what is expected the quietest weekday lies; 0 or more."""
+        layout, table, numbers = self._config.layout, self._slots, self._numbers
+        start = layout.weekday_start
+        if start is None or not numbers[FACTORS]:
+            return 0.0
+        own = table[slots[layout.weekday_place]]
+        days = table[start : start + 7]
+        return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
+
+    def _may_rest(self, steps: int) -> bool:
+        """A holiday looks like a weekend, for a day; what goes on is a fall."""
+        held, a_day = self._numbers[HELD], self._config.rates.a_day
+        # Where a day has several buckets the first of them may have been taken for a fall.
+        most = 1.0 if a_day > 1.0 else 0.0
+        return -a_day < held <= most and steps <= 1 + most
+
+    def _steps_to(self, at: int) -> int:
+        """Buckets since the latest one learned; a repeated or earlier one counts as the next."""
+        return min(max((at - int(self._numbers[LAST])) // self._config.grain_seconds, 1), _MOST_STEPS)
+
+    @property
+    def _alike(self) -> float:
+        """What resembles its neighbour says less of the level: the variance of a mean is so many times as large."""
+        return 1.0 / (1.0 - self._config.rates.persistence) ** 2

@@ -1,0 +1,210 @@
+"""What no single bucket shows, and what only looks like it: creeps, small shifts, holidays, summer time, exceptions."""
+
+import math
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from detectors import Status, create
+from detectors.calendar import DAY, HOUR, hour_of_day, weekday
+from detectors.detector import Attentive, Detector, NotFiniteError
+from tests.detectors.spend import FIRST_MONDAY, NOISES, Bucket, daily_spend, drive, episodes, hourly_spend
+
+HIGH, LOW, NORMAL = Status.HIGH, Status.LOW, Status.NORMAL
+
+
+def daily() -> Detector:
+    return create("seasonal", grain_seconds=DAY, params={})
+
+
+def attentive(grain_seconds: int = DAY) -> Attentive:
+    detector = create("seasonal", grain_seconds=grain_seconds, params={})
+    assert isinstance(detector, Attentive)
+    return detector
+
+
+def drive_attentively(detector: Attentive, buckets: Sequence[Bucket], *, accept_after: int = 7) -> list[Status]:
+    """As the service does: told of what is held back."""
+    found, held = [], list[Bucket]()
+    for bucket in buckets:
+        status = detector.score_one(bucket.value, bucket.at).status
+        found.append(status)
+        if status in (NORMAL, Status.WARMING_UP):
+            held.clear()
+            detector.learn_one(bucket.value, bucket.at)
+            continue
+        detector.hold_one(bucket.value, bucket.at)
+        held.append(bucket)
+        if len(held) == accept_after:
+            detector.accept_level(held)
+            held.clear()
+    return found
+
+
+def scaled(buckets: Sequence[Bucket], factors: Sequence[float]) -> list[Bucket]:
+    return [Bucket(bucket.value * factor, bucket.at) for bucket, factor in zip(buckets, factors, strict=True)]
+
+
+@pytest.mark.parametrize(("noise", "days", "least"), [(0.02, 14, 39), (0.05, 14, 39), (0.1, 14, 36), (0.2, 28, 36)])
+def test_creep_of_three_percent_a_day_is_found(noise: float, days: int, least: int) -> None:
+    found = 0
+    for seed in range(40):
+        buckets = daily_spend(seed, days=100 + days, noise=noise, month_effects=False)
+        factors = [1.03 ** max(number - 99, 0) for number in range(100 + days)]
+        found += HIGH in drive_attentively(attentive(), scaled(buckets, factors))[100:]
+    assert found >= least
+
+
+@pytest.mark.parametrize(("noise", "least"), [(0.05, 38), (0.1, 34)])
+def test_creep_to_half_as_much_again_is_found_while_it_rises(noise: float, least: int) -> None:
+    found = 0
+    for seed in range(40):
+        buckets = daily_spend(seed, days=128, noise=noise, month_effects=False)
+        factors = [1.0 + 0.5 * max(number - 99, 0) / 28 for number in range(128)]
+        found += HIGH in drive_attentively(attentive(), scaled(buckets, factors))[100:]
+    assert found >= least
+
+
+def test_shift_that_no_day_shows_alone_is_found_within_a_week() -> None:
+    found = alone = 0
+    for seed in range(60):
+        buckets = daily_spend(seed, days=127, noise=0.1, month_effects=False)
+        statuses = drive_attentively(attentive(), scaled(buckets, [1.0] * 120 + [1.35] * 7))[120:]
+        alone += statuses[0] is HIGH
+        found += HIGH in statuses
+    assert alone < 40
+    assert found >= 48
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_quiet_days_raise_no_more_alarms_than_the_classic_rule(noise: float) -> None:
+    ours = classic = 0
+    for seed in range(40):
+        buckets = daily_spend(seed, days=150, noise=noise)
+        rolling = create("rolling", grain_seconds=DAY, params={"window": 7, "sigma": 2.27})
+        ours += episodes(drive(daily(), buckets))
+        classic += episodes(drive(rolling, buckets))
+    assert ours < classic / 4
+
+
+def test_weekday_at_the_level_of_a_weekend_is_a_holiday_and_a_second_one_is_a_fall() -> None:
+    detector = attentive()
+    buckets = [
+        Bucket((50.0 if weekday(at) >= 5 else 100.0) * (1.02 if at // DAY % 2 else 0.98), at)
+        for at in range(FIRST_MONDAY, FIRST_MONDAY + 63 * DAY, DAY)
+    ]
+    drive_attentively(detector, buckets)
+    monday = FIRST_MONDAY + 63 * DAY
+    assert detector.score_one(50.0, monday).status is NORMAL
+    detector.learn_one(50.0, monday)
+    assert detector.score_one(50.0, monday + DAY).status is LOW
+    assert detector.score_one(100.0, monday + DAY).status is NORMAL
+    detector.learn_one(100.0, monday + DAY)
+    assert detector.score_one(50.0, monday + 2 * DAY).status is NORMAL
+
+
+def test_a_holiday_is_not_learned_as_what_its_weekday_costs() -> None:
+    detector = daily()
+    for at in range(FIRST_MONDAY, FIRST_MONDAY + 63 * DAY, DAY):
+        detector.learn_one(50.0 if weekday(at) >= 5 else 100.0, at)
+    detector.learn_one(50.0, FIRST_MONDAY + 63 * DAY)
+    band = detector.band_at(FIRST_MONDAY + 70 * DAY)
+    assert band is not None
+    assert band.expected == pytest.approx(100.0, rel=0.02)
+
+
+def test_twenty_four_hours_at_the_level_of_a_weekend_are_a_holiday() -> None:
+    for seed in range(6):
+        buckets = [
+            Bucket(bucket.value * (0.6 if weekday(bucket.at) >= 5 else 1.0), bucket.at)
+            for bucket in hourly_spend(seed, days=42, noise=0.05)
+        ]
+        holiday = [
+            Bucket(bucket.value * 0.6, bucket.at) if 36 <= (bucket.at - FIRST_MONDAY) // DAY < 37 else bucket
+            for bucket in buckets
+        ]
+        found = drive_attentively(attentive(HOUR), holiday, accept_after=72)[36 * 24 : 37 * 24]
+        assert found.count(LOW) <= 2
+
+
+def test_summer_time_raises_no_alarm_that_lasts() -> None:
+    lasting = 0
+    for seed in range(6):
+        rng = random.Random(seed)
+        buckets = []
+        for number in range(24 * 60):
+            at = FIRST_MONDAY + number * HOUR
+            local = hour_of_day(at) + (1 if number >= 24 * 40 else 0)
+            value = 100.0 * (1.0 + 0.4 * math.sin(2.0 * math.pi * local / 24)) * rng.lognormvariate(0.0, 0.02)
+            buckets.append(Bucket(value, at))
+        found = drive_attentively(attentive(HOUR), buckets, accept_after=72)[24 * 40 :]
+        lasting += sum(before is HIGH and now is HIGH for before, now in pairwise(found))
+    assert lasting <= 6
+
+
+def test_a_credit_in_the_first_fortnight_does_not_spoil_its_weekday() -> None:
+    for day in range(14):
+        buckets = daily_spend(3, days=42, noise=0.05, month_effects=False)
+        buckets[day] = Bucket(-0.5 * buckets[day].value, buckets[day].at)
+        assert drive_attentively(attentive(), buckets)[14:].count(HIGH) <= 1
+
+
+def test_what_recurs_every_week_is_learned_in_the_end() -> None:
+    buckets = daily_spend(5, days=140, noise=0.05, month_effects=False)
+    factors = [3.0 if number >= 60 and weekday(bucket.at) == 2 else 1.0 for number, bucket in enumerate(buckets)]
+    found = drive_attentively(attentive(), scaled(buckets, factors))
+    assert HIGH in found[60:74]
+    assert HIGH not in found[110:]
+
+
+def test_tag_that_is_idle_nearly_always_is_learned_in_the_end() -> None:
+    rng = random.Random(6)
+    buckets = [
+        Bucket(rng.lognormvariate(3.0, 0.05) if rng.random() < 0.15 else 0.0, FIRST_MONDAY + number * DAY)
+        for number in range(300)
+    ]
+    found = drive_attentively(attentive(), buckets)
+    assert found.count(HIGH) <= 6
+    assert HIGH not in found[150:]
+
+
+def test_holding_back_never_moves_what_is_expected() -> None:
+    detector = attentive()
+    drive(detector, daily_spend(7, days=60, noise=0.1, month_effects=False))
+    at = daily_spend(7, days=61, noise=0.1, month_effects=False)[-1].at
+    before = detector.band_at(at + 7 * DAY)
+    for number in range(5):
+        detector.hold_one(1e6, at + number * DAY)
+    after = detector.band_at(at + 7 * DAY)
+    assert before is not None
+    assert after is not None
+    assert after.expected == pytest.approx(before.expected, rel=0.02)
+    assert after.upper >= before.upper
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_holding_back_refuses_what_is_not_finite(value: float) -> None:
+    detector = attentive()
+    with pytest.raises(NotFiniteError, match="must be finite"):
+        detector.hold_one(value, FIRST_MONDAY)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e308, -1e308, 1e-308, 5e-324, -3.0])
+@pytest.mark.parametrize("level", [0.0, 100.0, -100.0, 1e308, 1e-300])
+def test_any_value_may_be_held_back(level: float, value: float) -> None:
+    for grain_seconds in (DAY, HOUR):
+        detector = attentive(grain_seconds)
+        for number in range(200):
+            detector.learn_one(level, FIRST_MONDAY + number * grain_seconds)
+        for number in range(200, 230):
+            at = FIRST_MONDAY + number * grain_seconds
+            detector.score_one(value, at)
+            detector.hold_one(value, at)
+            if number % 3 == 0:
+                detector.learn_one(level, at)
+        assert all(map(math.isfinite, detector.export()))
+        twin = attentive(grain_seconds)
+        twin.restore(detector.export())
+        assert twin.export() == detector.export()
