@@ -162,7 +162,10 @@ def _read_header(first: tuple[int, str] | None, name: str) -> tuple[int, tuple[i
 
 def _split(line: str) -> list[str]:
     # Line by line: a stray quote spoils its own row, and not all that follow.
-    return next(csv.reader(StringIO(line.rstrip("\r\n"))), [])
+    try:
+        return next(csv.reader(StringIO(line.rstrip("\r\n"))), [])
+    except csv.Error:  # a cell longer than any time or number
+        return []
 
 
 def _seconds(text: str) -> int:

@@ -189,3 +189,14 @@ def test_a_score_comes_while_the_input_is_still_open() -> None:
 def test_standard_input_has_a_name() -> None:
     with pytest.raises(ScoreError, match=r"^standard input:1: "):
         scored("", STANDARD_INPUT)
+
+
+def test_a_cell_of_a_megabyte_spoils_its_own_row_and_no_other() -> None:
+    rows, tally = scored(f"timestamp,value\n1,2\n2,{'9' * 1_000_000}\n3,4\n")
+    assert [row[:2] for row in rows[1:]] == [["1", "2"], ["", ""], ["3", "4"]]
+    assert (tally.rows, tally.bad) == (3, 1)
+
+
+def test_a_header_that_is_no_csv_is_one_error() -> None:
+    with pytest.raises(ScoreError, match="expected the header timestamp,value"):
+        scored("x" * 1_000_000)
