@@ -21,6 +21,8 @@ from service.errors import SpendwatchError
 
 HEADER = ("timestamp", "value", "anomaly_score")
 STANDARD_INPUT = "standard input"
+MAX_LINE = 2**18
+"""Characters; twice what the csv module takes for a cell, so that what was cut off is no row."""
 _GRAIN_SECONDS = 300  # what the service calls the series' grain; the detector counts rows
 _MISSING = frozenset({"", "nan", "null", "none", "na", "n/a"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -130,7 +132,15 @@ def _to_file(file: Path, out: Path) -> int:
 
 
 def _standard_input() -> Iterable[str]:
-    return TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace")
+    return lines_of(TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="replace"))
+
+
+def lines_of(source: TextIO) -> Iterator[str]:
+    """Line by line as they come. What a line has beyond MAX_LINE characters is dropped: no memory holds /dev/zero."""
+    while line := source.readline(MAX_LINE):
+        yield line
+        while len(line) == MAX_LINE and not line.endswith("\n"):
+            line = source.readline(MAX_LINE)
 
 
 def _lines(file: Path) -> Iterator[str]:
@@ -142,7 +152,7 @@ def _lines(file: Path) -> Iterator[str]:
 
     def read() -> Iterator[str]:
         with opened:
-            yield from opened
+            yield from lines_of(opened)
 
     return read()
 
@@ -162,7 +172,10 @@ def _read_header(first: tuple[int, str] | None, name: str) -> tuple[int, tuple[i
 
 def _split(line: str) -> list[str]:
     # Line by line: a stray quote spoils its own row, and not all that follow.
-    return next(csv.reader(StringIO(line.rstrip("\r\n"))), [])
+    try:
+        return next(csv.reader(StringIO(line.rstrip("\r\n"))), [])
+    except csv.Error:  # a cell longer than any time or number
+        return []
 
 
 def _seconds(text: str) -> int:

@@ -256,6 +256,9 @@ class Engine:
         if source.unsettled:
             waiting = self._folding.waiting
             settled = [state for state in source.unsettled if waiting[state] < record.offset]
+            for state in settled:
+                self._folding.release(state)
+                self._touch(state)
             closing.wake(settled, deadline=NEVER)
         closing.drain()
 

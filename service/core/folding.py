@@ -115,6 +115,10 @@ class Folding:
         self._wait_no_more(state)
         self._life.catch_up(state)
 
+    def release(self, state: SeriesState) -> None:
+        """Its watermark has come: what it waited for is due."""
+        self._wait_no_more(state)
+
     def begin_anew(self, state: SeriesState) -> None:
         """As if no fact of it had come yet."""
         self._wait_no_more(state)

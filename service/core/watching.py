@@ -102,7 +102,10 @@ def comes_due(state: SeriesState) -> bool:
 
 
 def is_due(state: SeriesState) -> bool:
-    """Whether a restored series has a bucket to close, or an episode that a missing bucket has ended."""
+    """Whether a series that waits for no watermark has a bucket to close or to fold again, or an episode that a
+    missing bucket has ended."""
+    if state.unsettled is not None:
+        return True
     ready = ready_until(state)
     close_at = state.judge.close_at
     if any(close_at(bucket.index) <= ready for bucket in state.open_buckets):

@@ -1,9 +1,9 @@
 """Errors as the API answers them: problem details (RFC 9457), saying what is wrong and where."""
 
-from collections.abc import Callable
-from enum import Enum, StrEnum
+from collections.abc import Callable, Sequence
+from enum import Enum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from litestar import Request, Response
@@ -14,13 +14,21 @@ from msgspec import Struct
 
 from service.core.alerts import AlertState, Severity
 from service.errors import UnavailableError
-from service.store.store import AlertNotFoundError, BadCursorError
+from service.store.store import AlertNotFoundError, BadCursorError, DeliveryState
 from service.web.pages import is_page, page
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 _URN = "urn:spendwatch:problem:"
-_CHOICES: dict[str, type[StrEnum]] = {"state": AlertState, "severity": Severity}
+_NAMES = {"data": "", "states": "state", "in_state": "state"}
+"""What the framework calls by the name of our argument, by the name that clients know."""
+_CHOICES: dict[str, Sequence[str]] = {
+    "states": tuple(AlertState),
+    "in_state": get_args(DeliveryState),
+    "severity": tuple(Severity),
+}
+_NO_BODY = "'data'"
+"""All that the framework says of a request without a body where there has to be one."""
 _log = structlog.get_logger(__name__)
 
 WebRequest = Request[Any, Any, State]
@@ -137,12 +145,13 @@ def _mistakes(extra: object) -> list[Mistake]:
 def _mistake(entry: dict[str, object]) -> Mistake:
     source = entry.get("source", "body")
     source = source.value if isinstance(source, Enum) else source
-    # What the framework calls by the name of our argument, by the name that clients know.
-    key = {"data": "", "states": "state"}.get(str(entry.get("key", "")), str(entry.get("key", "")))
+    key = str(entry.get("key", ""))
     what = str(entry.get("message", "is not valid"))
+    if what == _NO_BODY:
+        what = "expected a JSON object, got nothing"
     if source == "query" and key in _CHOICES:
         what = f"{what}; expected one of {', '.join(_CHOICES[key])}"
-    return Mistake(where=f"{source} {key}".strip(), what=what)
+    return Mistake(where=f"{source} {_NAMES.get(key, key)}".strip(), what=what)
 
 
 def _from_anything(request: WebRequest, error: Exception) -> Response[Any]:

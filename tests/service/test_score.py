@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.score import STANDARD_INPUT, ScoreError, Tally, run, score
+from service.score import MAX_LINE, STANDARD_INPUT, ScoreError, Tally, lines_of, run, score
 
 SAMPLE = Path(__file__).parents[1] / "data" / "nab" / "data" / "realAWSCloudwatch" / "ec2_cpu_utilization_53ea38.csv"
 
@@ -189,3 +189,40 @@ def test_a_score_comes_while_the_input_is_still_open() -> None:
 def test_standard_input_has_a_name() -> None:
     with pytest.raises(ScoreError, match=r"^standard input:1: "):
         scored("", STANDARD_INPUT)
+
+
+def test_a_cell_of_a_megabyte_spoils_its_own_row_and_no_other() -> None:
+    rows, tally = scored(f"timestamp,value\n1,2\n2,{'9' * 1_000_000}\n3,4\n")
+    assert [row[:2] for row in rows[1:]] == [["1", "2"], ["", ""], ["3", "4"]]
+    assert (tally.rows, tally.bad) == (3, 1)
+
+
+def test_a_header_that_is_no_csv_is_one_error() -> None:
+    with pytest.raises(ScoreError, match="expected the header timestamp,value"):
+        scored("x" * 1_000_000)
+
+
+class Endless(io.TextIOBase):
+    """One line that never ends, as /dev/zero has; counts what was asked for."""
+
+    read_of_it = 0
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]  # as TextIOWrapper has it
+        assert size > 0, "the whole line was asked for"
+        self.read_of_it += size
+        return "0" * size
+
+
+def test_a_line_without_an_end_is_one_error_and_fills_no_memory() -> None:
+    endless = Endless()
+    with pytest.raises(ScoreError, match="expected the header timestamp,value"):
+        score(lines_of(endless), io.StringIO(), "zero")
+    assert endless.read_of_it == MAX_LINE
+
+
+def test_the_rest_of_a_line_that_is_too_long_is_no_row() -> None:
+    text = f"timestamp,value\n1,{'9' * (3 * MAX_LINE)}\n2,3\n" + "4," + "5" * (MAX_LINE - 2)
+    sink = io.StringIO()
+    tally = score(lines_of(io.StringIO(text)), sink, "cpu.csv")
+    assert (tally.rows, tally.bad) == (3, 2)
+    assert sink.getvalue().splitlines()[2] == "2,3,0"

@@ -316,3 +316,23 @@ def test_a_ring_that_does_not_hold_together_is_refused(damage: str) -> None:
     fields[4] = damaged[damage]
     with pytest.raises(SnapshotError, match="ring"):
         make_engine().restore(SEARCH.encode(), msgspec.msgpack.encode(fields))
+
+
+def test_what_a_watermark_has_settled_and_was_put_off_is_not_put_off_for_good_by_a_restart() -> None:
+    feed = Feed(make_engine(Policy(detector="trailing", accept_after=7), close_limit=0))
+    feed.complete(0)
+    feed.days([100.0] * 12)
+    feed.complete(12)
+    feed.engine.advance(100)
+    feed.send(make_fact(10, 400.0, revision=1))
+    feed.engine.freeze()  # taken while it waits: the watermark has to make it dirty again
+    assert feed.complete(12) == []
+    engine = make_engine(Policy(detector="trailing", accept_after=7), close_limit=0)
+    for key, snapshot in feed.engine.freeze():
+        engine.restore(key, snapshot)
+    engine.apply(())
+    assert engine.advance(100) == 0
+    (alert,) = engine.take_alerts()
+    assert alert.actual == 400.0
+    feed.engine.advance(100)
+    assert engine.digest() == feed.engine.digest()

@@ -1,7 +1,9 @@
 """The JSON API of messages to receivers."""
 
 from datetime import timedelta
+from typing import get_args
 
+from service.store.store import DeliveryState
 from tests.builders import everyone, make_alert
 from tests.clock import NOON
 from tests.service.web.builders import World
@@ -62,3 +64,19 @@ async def test_a_receivers_are_sent_again_or_all(world: World, client: Client) -
         assert (await client.post("/api/v1/deliveries/resend", json=body)).status_code == 400
     for query in ("state=lost", "limit=0", "cursor=x"):
         assert (await client.get(f"/api/v1/deliveries?{query}")).status_code == 400
+
+
+async def test_a_state_that_is_none_is_refused_by_the_name_that_clients_know(client: Client) -> None:
+    response = await client.get("/api/v1/deliveries?state=odd")
+    assert response.status_code == 400
+    assert response.json()["errors"] == [
+        {
+            "where": "query state",
+            "what": f"Invalid enum value 'odd'; expected one of {', '.join(get_args(DeliveryState))}",
+        }
+    ]
+
+
+async def test_no_body_at_all_is_said_to_be_none(client: Client) -> None:
+    response = await client.post("/api/v1/deliveries/resend", headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["detail"]) == (400, "body: expected a JSON object, got nothing")
