@@ -151,6 +151,8 @@ def _secret_parts(url: httpx.URL) -> list[str]:
     path, query = url.raw_path.decode(), url.query.decode()
     parts = [str(url), path, *path.split("?"), *path.split("/"), *url.path.split("/")]
     parts += [query, *query.replace("&", "=").split("="), url.username, url.password]
+    if url.userinfo:
+        parts.append(basic(url.username, url.password).removeprefix("Basic "))
     return [part for part in parts if len(part) >= _SHORTEST_SECRET_PART]
 
 

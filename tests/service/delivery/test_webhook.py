@@ -1,6 +1,7 @@
 """What is sent to a Standard Webhooks endpoint, and what its answers mean."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -25,7 +26,8 @@ from tests.service.delivery.fakes import SECRET, FakeResolver, make_delivery
 
 URL = "https://user:hunter22@desk.example/services/T0KENPART/abc?sig=hunter23&x=1"
 RESOLVER = FakeResolver(desk_example=["93.184.215.14"])
-SECRETS = ("hunter22", "hunter23", "T0KENPART", SECRET, SECRET.removeprefix("whsec_"))
+BASIC = base64.b64encode(b"user:hunter22").decode()
+SECRETS = ("hunter22", BASIC, "hunter23", "T0KENPART", SECRET, SECRET.removeprefix("whsec_"))
 
 
 def make_config(**changes: object) -> WebhookReceiver:
@@ -152,7 +154,7 @@ async def test_a_broken_connection_is_tried_again(error: Exception, reason: Fail
 
 
 async def test_an_error_page_is_cut_and_stripped_of_our_secrets() -> None:
-    page = f"no hook at {URL}, /services/T0KENPART/abc, hunter23 or hunter22! " + "x" * 100_000
+    page = f"no hook at {URL}, /services/T0KENPART/abc, hunter23 or hunter22! Basic {BASIC} " + "x" * 100_000
     outcome = await make_webhook(lambda _: httpx.Response(404, text=page)).send(make_delivery(), now=NOON)
     assert isinstance(outcome, Rejected)
     assert len(outcome.detail) <= MAX_ERROR_BYTES + 100
