@@ -202,13 +202,13 @@ def test_a_header_that_is_no_csv_is_one_error() -> None:
         scored("x" * 1_000_000)
 
 
-class Endless(io.TextIOBase):
+class Endless(io.StringIO):
     """One line that never ends, as /dev/zero has; counts what was asked for."""
 
     read_of_it = 0
 
-    def readline(self, size: int = -1) -> str:  # type: ignore[override]  # as TextIOWrapper has it
-        assert size > 0, "the whole line was asked for"
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # as StringIO has it
+        assert size is not None and size > 0, "the whole line was asked for"
         self.read_of_it += size
         return "0" * size
 
