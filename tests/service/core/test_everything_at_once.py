@@ -1,4 +1,4 @@
-"""Three grains, newcomers, silence, new tags and feedback in one log: batches, putting off and restarts change nothing."""
+"""Three grains, newcomers, silence, new tags and feedback in one log: batches and restarts change nothing."""
 
 import os
 import random
