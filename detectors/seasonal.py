@@ -88,6 +88,7 @@ class Seasonal(SeasonalLearning):
     def learn_one(self, value: float, at: int) -> None:
         """Learn one finished bucket. Raises NotFiniteError. An earlier or repeated *at* is one more observation."""
         value = finite(value)
+        self._memo = None
         if self._first is None:
             self._learn(value, at)
             return
@@ -98,6 +99,7 @@ class Seasonal(SeasonalLearning):
     def hold_one(self, value: float, at: int) -> None:
         """Remember that a bucket was held back: what is learned of its slots is less sure than it seemed."""
         value = finite(value)
+        self._memo = None
         if self._first is None:
             self._hold(value, at)
 
@@ -111,6 +113,7 @@ class Seasonal(SeasonalLearning):
             return
         if not recent:
             return
+        self._memo = None
         numbers = self._numbers
         anchor = choose_anchor([value for value, _ in recent], absolute_floor=self._config.absolute_floor)
         active = [
@@ -156,6 +159,7 @@ class Seasonal(SeasonalLearning):
         else:
             self._numbers, self._slots = model(state, config.layout)
             self._first = None
+        self._memo = None
 
     def _band(self, lower: float, expected: float, upper: float) -> Band:
         anchor = self._numbers[ANCHOR]

@@ -68,7 +68,7 @@ class Ahead(NamedTuple):
 class SeasonalModel:
     """What is learned of a series, as in `detectors.seasonal_state`; before it is fitted, the first buckets."""
 
-    __slots__ = ("_config", "_first", "_numbers", "_slots")
+    __slots__ = ("_config", "_first", "_memo", "_numbers", "_slots")
 
     def __init__(self, config: SeasonalConfig) -> None:
         self._config = config
@@ -77,12 +77,20 @@ class SeasonalModel:
         self._numbers = array("d")
         # Effects, counts, idle counts; single precision is enough for logarithms, and halves them.
         self._slots = array("f")
+        # The latest answer of _places_at, until something is learned: bounds are drawn when a bucket opens, and the
+        # same are asked for when it closes.
+        self._memo: tuple[int, tuple[float, float, float]] | None = None
 
     def _places_at(self, at: int) -> tuple[float, float, float] | None:
         """Lower bound, expectation and upper bound on the scale; None while warming up."""
-        config, numbers = self._config, self._numbers
-        if self._first is not None or numbers[LEARNED] < config.min_learned:
+        if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
+        if self._memo is None or self._memo[0] != at:
+            self._memo = at, self._new_places_at(at)
+        return self._memo[1]
+
+    def _new_places_at(self, at: int) -> tuple[float, float, float]:
+        config, numbers = self._config, self._numbers
         slots = config.layout.of(at)
         idle = idleness(numbers, self._slots, config.layout, slots)
         if idle is ALWAYS:

@@ -6,10 +6,11 @@ from pathlib import Path
 from connectors.errors import ConnectorError
 from detectors import registry
 from detectors.parameters import ParameterError, UnknownDetectorError
-from service.config import Place, load
+from service.config import load
 from service.core.policies import possible_detectors
 from service.delivery.receivers.factory import make_receivers
 from service.errors import ConfigError
+from service.misshapen import Place
 from service.settings import Connector, Match, Settings
 from service.sources import make
 

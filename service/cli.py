@@ -181,10 +181,11 @@ def list_deliveries(
     as_json: Annotated[bool, typer.Option("--json", help="One message a line, as JSON.")] = False,
 ) -> None:
     """List messages to receivers, and why they were given up."""
-    from service.deliveries import DeliveriesClient, show
+    from service.api_client import ApiClient
+    from service.deliveries import listed, show
 
-    with DeliveriesClient(url, token=token) as client:
-        show(client.listed(state=state, receiver=receiver, limit=limit), as_json=as_json)
+    with ApiClient(url, token=token) as api:
+        show(listed(api, state=state, receiver=receiver, limit=limit), as_json=as_json)
 
 
 @deliveries_app.command("resend")
@@ -197,13 +198,14 @@ def resend_deliveries(
     token: TokenOption = None,
 ) -> None:
     """Send again what was given up: one message, a receiver's, or all."""
-    from service.deliveries import DeliveriesClient
+    from service.api_client import ApiClient
+    from service.deliveries import resend
     from service.errors import ConfigError
 
     if (delivery_id is not None) + (receiver is not None) + everything != 1:
         raise ConfigError("name the id of a message, or --receiver, or --all")
-    with DeliveriesClient(url, token=token) as client:
-        count = client.resend(delivery_id=delivery_id, receiver=receiver)
+    with ApiClient(url, token=token) as api:
+        count = resend(api, delivery_id=delivery_id, receiver=receiver)
     typer.echo(f"{count} message{'' if count == 1 else 's'} will be sent again")
 
 
@@ -262,13 +264,15 @@ def feedback(
     *,
     actor: Annotated[str, typer.Option(envvar="USER", help="Who says so.")],
     comment: Annotated[str, typer.Option(help="Why.")] = "",
-    url: Annotated[str, typer.Option(help="Where the API answers.")] = "http://127.0.0.1:8321",
-    token: Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")] = None,
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
 ) -> None:
     """Say what an alert was: its series is judged accordingly from now on."""
+    from service.api_client import ApiClient
     from service.opinion import give_feedback
 
-    give_feedback(url, alert, verdict, actor=actor, comment=comment, token=token)
+    with ApiClient(url, token=token) as api:
+        give_feedback(api, alert, verdict, actor=actor, comment=comment)
     typer.echo(f"{alert}: {verdict.value}")
 
 

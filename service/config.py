@@ -8,7 +8,7 @@ the folder of the configuration file, as in Prometheus.
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -17,25 +17,28 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from service.errors import ConfigError
+from service.misshapen import (
+    Numbers,
+    Place,
+    by_line,
+    in_file,
+    in_plain_words,
+    items_of,
+    name_mistakes,
+    plainer,
+    take_out,
+    without_tag,
+)
 from service.settings import Settings
 
 PREFIX = "SPENDWATCH_"
 _NOT_SETTINGS = ("SPENDWATCH_CONFIG", "SPENDWATCH_TEST_", "SPENDWATCH_CHAOS_", "SPENDWATCH_BENCH_")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PLAINER = {
-    "Extra inputs are not permitted": "unknown name",
-    "Input should be a valid tuple": "must be a list, such as [a, b]",
-    "Input should be a valid dictionary": "must be a mapping of names to values",
-    "Unable to extract tag using discriminator 'type'": "type is missing",
-}
 _SECRETS = ("url", "secret", "token", "password", "key", "title", "text")
 """What may stand in a file of its own: secrets, and templates."""
 _FREE = ("match", "params", "fields")
 """Mappings whose names are the user's own: a label called `path` is no file."""
 _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in _SECRETS))
-
-Place = tuple[str | int, ...]
-
 
 Check = Callable[[Settings], Iterable[tuple[Place, str]]]
 """Looks for mistakes that the shape alone does not show: their place and what is wrong."""
@@ -59,32 +62,52 @@ class _Reader:
         self._lines: dict[Place, int] = {}
         self._variables: dict[Place, str] = {}
         self._mistakes: list[str] = []
+        self._out: set[Place] = set()
+        """What is mistaken and told, and is left out for the rest to be looked at."""
 
     def settings(self, check: Check) -> Settings:
         raw = self._read_file()
         self._overlay_environment(raw)
         self._read_secret_files(raw, ())
-        settings = self._validated(raw)
-        if settings is None:
-            # What has the wrong shape is told; without it the rest is looked at all the same.
-            settings = self._validated(raw)
-        if settings is not None:
-            for place, mistake in (*_name_mistakes(settings), *check(settings)):
-                self._mistakes.append(self._tell(place, mistake))
-        if self._mistakes or settings is None:
-            raise ConfigError("\n".join(sorted(dict.fromkeys(self._mistakes), key=_by_line)))
+        for place, mistake in name_mistakes(raw):
+            self._mistakes.append(self._tell(place, mistake))
+        settings, numbers = self._validated(raw)
+        for place, mistake in check(settings):
+            self._mistakes.append(self._tell(in_file(place, numbers), mistake))
+        if self._mistakes:
+            raise ConfigError("\n".join(sorted(dict.fromkeys(self._mistakes), key=by_line)))
         return settings
 
-    def _validated(self, raw: dict[str, object]) -> Settings | None:
-        """None when *raw* has mistakes, which are then told and taken out of it."""
-        try:
-            return Settings.model_validate(raw)
-        except ValidationError as error:
-            for mistake in error.errors():
-                location = _without_tag(raw, mistake["loc"])
-                self._mistakes.append(self._tell(location, mistake["msg"]))
-                _take_out(raw, self._place(location))
-            return None
+    def _validated(self, raw: dict[str, object]) -> tuple[Settings, Numbers]:
+        """The settings of all in *raw* that has the right shape, and the places that items of its lists have there.
+
+        What has not is told and taken out of *raw*: it hides no other mistake.
+        """
+        while True:
+            numbers = {
+                section: [number for number in range(len(items)) if (section, number) not in self._out]
+                for section, items in raw.items()
+                if isinstance(items, list)
+            }
+            kept = {**raw, **{name: [items_of(raw, name)[number] for number in numbers[name]] for name in numbers}}
+            try:
+                return Settings.model_validate(kept), numbers
+            except ValidationError as error:
+                gone: set[Place] = set()
+                for mistake in error.errors():
+                    place = in_file(without_tag(kept, mistake["loc"]), numbers)
+                    if not self._follows(self._place(place), mistake["msg"]):
+                        self._mistakes.append(self._tell(*plainer(place, mistake)))
+                    if not any(self._place(place)[: len(one)] == one for one in gone):
+                        gone.add(take_out(raw, self._place(place)))
+                self._out |= gone
+
+    def _follows(self, place: Place, message: str) -> bool:
+        """Whether a mistake is only that something is missing which was taken out."""
+        return any(
+            out[: len(place)] == place and (out == place or re.search(rf"\b{re.escape(str(out[-1]))}\b", message))
+            for out in self._out
+        )
 
     def _read_file(self) -> dict[str, object]:
         if self._path is None:
@@ -179,6 +202,7 @@ class _Reader:
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             self._mistakes.append(self._tell((*place, f"{key}_file"), f"{file}: {reason}"))
+            self._out.add((*place, key))
 
     def _place(self, location: Place) -> Place:
         """Where in the file pydantic means: its locations name members of unions too."""
@@ -192,58 +216,13 @@ class _Reader:
     def _tell(self, location: Place, message: str) -> str:
         """`file.yaml:12: policies[0].floor: message`; pydantic's locations also name union members, which we skip."""
         place = self._place(location)
-        message = message.removeprefix("Value error, ")
-        message = _PLAINER.get(message, message)
+        message = in_plain_words(message)
         if place in self._variables:
             return f"{self._variables[place]}: {message}"
         name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
         line = next((self._lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self._lines), None)
         where = "defaults" if self._path is None else f"{self._path}:{line}" if line else str(self._path)
         return f"{where}: {name}: {message}" if name else f"{where}: {message}"
-
-
-def _name_mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
-    """Names that stand twice, and routes to nobody."""
-    for section, named in (("receivers", settings.receivers), ("connectors", settings.connectors)):
-        names = [one.name for one in named]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                yield (section, number, "name"), f"{section}[{names.index(name)}] is named {name!r} too"
-    labels = [budget.label for budget in settings.budgets]
-    for number, label in enumerate(labels):
-        if label in labels[:number]:
-            yield ("budgets", number, "label"), f"budgets[{labels.index(label)}] is for {label!r} too"
-    receivers = [receiver.name for receiver in settings.receivers]
-    for number, route in enumerate(settings.routes):
-        if route.receiver not in receivers:
-            known = ", ".join(receivers) or "none is configured"
-            yield ("routes", number, "receiver"), f"{route.receiver!r} is not one of the receivers: {known}"
-
-
-def _without_tag(raw: object, location: Place) -> Place:
-    """A mistake of a whole receiver or connector is at its place in the list, not at the name of its type."""
-    value = raw
-    for part in location[:-1]:
-        try:
-            value = value[part]  # type: ignore[index]  # walked as it was read
-        except (KeyError, IndexError, TypeError):
-            return location
-    is_tag = isinstance(value, dict) and value.get("type") == location[-1] and location[-1] not in value
-    return location[:-1] if is_tag else location
-
-
-def _take_out(raw: dict[str, object], place: Place) -> None:
-    """Remove what stands at *place*; an item of a list only empties its list, so that the others keep their numbers."""
-    target: object = raw
-    for part in place[:-1]:
-        target = target[part] if isinstance(target, (dict, list)) else None  # type: ignore[index]  # walked as it was read
-    if isinstance(target, dict):
-        target.pop(place[-1] if place else "", None)
-
-
-def _by_line(mistake: str) -> tuple[str, int]:
-    match = re.match(r"(.*?):(\d+):", mistake)
-    return (match[1], int(match[2])) if match else (mistake, 0)
 
 
 def _unknown_field(path: list[str]) -> str | None:

@@ -64,7 +64,29 @@ class Worded(OverHttp):
     templates: Templates = Templates()
 
 
-class Ticketing(Worded):
+# None of these four has a field of `Outgoing`: pydantic takes a default from the first base that has the field.
+class WithUrl(Section):
+    url: SecretStr | None = None
+    url_file: Path | None = None
+
+
+class WithKey(Section):
+    key: SecretStr | None = None
+    key_file: Path | None = None
+
+
+class WithToken(Section):
+    token: SecretStr | None = None
+    token_file: Path | None = None
+
+
+class WithPassword(Section):
+    user: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+
+class Ticketing(WithUrl, Worded):
     """One that opens tickets. settle_seconds: how long a ticket may exist before the other side's search finds it; so
     long is waited after an attempt whose end is unknown, before the ticket is looked for and, if need be, opened again.
     fields: added to every ticket as they are."""
@@ -75,7 +97,7 @@ class Ticketing(Worded):
     fields: dict[str, JsonValue] = {}
 
 
-class WebhookReceiver(OverHttp):
+class WebhookReceiver(WithUrl, OverHttp):
     """A Standard Webhooks endpoint. secret: `whsec_...`; several, separated by blanks, while it is being rotated.
 
     format: `cloudevents` wraps the same message as CloudEvents 1.0 in structured mode, `cloudevents_binary` in binary
@@ -84,8 +106,6 @@ class WebhookReceiver(OverHttp):
     needs: ClassVar[Sequence[str]] = ("url", "secret")
 
     type: Literal["webhook"] = "webhook"
-    url: SecretStr | None = None
-    url_file: Path | None = None
     secret: SecretStr | None = None
     secret_file: Path | None = None
     format: Literal["standard_webhooks", "cloudevents", "cloudevents_binary"] = "standard_webhooks"
@@ -94,19 +114,17 @@ class WebhookReceiver(OverHttp):
     concurrency: int = Field(default=8, ge=1, le=64)
 
 
-class SlackWebhookReceiver(Worded):
+class SlackWebhookReceiver(WithUrl, Worded):
     """A Slack incoming webhook: bound to one channel, each message a new post."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
 
     type: Literal["slack_webhook"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
     rate: float = Field(default=1.0, gt=0, le=10_000)
     burst: int = Field(default=3, ge=1, le=10_000)
 
 
-class SlackBotReceiver(Worded):
+class SlackBotReceiver(WithToken, WithUrl, Worded):
     """A Slack app with a bot token: one post per alert, edited in place, what happens to it in its thread.
 
     token: `xoxb-...` with chat:write, and channels:history (groups:history for a private channel) to find a post again
@@ -115,41 +133,31 @@ class SlackBotReceiver(Worded):
     needs: ClassVar[Sequence[str]] = ("token", "channel")
 
     type: Literal["slack_bot"]
-    token: SecretStr | None = None
-    token_file: Path | None = None
     channel: str
-    url: SecretStr | None = None
-    url_file: Path | None = None
     rate: float = Field(default=0.5, gt=0, le=10_000)
     burst: int = Field(default=3, ge=1, le=10_000)
 
 
-class TeamsReceiver(Worded):
+class TeamsReceiver(WithUrl, Worded):
     """A Microsoft Teams workflow ("When a Teams webhook request is received"): each message a card of its own."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
 
     type: Literal["teams"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
     rate: float = Field(default=2.0, gt=0, le=10_000)
     burst: int = Field(default=4, ge=1, le=10_000)
 
 
-class PagerDutyReceiver(Worded):
+class PagerDutyReceiver(WithKey, WithUrl, Worded):
     """PagerDuty Events API v2. key: the integration's routing key. url: None: https://events.pagerduty.com."""
 
     needs: ClassVar[Sequence[str]] = ("key",)
 
     type: Literal["pagerduty"]
-    key: SecretStr | None = None
-    key_file: Path | None = None
-    url: SecretStr | None = None
-    url_file: Path | None = None
     rate: float = Field(default=2.0, gt=0, le=10_000)
 
 
-class OpsgenieReceiver(Worded):
+class OpsgenieReceiver(WithKey, WithUrl, Worded):
     """Opsgenie, or JSM Operations with url: https://api.atlassian.com/jsm/ops/integration. key: the API integration's.
 
     url: None: https://api.opsgenie.com. tags: of every alert. teams: names of the teams that respond."""
@@ -157,16 +165,12 @@ class OpsgenieReceiver(Worded):
     needs: ClassVar[Sequence[str]] = ("key",)
 
     type: Literal["opsgenie"]
-    key: SecretStr | None = None
-    key_file: Path | None = None
-    url: SecretStr | None = None
-    url_file: Path | None = None
     tags: tuple[str, ...] = ("spendwatch",)
     teams: tuple[str, ...] = ()
     rate: float = Field(default=5.0, gt=0, le=10_000)
 
 
-class JiraReceiver(Ticketing):
+class JiraReceiver(WithToken, Ticketing):
     """Issues in Jira Cloud. user, token: e-mail and API token; without user the token is an OAuth bearer token.
 
     priority: whether to set the priority, which not every project has on its screens. resolution: name to set when an
@@ -175,11 +179,7 @@ class JiraReceiver(Ticketing):
     needs: ClassVar[Sequence[str]] = ("url", "token", "project")
 
     type: Literal["jira"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
     user: str | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
     project: str
     issue_type: str = "Task"
     labels: tuple[str, ...] = ("spendwatch",)
@@ -187,18 +187,14 @@ class JiraReceiver(Ticketing):
     resolution: str | None = None
 
 
-class JiraServiceManagementReceiver(Ticketing):
+class JiraServiceManagementReceiver(WithToken, Ticketing):
     """Customer requests in Jira Service Management. fields: more request fields. public_comments: whether customers see
     what happens to the alert. The other settings are as for `jira`."""
 
     needs: ClassVar[Sequence[str]] = ("url", "token", "service_desk_id", "request_type_id")
 
     type: Literal["jira_service_management"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
     user: str | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
     service_desk_id: str
     request_type_id: str
     public_comments: bool = False
@@ -206,7 +202,7 @@ class JiraServiceManagementReceiver(Ticketing):
     resolution: str | None = None
 
 
-class ServiceNowReceiver(Ticketing):
+class ServiceNowReceiver(WithPassword, WithToken, Ticketing):
     """Incidents in ServiceNow. user, password: basic authentication; token: an OAuth bearer token instead.
 
     close_code: one of the instance's list. fields: e.g. assignment_group, caller_id, category."""
@@ -214,13 +210,6 @@ class ServiceNowReceiver(Ticketing):
     needs: ClassVar[Sequence[str]] = ("url",)
 
     type: Literal["servicenow"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    user: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
     close_code: str = "Solution provided"
 
     @model_validator(mode="after")
@@ -229,19 +218,12 @@ class ServiceNowReceiver(Ticketing):
         return self
 
 
-class ServiceNowEventReceiver(Worded):
+class ServiceNowEventReceiver(WithPassword, WithToken, WithUrl, Worded):
     """Events for ServiceNow's Event Management (em_event). source: the name we appear under."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
 
     type: Literal["servicenow_event"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    user: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
     source: str = Field(default="Spendwatch", max_length=100)
 
     @model_validator(mode="after")
@@ -250,22 +232,18 @@ class ServiceNowEventReceiver(Worded):
         return self
 
 
-class ZendeskReceiver(Ticketing):
+class ZendeskReceiver(WithToken, Ticketing):
     """Zendesk tickets. user, token: e-mail and API token; without user the token is an OAuth bearer token."""
 
     needs: ClassVar[Sequence[str]] = ("url", "token")
 
     type: Literal["zendesk"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
     user: str | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
     tags: tuple[str, ...] = ("spendwatch",)
     rate: float = Field(default=1.0, gt=0, le=10_000)
 
 
-class FreshdeskReceiver(Ticketing):
+class FreshdeskReceiver(WithKey, Ticketing):
     """Freshdesk tickets. key: the API key. email: the requester of the tickets.
 
     marker_field: a custom field (cf_...) by which tickets are found again; None uses a tag."""
@@ -273,17 +251,13 @@ class FreshdeskReceiver(Ticketing):
     needs: ClassVar[Sequence[str]] = ("url", "key", "email")
 
     type: Literal["freshdesk"]
-    url: SecretStr | None = None
-    url_file: Path | None = None
-    key: SecretStr | None = None
-    key_file: Path | None = None
     email: str
     tags: tuple[str, ...] = ("spendwatch",)
     marker_field: str | None = Field(default=None, pattern=r"^cf_[a-z0-9_]+$")
     rate: float = Field(default=1.0, gt=0, le=10_000)
 
 
-class AlertmanagerReceiver(Worded):
+class AlertmanagerReceiver(WithPassword, WithToken, Worded):
     """Prometheus Alertmanager. urls: of all members of the cluster, not of a balancer. user, password or token: where a
     proxy asks for them. alertname: the label. active_seconds: how long it keeps an alert it hears no more of."""
 
@@ -291,18 +265,13 @@ class AlertmanagerReceiver(Worded):
 
     type: Literal["alertmanager"]
     urls: tuple[str, ...] = ()
-    user: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    token: SecretStr | None = None
-    token_file: Path | None = None
     alertname: str = "CloudCostAnomaly"
     active_seconds: float = Field(default=7 * _DAY, ge=60)
     rate: float = Field(default=50.0, gt=0, le=10_000)
     burst: int = Field(default=50, ge=1, le=10_000)
 
 
-class EmailReceiver(Outgoing):
+class EmailReceiver(WithPassword, Outgoing):
     """Mail over SMTP. security: `starttls` (the server must offer it), `tls` from the first byte, or `none`.
 
     sender, to: addresses, with a name if wanted: `Spendwatch <spendwatch@example.com>`."""
@@ -313,9 +282,6 @@ class EmailReceiver(Outgoing):
     host: str
     port: int = Field(default=587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
     sender: str
     to: tuple[str, ...]
     templates: Templates = Templates()

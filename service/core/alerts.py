@@ -23,8 +23,8 @@ class AlertKind(StrEnum):
     NEW_SPEND = "new_spend"
     """Far above what its peers cost, by a series that has no past of its own."""
     MISSING = "missing"
-    """No facts at all, of a series that had them in every period, although its source is complete. Not a fall: how
-    much was spent is not known."""
+    """No facts at all, of a series that usually has them in every period, although its source is complete. Not a fall:
+    how much was spent is not known."""
 
 
 class Severity(StrEnum):

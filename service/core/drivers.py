@@ -12,6 +12,7 @@ from typing import NamedTuple
 from service.core.alerts import DriverChange, DriverType
 from service.core.amounts import to_units
 from service.core.buckets import Labels, Part, Parts
+from service.core.ring import Ring
 
 OTHER: Labels = (("other", "true"),)
 KEPT_BUCKETS = 8
@@ -172,3 +173,18 @@ def _entry(change: Change, kind: DriverType, before: int, now: int) -> DriverCha
         unit=change.unit if told else None,
         counterpart=change.moved_with if kind is DriverType.RETAGGED else None,
     )
+
+
+def trim_parts(ring: Ring, kept_buckets: int) -> None:
+    """Keep the drivers of the latest buckets only; the others are written compactly again."""
+    if ring.whole is None or len(ring.whole) <= kept_buckets:
+        return
+    kept = 0
+    for index in sorted(ring.whole, reverse=True):
+        bucket = ring.whole[index]
+        if not bucket.has_parts:
+            continue
+        kept += 1
+        if kept > kept_buckets:
+            bucket.forget_parts()
+            ring.put(bucket, ring.judgement(index))

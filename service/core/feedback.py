@@ -15,7 +15,7 @@ from connectors.series import Grain, SeriesKey, SeriesKeyError
 from service.core.alerts import Alert, AlertKind
 from service.core.amounts import to_nano
 from service.core.instants import InstantError
-from service.core.policies import PolicyBook
+from service.core.policies import Judge, PolicyBook
 from service.core.rejects import RejectError, RejectReason
 from service.core.validation import Record, bad_time, bad_value, key_mismatch
 
@@ -35,7 +35,6 @@ class Given(NamedTuple):
 
 GivenByEpisode = Mapping[EpisodeKey, Given]
 NOTHING_GIVEN: GivenByEpisode = {}
-
 
 _decode = msgspec.json.Decoder(Feedback).decode
 
@@ -58,11 +57,16 @@ def heard_of(record: Record, policies: PolicyBook) -> tuple[EpisodeKey, Given]:
         ) from None
     if not 0 <= said.deviation <= _MAX_DEVIATION:
         raise bad_value("deviation", said.deviation)
-    try:
-        first, through = (judge.instants[text].bucket for text in (said.starts_at, said.through))
-    except InstantError as error:
-        raise bad_time("starts_at", error) from None
+    first = _bucket_of(judge, "starts_at", said.starts_at)
+    through = _bucket_of(judge, "through", said.through)
     return (first, kind), Given(said.verdict, through, to_nano(said.deviation), said.revision)
+
+
+def _bucket_of(judge: Judge, field: str, text: str) -> int:
+    try:
+        return judge.instants[text].bucket
+    except InstantError as error:
+        raise bad_time(field, error) from None
 
 
 def feedback_of(alert: Alert, verdict: FeedbackVerdict, *, revision: int) -> Feedback:

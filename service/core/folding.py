@@ -10,6 +10,7 @@ from service.core.instants import Instant
 from service.core.lifecycle import Lifecycle
 from service.core.months import add_to_month
 from service.core.registers import Registers
+from service.core.running import needs_look
 from service.core.sources import FOREVER, Origin, Source
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
@@ -176,8 +177,8 @@ class Folding:
             return
         self._join(state, bucket, valid)
         if valid.fact.fold is Fold.GAUGE or basis is not bucket.effective_basis:
-            self._life.prepare(state, bucket)
-        if self._life.needs_look(bucket):
+            self._life.expect(state, bucket, valid.instant.seconds)
+        elif needs_look(bucket):
             self._life.look(state, bucket, valid.instant.seconds)
 
     def _fold_new(self, state: SeriesState, index: int, valid: Valid, offset: int) -> None:
@@ -186,12 +187,9 @@ class Folding:
             self._stats.repeated += 1
             return
         self._join(state, bucket, valid)
-        life = self._life
         if state.rare.reported is not None:
-            life.resumed(state)
-        life.prepare(state, bucket)
-        if life.needs_look(bucket):
-            life.look(state, bucket, valid.instant.seconds)
+            self._life.resumed(state)
+        self._life.expect(state, bucket, valid.instant.seconds)
         if ready_until(state) >= state.judge.close_at(index):
             self._catch_up_late(state, valid.origin.source, offset)
         else:

@@ -232,27 +232,17 @@ def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
     return judgements
 
 
-def learn_again(
-    judge: Judge,
-    detector: Detector,
-    run: Episode | None,
-    ring: Ring,
-    until: int,
-    *,
-    borrowed: Borrowed | None = None,
-    given: GivenByEpisode = NOTHING_GIVEN,
-) -> Episode | None:
+def learn_again(fold: Fold, ring: Ring, until: int) -> Episode | None:
     """Bring the state as of the ring's start forward to bucket *until*, and drop what it then covers.
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    fold = Fold(judge, detector, run, borrowed=borrowed, given=given)
     for index in range(ring.start, min(until, ring.end)):
         if not ring.is_present(index):
             fold.missing()
         elif ring.judgement(index) == NORMAL:
             fold.missing()
-            detector.learn_one(to_units(ring.value(index)), index * judge.grain_seconds)
+            fold.detector.learn_one(to_units(ring.value(index)), index * fold.judge.grain_seconds)
         else:
             fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
     ring.drop_until(until)

@@ -4,18 +4,23 @@ from collections.abc import Iterable
 
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.episodes import Episode
+from service.core.feedback import is_false_alarm, is_settled
 from service.core.peers import Peers, Silence
+from service.core.reporting import say, withdraw
 from service.core.silence import complete_until, gap_end, gaps, memory, missing, patience, retired_after
 from service.core.state import SeriesState
+from service.core.telling import Telling, let_go_of_trace
+from service.core.watching import ready_until
 
 
 class Listening:
     """withheld: series that are missing with so many others of their source that it is late rather than they."""
 
-    __slots__ = ("_peers", "withheld")
+    __slots__ = ("_peers", "_telling", "withheld")
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, telling: Telling) -> None:
         self._peers = peers
+        self._telling = telling
         self.withheld: dict[SeriesState, None] = {}
 
     def is_told(self, state: SeriesState) -> bool:
@@ -37,7 +42,37 @@ class Listening:
             return []
         return [*(gap for gap in gaps(ring) if not is_final(state, gap)), ring.end]
 
-    def episodes(self, state: SeriesState, asked: Iterable[int], ready: int) -> list[tuple[Episode, AlertStatus]]:
+    def hear(self, state: SeriesState, asked: Iterable[int]) -> None:
+        """Say what is missing in the gaps that begin at *asked* and in those that were told of; take back what has come
+        all the same."""
+        if state.unsettled is not None:
+            return  # half of a delivery is there: all of it is looked at when it is folded
+        given = state.given
+        found = [
+            (episode, AlertStatus.RESOLVED if is_settled(given, episode.first, episode.kind) else status)
+            for episode, status in self._episodes(state, asked, ready_until(state))
+            if not is_false_alarm(given, episode.first, episode.kind)
+        ]
+        told = {episode.first for episode, _ in found}
+        wrong = [
+            known
+            for known in (state.rare.reported or {}).values()
+            if known.kind is AlertKind.MISSING
+            and known.status is not AlertStatus.WITHDRAWN
+            and known.first not in told
+            and (known.status is AlertStatus.FIRING or not is_final(state, known.first))
+        ]
+        if not (found or wrong):
+            return
+        trace = self._telling.trace(state)
+        for episode, status in found:
+            at = state.judge.close_at(episode.last)
+            self._telling.tell(say(state, episode, trace, status=status, running=False, judged_at=at))
+        for known in wrong:
+            self._telling.tell(withdraw(state, known, trace))
+        let_go_of_trace(state)
+
+    def _episodes(self, state: SeriesState, asked: Iterable[int], ready: int) -> list[tuple[Episode, AlertStatus]]:
         """What is missing in the gaps that begin at *asked*, and in those that something was said of."""
         known = [
             told.first

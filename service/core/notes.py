@@ -21,7 +21,7 @@ class Note(Struct, frozen=True, kw_only=True):
 
 
 def said(note: Note) -> str:
-    """Such as "re-tagged: 33.30 USD of team=search went to ads on 2024-09-18: no alert"."""
+    """Such as "re-tagged: 33.30 USD went from team=search to ads on 2024-09-18 00:00Z, no alert"."""
     unit = SeriesKey.parse(note.series).unit
     others = ", ".join(note.counterparts) or "another value"
     went = (

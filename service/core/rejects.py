@@ -8,7 +8,7 @@ class RejectReason(StrEnum):
     """Closed: also the label of a metric."""
 
     UNDECODABLE = "undecodable"
-    """Not JSON, or not the shape of a Fact or Watermark."""
+    """Not JSON, or not the shape of a Fact, Feedback or Watermark."""
     BAD_SERIES = "bad_series"
     KEY_MISMATCH = "key_mismatch"
     """The Kafka key is missing or is not the series of the fact: it may sit in the wrong partition."""

@@ -2,7 +2,7 @@
 
 The circuit opens after FAILURES failures in a row that say something of the receiver and not of the message. While it
 is open nothing is sent, so that no message uses up its attempts; then one is tried, and when it is answered all go on.
-Two answers bad or good, of which the receiver is to blame: one that never comes, and 5xx. A refusal (4xx) is an answer.
+The receiver is to blame for an answer that never comes and for 5xx; a refusal (4xx) says that it works.
 Source of the bucket: https://en.wikipedia.org/wiki/Token_bucket
 """
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from service.core.policies import PolicyBook
 from service.logs import configure
 from service.settings import Settings
 from service.signals import stop_on_signals
+from service.stream.batch import Record
 from service.stream.checkpoint import Step
 from service.stream.partitions import Engine
 from service.stream.worker import StreamWorker
@@ -57,6 +58,14 @@ def real_engine(settings: Settings, partition: int) -> RealEngine:
     return RealEngine(policies=PolicyBook(settings.policies), partition=partition, close_limit=3)
 
 
+class TellingEngine(SummingEngine):
+    """Says when it has applied something, so that a test need not guess."""
+
+    def apply(self, records: Iterable[Record]) -> None:
+        super().apply(records)
+        print("applied", flush=True)  # noqa: T201 - the test waits for it
+
+
 async def nobody_listens(_events: Sequence[AlertEvent]) -> None:
     return None
 
@@ -74,7 +83,7 @@ async def main(order: Order) -> int:
     settings = Settings.model_validate(order.settings)
 
     def make_engine(partition: int) -> Engine:
-        return real_engine(settings, partition) if order.real_engine else SummingEngine(order.apply_seconds)
+        return real_engine(settings, partition) if order.real_engine else TellingEngine(order.apply_seconds)
 
     worker = StreamWorker(
         settings,

@@ -216,6 +216,7 @@ async def test_sigterm_drains_commits_and_ends_in_time(deployment: Deployment) -
     await deployment.send(some_facts(3_000))
     worker = deployment.start_worker(apply_seconds=0.05)
     await deployment.ready(worker)
+    await deployment.until(lambda: b"applied\n" in worker.log.read_bytes(), "the worker has begun")
     worker.terminate()
     assert await worker.exit_code(10.0) == 0
     applied = sum((await deployment.committed(deployment.topics.facts)).values())

@@ -2,57 +2,29 @@
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from types import TracebackType
+
+from tests.remotes.listener import Listener
 
 PASSWORD = "hunter2-mail"
 
 
-class MailRemote:
+class MailRemote(Listener):
     """refusals: verb -> what is answered to it instead, e.g. `{"RCPT": "450 busy"}`. hangs: verb after which nothing
     comes any more. unknown: a recipient it does not know. mails: envelope recipients and message of what was taken."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        self.port = 0
+        super().__init__()
         self.mails: list[tuple[list[str], EmailMessage]] = []
         self.refusals: dict[str, str] = {}
         self.hangs = ""
         self.unknown = ""
         self.tls_since: str | None = None
         self._tls = tls
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> "MailRemote":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                await self._talk(reader, writer)
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: C901  # one case a verb
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: C901  # one case a verb
         recipients: list[str] = []
         secure = False
         writer.write(b"220 mail.example ESMTP\r\n")

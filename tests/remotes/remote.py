@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.remotes.listener import Listener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def require(condition: object, body: object, status: int = 400) -> None:
         raise RefusedError(status, body)
 
 
-class Remote:
+class Remote(Listener):
     """`async with Remote() as remote`: `remote.url` is where it answers.
 
     faults: what becomes of the next requests, one each; a Reply is given as it is. always: of all, while it is set.
@@ -69,13 +70,15 @@ class Remote:
     """
 
     def __init__(self) -> None:
-        self.url = ""
+        super().__init__()
         self.requests: list[Request] = []
         self.faults: deque[Fault | Reply | None] = deque()
         self.always: Fault | Reply | None = None
         self.decide: Callable[[Request], Fault | Reply | None] = lambda _request: None
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def handle(self, request: Request) -> Reply:
         """What the remote does. May raise RefusedError."""
@@ -90,32 +93,9 @@ class Remote:
             return self.always
         return self.faults.popleft() if self.faults else self.decide(request)
 
-    async def __aenter__(self) -> "Remote":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for connection in list(self._connections):
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                while await self._answer(reader, writer):
-                    pass
-        finally:
-            self._connections.discard(task)
-            writer.close()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await self._answer(reader, writer):
+            pass
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection goes on."""

@@ -69,6 +69,51 @@ def test_a_wrong_shape_hides_no_other_mistake(tmp_path: Path) -> None:
     assert "must be a list, such as [a, b]" in mistakes(path)[1]
 
 
+def test_an_item_of_the_wrong_shape_hides_no_mistake_of_the_others(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n  - {type: pagerduty, name: pager, ky: x}\n  - {type: email, name: mail, host: smtp.example}\n"
+        "  - {type: webhook, name: pager, url: 5, secret: 6}\n  - {type: alertmanager, name: am, burst: 0}\n"
+        "split: {tags: [1, 2]}\nroutes: [{receiver: mail}, {receiver: desk}, {}]\n",
+    )
+    assert mistakes(path) == [
+        "file:2: receivers[0].ky: unknown name",
+        "file:2: receivers[0]: receiver 'pager' needs key or key_file",
+        "file:3: receivers[1].sender: is missing",
+        "file:3: receivers[1].to: is missing",
+        "file:4: receivers[2].name: receivers[0] is named 'pager' too",
+        "file:4: receivers[2].url: Input should be a valid string",
+        "file:4: receivers[2].secret: Input should be a valid string",
+        "file:5: receivers[3].burst: Input should be greater than or equal to 1",
+        "file:5: receivers[3]: receiver 'am' needs urls",
+        "file:6: split.tags[0]: Input should be a valid string",
+        "file:6: split.tags[1]: Input should be a valid string",
+        "file:7: routes[1].receiver: 'desk' is not one of the receivers: pager, mail, pager, am",
+        "file:7: routes[2].receiver: is missing",
+    ]
+
+
+def test_what_a_further_check_finds_keeps_its_place_beside_an_item_of_the_wrong_shape(tmp_path: Path) -> None:
+    path = write(tmp_path, "policies:\n  - {floor: -1}\n  - {sigm: 3}\n  - {match: 5}\n  - {detector: none}\n")
+    with pytest.raises(ConfigError) as raised:
+        load(path, {}, lambda settings: [(("policies", len(settings.policies) - 1, "detector"), "is none")])
+    assert str(raised.value).splitlines()[-1] == f"{path}:5: policies[3].detector: is none"
+
+
+def test_a_type_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+    (mistake,) = mistakes(write(tmp_path, "connectors:\n  - {type: focuss, name: bill, path: a.csv}\n"))
+    assert mistake == (
+        "file:2: connectors[0].type: 'focuss' is not one of focus, cur, metric_csv, synthetic; did you mean focus?"
+    )
+    (mistake,) = mistakes(write(tmp_path, "receivers: [{type: slack, name: chat}]\n"))
+    assert mistake.endswith("; did you mean slack_webhook or slack_bot?")
+
+
+def test_a_secret_file_that_is_not_there_is_one_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, "receivers: [{type: webhook, name: desk, url: 'https://desk.example', secret_file: s}]\n")
+    assert mistakes(path) == [f"file:1: receivers[0].secret_file: {tmp_path / 's'}: No such file or directory"]
+
+
 def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
     assert mistakes(write(tmp_path, "tenant: a\ntenant: b\n")) == ["file:2: tenant stands here again (line 1)"]
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from rich.console import Console
 
-from service.deliveries import DeliveriesClient, show
+from service.api_client import ApiClient
+from service.deliveries import listed, resend, show
 from service.errors import ConfigError, UnavailableError
 
 DEAD = {
@@ -21,7 +22,7 @@ DEAD = {
 }
 
 
-def client(*answers: httpx.Response) -> tuple[DeliveriesClient, list[httpx.Request]]:
+def client(*answers: httpx.Response) -> tuple[ApiClient, list[httpx.Request]]:
     asked: list[httpx.Request] = []
     waiting = list(answers)
 
@@ -31,13 +32,13 @@ def client(*answers: httpx.Response) -> tuple[DeliveriesClient, list[httpx.Reque
             raise httpx.ConnectError("refused")
         return waiting.pop(0)
 
-    return DeliveriesClient("http://api", token="t0ken", transport=httpx.MockTransport(answer)), asked
+    return ApiClient("http://api", token="t0ken", transport=httpx.MockTransport(answer)), asked
 
 
 def test_all_pages_are_listed() -> None:
     pages = [{"items": [DEAD], "next_cursor": "7.msg_1"}, {"items": [DEAD], "next_cursor": None}]
     listing, asked = client(*(httpx.Response(200, json=page) for page in pages))
-    assert listing.listed(state="dead", receiver=None, limit=50) == [DEAD, DEAD]
+    assert listed(listing, state="dead", receiver=None, limit=50) == [DEAD, DEAD]
     assert asked[0].headers["authorization"] == "Bearer t0ken"
     assert asked[1].url.params["cursor"] == "7.msg_1"
 
@@ -54,7 +55,7 @@ def test_what_is_asked_to_be_sent_again(
     delivery_id: str | None, receiver: str | None, path: str, body: dict[str, object] | None
 ) -> None:
     resending, asked = client(httpx.Response(200, json={"count": 2}))
-    assert resending.resend(delivery_id=delivery_id, receiver=receiver) == 2
+    assert resend(resending, delivery_id=delivery_id, receiver=receiver) == 2
     assert asked[0].url.path == path
     assert (json.loads(asked[0].content) if body else None) == body
 
@@ -62,9 +63,16 @@ def test_what_is_asked_to_be_sent_again(
 def test_a_refusal_and_an_absence_are_told_apart() -> None:
     refusing, _ = client(httpx.Response(404, json={"detail": "no message that was given up has the id 'x'"}))
     with pytest.raises(ConfigError, match="http://api answered 404: no message that was given up has the id 'x'"):
-        refusing.resend(delivery_id="x", receiver=None)
+        resend(refusing, delivery_id="x", receiver=None)
     with pytest.raises(UnavailableError, match="http://api does not answer: ConnectError"):
-        refusing.resend(delivery_id="x", receiver=None)
+        resend(refusing, delivery_id="x", receiver=None)
+
+
+def test_a_page_that_is_not_the_apis_is_named_and_an_id_stays_one_segment() -> None:
+    elsewhere, asked = client(httpx.Response(200, text="<html>"))
+    with pytest.raises(ConfigError, match="http://api did not answer with JSON: is that where the API is"):
+        resend(elsewhere, delivery_id="../alerts/a1", receiver=None)
+    assert asked[0].url.raw_path == b"/api/v1/deliveries/..%2Falerts%2Fa1/resend"
 
 
 def test_a_listing_shows_the_reason_and_no_control_characters() -> None:

@@ -14,10 +14,10 @@ from connectors.facts import format_instant
 from service.core.alerts import Alert
 from service.core.wording import whose
 from service.delivery.calls import Call, CallFailedError
+from service.delivery.credentials import credentials_of
 from service.delivery.message import Message, resource_of
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome
-from service.delivery.receivers.servicenow import credentials
 from service.delivery.texts import clean, cut
 from service.receiver_settings import AlertmanagerReceiver
 from service.store.store import Delivery
@@ -29,7 +29,7 @@ _RESERVED = frozenset({"alertname", "alert_id", "tenant", "metric", "grain", "ki
 
 class Alertmanager(HttpReceiver):
     def __init__(self, config: AlertmanagerReceiver, **wiring: Unpack[Wiring]) -> None:
-        headers, secrets = credentials(config.user, config.password, config.token)
+        headers, secrets = credentials_of(config.user, config.password, config.token)
         super().__init__(config, config.urls, wiring, headers=headers, secrets=secrets)
         self._alertname = config.alertname
         self._active = timedelta(seconds=config.active_seconds)

@@ -4,19 +4,18 @@ Source: https://developers.freshdesk.com/api/#tickets
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Unpack
 
 from pydantic import JsonValue
 
 from service.core.alerts import AlertState, EventType, Severity
 from service.delivery.calls import Call
-from service.delivery.http import basic, in_path
+from service.delivery.credentials import Credentials, login
+from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers.jira import key_of
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
-from service.delivery.receivers.receiver import Outcome
-from service.delivery.receivers.tickets import keep_ticket
+from service.delivery.receivers.over_http import Steps, Wiring
+from service.delivery.receivers.tickets import TicketReceiver
 from service.delivery.texts import cut, desk_html, fits, no_placeholders
 from service.receiver_settings import FreshdeskReceiver
 from service.store.store import Delivery
@@ -28,20 +27,13 @@ _PORTAL = 2
 _PRIORITIES = {Severity.CRITICAL: 4, Severity.HIGH: 3, Severity.MEDIUM: 2, Severity.LOW: 1}
 
 
-class Freshdesk(HttpReceiver):
+class Freshdesk(TicketReceiver):
     def __init__(self, config: FreshdeskReceiver, **wiring: Unpack[Wiring]) -> None:
-        assert config.url is not None
         assert config.key is not None
         key = config.key.get_secret_value()
-        value = basic(key, "X")
-        secrets = [key, value.removeprefix("Basic ")]
-        settle = timedelta(seconds=config.settle_seconds)
-        super().__init__(config, [config.url], wiring, headers={"authorization": value}, secrets=secrets, settle=settle)
-        self._wording = wording(config, wiring, escape=desk_html)
-        self._desk = _Tickets(config.email, config.tags, config.marker_field, config.fields)
-
-    def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
+        headers, secrets = login(key, "X")
+        desk = _Tickets(config.email, config.tags, config.marker_field, config.fields)
+        super().__init__(config, wiring, desk, Credentials(headers, [key, *secrets]), escape=desk_html)
 
 
 class _Tickets:

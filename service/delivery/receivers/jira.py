@@ -5,19 +5,19 @@ Source: https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Unpack
 
 from pydantic import JsonValue, SecretStr
 
 from service.core.alerts import AlertState, EventType, Severity
 from service.delivery.calls import Answer, Call
-from service.delivery.http import basic, in_path
+from service.delivery.credentials import Credentials, bearer, login
+from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers import adf
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
-from service.delivery.receivers.receiver import FailureReason, Outcome
-from service.delivery.receivers.tickets import keep_ticket
+from service.delivery.receivers.over_http import Steps, Wiring
+from service.delivery.receivers.receiver import FailureReason
+from service.delivery.receivers.tickets import TicketReceiver
 from service.delivery.texts import cut
 from service.receiver_settings import JiraReceiver
 from service.store.store import Delivery
@@ -27,33 +27,22 @@ _PRIORITIES = {Severity.CRITICAL: "Highest", Severity.HIGH: "High", Severity.MED
 _TO_DO, _IN_PROGRESS, _DONE = "new", "indeterminate", "done"
 
 
-class Jira(HttpReceiver):
+class Jira(TicketReceiver):
     def __init__(self, config: JiraReceiver, **wiring: Unpack[Wiring]) -> None:
-        assert config.url is not None
         assert config.token is not None
-        headers, secrets = credentials(config.user, config.token)
-        settle = timedelta(seconds=config.settle_seconds)
-        super().__init__(config, [config.url], wiring, headers=headers, secrets=secrets, settle=settle)
-        self._wording = wording(config, wiring)
-        self._desk = _Project(
+        desk = _Project(
             Issues(config.priority, config.resolution),
             project=config.project,
             issue_type=config.issue_type,
             labels=config.labels,
             fields=config.fields,
         )
-
-    def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
+        super().__init__(config, wiring, desk, credentials(config.user, config.token))
 
 
-def credentials(user: str | None, token: SecretStr) -> tuple[Mapping[str, str], Sequence[str]]:
-    """Headers of every request, and what must not be shown."""
-    secret = token.get_secret_value()
-    if user is None:
-        return {"authorization": f"Bearer {secret}"}, [secret]
-    value = basic(user, secret)
-    return {"authorization": value}, [secret, value.removeprefix("Basic ")]
+def credentials(user: str | None, token: SecretStr) -> Credentials:
+    """An API token is a user's password; without a user it is one of OAuth."""
+    return bearer(token) if user is None else login(user, token.get_secret_value())
 
 
 class Issues:

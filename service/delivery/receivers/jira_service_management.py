@@ -6,7 +6,6 @@ Source: https://developer.atlassian.com/cloud/jira/service-desk/rest/api-group-r
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Unpack
 
 import msgspec
@@ -18,9 +17,8 @@ from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers import adf
 from service.delivery.receivers.jira import Issues, credentials, key_of
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
-from service.delivery.receivers.receiver import Outcome
-from service.delivery.receivers.tickets import keep_ticket
+from service.delivery.receivers.over_http import Steps, Wiring
+from service.delivery.receivers.tickets import TicketReceiver
 from service.delivery.texts import cut, fits, wiki
 from service.receiver_settings import JiraServiceManagementReceiver
 from service.store.store import Delivery
@@ -28,24 +26,17 @@ from service.store.store import Delivery
 _SUMMARY = 255
 
 
-class JiraServiceManagement(HttpReceiver):
+class JiraServiceManagement(TicketReceiver):
     def __init__(self, config: JiraServiceManagementReceiver, **wiring: Unpack[Wiring]) -> None:
-        assert config.url is not None
         assert config.token is not None
-        headers, secrets = credentials(config.user, config.token)
-        settle = timedelta(seconds=config.settle_seconds)
-        super().__init__(config, [config.url], wiring, headers=headers, secrets=secrets, settle=settle)
-        self._wording = wording(config, wiring)
-        self._desk = _Portal(
+        desk = _Portal(
             Issues(config.priority, config.resolution),
             service_desk=config.service_desk_id,
             request_type=config.request_type_id,
             public_comments=config.public_comments,
             fields=config.fields,
         )
-
-    def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
+        super().__init__(config, wiring, desk, credentials(config.user, config.token))
 
 
 class _Portal:

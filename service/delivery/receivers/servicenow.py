@@ -3,19 +3,19 @@
 Source: https://docs.servicenow.com, "Table API". The field lists are the ones of the base system.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
 from typing import Unpack
 
-from pydantic import JsonValue, SecretStr
+from pydantic import JsonValue
 
 from service.core.alerts import AlertState, EventType, Severity
 from service.delivery.calls import Call
-from service.delivery.http import basic, in_path
+from service.delivery.credentials import credentials_of
+from service.delivery.http import in_path
 from service.delivery.message import Message
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
-from service.delivery.receivers.receiver import FailureReason, Outcome
-from service.delivery.receivers.tickets import keep_ticket
+from service.delivery.receivers.over_http import Steps, Wiring
+from service.delivery.receivers.receiver import FailureReason
+from service.delivery.receivers.tickets import TicketReceiver
 from service.delivery.texts import cut, fits, journal
 from service.receiver_settings import ServiceNowReceiver
 from service.store.store import Delivery
@@ -34,31 +34,11 @@ _URGENCY_IMPACT = {
 }
 
 
-class ServiceNow(HttpReceiver):
+class ServiceNow(TicketReceiver):
     def __init__(self, config: ServiceNowReceiver, **wiring: Unpack[Wiring]) -> None:
-        assert config.url is not None
-        headers, secrets = credentials(config.user, config.password, config.token)
-        settle = timedelta(seconds=config.settle_seconds)
-        super().__init__(config, [config.url], wiring, headers=headers, secrets=secrets, settle=settle)
-        self._wording = wording(config, wiring, escape=journal)
-        self._desk = _Incidents(config.fields, config.close_code)
-
-    def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
-
-
-def credentials(
-    user: str | None, password: SecretStr | None, token: SecretStr | None
-) -> tuple[Mapping[str, str], Sequence[str]]:
-    """Headers of every request, and what must not be shown; none where no credentials are given."""
-    if token is not None:
-        secret = token.get_secret_value()
-        return {"authorization": f"Bearer {secret}"}, [secret]
-    if user is None or password is None:
-        return {}, []
-    secret = password.get_secret_value()
-    value = basic(user, secret)
-    return {"authorization": value}, [secret, value.removeprefix("Basic ")]
+        desk = _Incidents(config.fields, config.close_code)
+        credentials = credentials_of(config.user, config.password, config.token)
+        super().__init__(config, wiring, desk, credentials, escape=journal)
 
 
 class _Incidents:

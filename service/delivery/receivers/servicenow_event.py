@@ -11,10 +11,10 @@ import msgspec
 
 from service.core.alerts import Alert, EventType, Severity
 from service.delivery.calls import Call
+from service.delivery.credentials import credentials_of
 from service.delivery.message import Message, resource_of
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome
-from service.delivery.receivers.servicenow import credentials
 from service.delivery.texts import cut, fits, one_line
 from service.receiver_settings import ServiceNowEventReceiver
 from service.store.store import Delivery
@@ -28,7 +28,7 @@ _NAME = 100
 class ServiceNowEvent(HttpReceiver):
     def __init__(self, config: ServiceNowEventReceiver, **wiring: Unpack[Wiring]) -> None:
         assert config.url is not None
-        headers, secrets = credentials(config.user, config.password, config.token)
+        headers, secrets = credentials_of(config.user, config.password, config.token)
         super().__init__(config, [config.url], wiring, headers=headers, secrets=secrets)
         self._source = config.source
         self._wording = wording(config, wiring)

@@ -10,6 +10,7 @@ from typing import Unpack
 
 from service.core.alerts import EventType
 from service.delivery.calls import Answer, Call, CallFailedError
+from service.delivery.credentials import bearer
 from service.delivery.message import Message
 from service.delivery.receivers import slack_blocks
 from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
@@ -35,9 +36,8 @@ _UNREADABLE = frozenset({"missing_scope", "not_in_channel", "no_permission", "me
 class SlackBot(HttpReceiver):
     def __init__(self, config: SlackBotReceiver, **wiring: Unpack[Wiring]) -> None:
         assert config.token is not None
-        token = config.token.get_secret_value()
-        headers = {"authorization": f"Bearer {token}"}
-        super().__init__(config, [config.url or URL], wiring, headers=headers, secrets=[token], settle=_SETTLE)
+        headers, secrets = bearer(config.token)
+        super().__init__(config, [config.url or URL], wiring, headers=headers, secrets=secrets, settle=_SETTLE)
         self._channel = config.channel
         self._wording = wording(config, wiring, escape=mrkdwn)
 

@@ -5,14 +5,17 @@ one is opened: the answer to an earlier attempt may have been lost, or the proce
 What is over before it was ever told opens none.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from service.core.alerts import AlertState
 from service.delivery.calls import CallFailedError
+from service.delivery.credentials import Credentials
 from service.delivery.message import Message
-from service.delivery.receivers.over_http import Steps
+from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, Outcome
+from service.delivery.texts import Escape, plain
+from service.receiver_settings import Ticketing
 from service.store.store import Delivery
 
 
@@ -30,6 +33,24 @@ class Desk(Protocol):
 
         Returns another ticket's id when this one could not be brought back and a new one follows it.
         """
+
+
+class TicketReceiver(HttpReceiver):
+    """Keeps a ticket per alert at a desk over HTTP."""
+
+    def __init__(
+        self, config: Ticketing, wiring: Wiring, desk: Desk, credentials: Credentials, *, escape: Escape = plain
+    ) -> None:
+        """Raises ConfigError for an address or a template that cannot be used."""
+        assert config.url is not None
+        headers, secrets = credentials
+        settle = timedelta(seconds=config.settle_seconds)
+        super().__init__(config, [config.url], wiring, headers=headers, secrets=secrets, settle=settle)
+        self._desk = desk
+        self._wording = wording(config, wiring, escape=escape)
+
+    def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
+        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
 
 
 def keep_ticket(desk: Desk, delivery: Delivery, message: Message, *, settle: timedelta) -> Steps[Outcome]:

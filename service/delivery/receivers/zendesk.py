@@ -5,7 +5,6 @@ Source: https://developer.zendesk.com/api-reference/ticketing/tickets/tickets/
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Unpack
 
 import msgspec
@@ -16,9 +15,9 @@ from service.delivery.calls import Call
 from service.delivery.http import in_path
 from service.delivery.message import Message
 from service.delivery.receivers.jira import credentials
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
-from service.delivery.receivers.receiver import FailureReason, Outcome
-from service.delivery.receivers.tickets import keep_ticket
+from service.delivery.receivers.over_http import Steps, Wiring
+from service.delivery.receivers.receiver import FailureReason
+from service.delivery.receivers.tickets import TicketReceiver
 from service.delivery.texts import cut, desk_html, fits, no_placeholders
 from service.receiver_settings import ZendeskReceiver
 from service.store.store import Delivery
@@ -34,19 +33,12 @@ _PRIORITIES = {
 }
 
 
-class Zendesk(HttpReceiver):
+class Zendesk(TicketReceiver):
     def __init__(self, config: ZendeskReceiver, **wiring: Unpack[Wiring]) -> None:
-        assert config.url is not None
         assert config.token is not None
         user = None if config.user is None else f"{config.user}/token"
-        headers, secrets = credentials(user, config.token)
-        settle = timedelta(seconds=config.settle_seconds)
-        super().__init__(config, [config.url], wiring, headers=headers, secrets=secrets, settle=settle)
-        self._wording = wording(config, wiring, escape=desk_html)
-        self._desk = _Tickets(config.tags, config.fields)
-
-    def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
+        desk = _Tickets(config.tags, config.fields)
+        super().__init__(config, wiring, desk, credentials(user, config.token), escape=desk_html)
 
 
 class _Tickets:

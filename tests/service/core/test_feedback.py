@@ -149,9 +149,10 @@ def test_of_a_series_that_is_not_known_it_says_nothing() -> None:
     [
         ({"kind": "odd"}, RejectReason.UNDECODABLE, "kind"),
         ({"starts_at": "yesterday"}, RejectReason.BAD_TIME, "starts_at"),
+        ({"through": "today"}, RejectReason.BAD_TIME, "through"),
         ({"deviation": -1.0}, RejectReason.BAD_VALUE, "deviation"),
     ],
-    ids=["kind", "time", "amount"],
+    ids=["kind", "start", "end", "amount"],
 )
 def test_what_is_wrong_with_it_is_told(change: dict[str, object], reason: RejectReason, field: str) -> None:
     feed, alert = alarmed([300.0])

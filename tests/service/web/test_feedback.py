@@ -5,6 +5,7 @@ import pytest
 
 from connectors.facts import Feedback, FeedbackVerdict
 from connectors.publisher import PublishError
+from service.api_client import ApiClient
 from service.errors import ConfigError, UnavailableError
 from service.opinion import give_feedback
 from tests.builders import make_alert
@@ -78,7 +79,8 @@ def test_the_command_line_sends_the_same() -> None:
         return httpx.Response(202, json={})
 
     transport = httpx.MockTransport(answer)
-    give_feedback("http://api", "a1", FeedbackVerdict.EXPECTED, actor="dana", token="t", transport=transport)
+    with ApiClient("http://api", token="t", transport=transport) as api:
+        give_feedback(api, "a1", FeedbackVerdict.EXPECTED, actor="dana")
 
 
 @pytest.mark.parametrize(
@@ -86,5 +88,6 @@ def test_the_command_line_sends_the_same() -> None:
 )
 def test_the_command_line_tells_what_the_api_refuses(status: int, error: type[Exception]) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, json={"detail": "because"}))
-    with pytest.raises(error, match=f"http://api answered {status}: because"):
-        give_feedback("http://api", "a1", FeedbackVerdict.EXPECTED, actor="dana", transport=transport)
+    api = ApiClient("http://api", token=None, transport=transport)
+    with api, pytest.raises(error, match=f"http://api answered {status}: because"):
+        give_feedback(api, "a1", FeedbackVerdict.EXPECTED, actor="dana")
