@@ -16,7 +16,7 @@ _COLOURS = {
     Severity.MEDIUM: "bold yellow",
     Severity.LOW: "bold cyan",
 }
-_SIGNS = {AlertKind.SPIKE: "▲", AlertKind.NEW_SPEND: "▲", AlertKind.DROP: "▼", AlertKind.MISSING: "○"}
+SIGNS = {AlertKind.SPIKE: "▲", AlertKind.NEW_SPEND: "▲", AlertKind.DROP: "▼", AlertKind.MISSING: "○"}
 _SHOWN_DRIVERS = 3
 _INDENT = 11
 _WIDTH_ELSEWHERE = 120
@@ -39,7 +39,7 @@ def headline(event: AlertEvent) -> Text:
         text.append(f"{clean(who(alert.series))} ", style="bold")
         text.append(f"{clean(alert.metric)} since {moment(alert.starts_at, alert.grain)}", style="dim")
         return text
-    text.append(f" {_SIGNS[alert.kind]} {alert.severity.value} ", style=_COLOURS[alert.severity])
+    text.append(f" {SIGNS[alert.kind]} {alert.severity.value} ", style=_COLOURS[alert.severity])
     text.append(f" {clean(who(alert.series))} ", style="bold")
     text.append(f"{clean(alert.metric)} ", style="dim")
     text.append(moment(alert.starts_at, alert.grain))

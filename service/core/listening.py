@@ -7,7 +7,16 @@ from service.core.episodes import Episode
 from service.core.feedback import is_false_alarm, is_settled
 from service.core.peers import Peers, Silence
 from service.core.reporting import say, withdraw
-from service.core.silence import complete_until, gap_end, gaps, memory, missing, patience, retired_after
+from service.core.silence import (
+    complete_until,
+    gap_end,
+    gaps,
+    is_worth_telling,
+    memory,
+    missing,
+    patience,
+    retired_after,
+)
 from service.core.state import SeriesState
 from service.core.telling import Telling, let_go_of_trace
 from service.core.watching import ready_until
@@ -93,7 +102,7 @@ class Listening:
         going_on = gap == ring.end
         self.withheld.pop(state, None)
         after = patience(judge, ring, gap)
-        if after is None:
+        if after is None or not is_worth_telling(judge, ring, gap):
             return None
         end = gap_end(state, gap)
         if going_on and end is not None and (gap, AlertKind.MISSING) not in (state.rare.reported or {}):

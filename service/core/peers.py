@@ -35,8 +35,7 @@ class Silence(NamedTuple):
 
 
 class Group:
-    """young: newcomers that borrow from it, and where. silent: series with a gap that may be
-    their own.
+    """young: newcomers that borrow from it, and where. silent: series with a gap that may be their own.
 
     newest: number of the newest closed bucket of the sample.
     """

@@ -97,9 +97,19 @@ def complete_until(judge: Judge, ready: int) -> int:
     return (ready - judge.lateness_seconds) // judge.grain_seconds
 
 
+def is_worth_telling(judge: Judge, ring: Ring, gap: int) -> bool:
+    """Whether what usually comes reaches the policy's floor: nobody misses a thousandth of a cent."""
+    return abs(median(_before(judge, ring, gap))) >= judge.floor
+
+
+def _before(judge: Judge, ring: Ring, gap: int) -> list[int]:
+    """The latest amounts before *gap*; there are some."""
+    return [ring.value(index) for index in ring.present(gap - _MEMORY[judge.grain]) if index < gap][-_USUAL:]
+
+
 def missing(judge: Judge, ring: Ring, gap: int, *, count: int, accepted: bool, over: bool) -> Episode:
     """What is said of a gap of *count* buckets. Expected are the amounts before it; what was spent is not known."""
-    before = [ring.value(index) for index in ring.present(gap - _MEMORY[judge.grain]) if index < gap][-_USUAL:]
+    before = _before(judge, ring, gap)
     expected = round(median(before))
     band = Band(expected=to_units(expected), lower=to_units(min(before)), upper=to_units(max(before)))
     return Episode(

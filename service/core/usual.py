@@ -38,6 +38,8 @@ SPANS = {
 }
 _FEW = 8.0
 """The limit of n peers is margin + _FEW / n times what the costliest of them costs: the fewer are known, the wider."""
+_FEWEST = 5
+"""Of fewer peers nothing is usual."""
 _RARE = 200
 """Of so many peers one may reach the limit."""
 
@@ -77,15 +79,17 @@ def usual_peak(ring: Ring | None, window: Window, *, aside: int) -> int | None:
 
 
 def prior_of(peaks: Sequence[int], window: Window, *, floor: int, margin: float) -> Prior | None:
-    """None without peers. floor: nano-units; no limit is lower.
+    """None where there are too few peers to say what is usual. floor: nano-units; no limit is lower.
 
     The k-th largest of n exchangeable values is exceeded by another one in k of n + 1 cases, whatever their
     distribution (as in conformal prediction).
 
     >>> prior_of([1_000_000_000] * 99 + [5_000_000_000], Window(0, 7, 1), floor=0, margin=1.2)
     Prior(start=0, peers=100, below=100, limit=6400000000)
+    >>> prior_of([1_000_000_000] * 4, Window(0, 7, 1), floor=0, margin=1.2) is None
+    True
     """
-    if not peaks:
+    if len(peaks) < _FEWEST:
         return None
     ordered = sorted(peaks)
     costly = max(ordered[-max((len(ordered) + 1) // _RARE, 1)], 0)

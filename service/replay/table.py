@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.console import clean, moment
-from service.core.alerts import Alert, AlertKind, AlertStatus, Severity
+from service.console import SIGNS, clean, moment
+from service.core.alerts import Alert, AlertStatus, Severity
 from service.core.wording import amount, driver_name, is_rest, number, who
 from service.replay.difference import Change, Difference
 from service.replay.rows import Row
@@ -50,7 +50,7 @@ def _cells(alert: Alert, *, is_held: bool) -> tuple[str, ...]:
     return (
         moment(alert.starts_at, alert.grain),
         alert.severity.value,
-        f"{'▼' if alert.kind is AlertKind.DROP else '▲'} {alert.kind.value}",
+        f"{SIGNS[alert.kind]} {alert.kind.value}",
         _cut(clean(_who(alert)), _WIDEST_NAME),
         clean(amount(alert.actual, alert.unit)),
         number(alert.expected, alert.unit),

@@ -207,8 +207,7 @@ class Endless(io.StringIO):
 
     read_of_it = 0
 
-    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # as StringIO has it
-        assert size is not None
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]  # typeshed has it return bytes
         assert size > 0, "the whole line was asked for"
         self.read_of_it += size
         return "0" * size

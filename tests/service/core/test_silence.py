@@ -52,6 +52,15 @@ def figures(feed: Feed) -> EngineStats:
     return feed.engine.stats
 
 
+@pytest.mark.parametrize(("floor", "told"), [(1.0, True), (500.0, False)], ids=["above the floor", "below it"])
+def test_nobody_misses_what_costs_less_than_the_floor(floor: float, told: bool) -> None:
+    feed = make_feed(floor=floor)
+    play(feed, range(REGULAR))
+    play(feed, range(REGULAR, REGULAR + 3), lambda name, _: name == "t0007")
+    assert TEAMS["t0007"] < 500.0
+    assert bool(missing(feed)) is told
+
+
 @pytest.mark.parametrize("promised", [True, False], ids=["with watermarks", "without"])
 def test_a_tag_that_falls_silent_while_its_source_goes_on_is_missing_after_two_days(promised: bool) -> None:
     feed = make_feed()
