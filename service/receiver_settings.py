@@ -8,8 +8,9 @@ Teams are credentials, and others may hold a password. Rates are messages a seco
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, SecretStr, model_validator
+from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
 from service.section import Section
 
@@ -269,6 +270,14 @@ class AlertmanagerReceiver(WithPassword, WithToken, Worded):
     active_seconds: float = Field(default=7 * _DAY, ge=60)
     rate: float = Field(default=50.0, gt=0, le=10_000)
     burst: int = Field(default=50, ge=1, le=10_000)
+
+    @field_validator("urls")
+    @classmethod
+    def _hold_no_credentials(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        """They are shown: in messages, and wherever settings are."""
+        if any("@" in urlsplit(url).netloc for url in urls):
+            raise ValueError("expected addresses without user and password: these have settings of their own")
+        return urls
 
 
 class EmailReceiver(WithPassword, Outgoing):

@@ -19,7 +19,19 @@ from service.errors import SpendwatchError
 
 IPAddress = IPv4Address | IPv6Address
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
+"""NAT64 (RFC 6052, RFC 8215), IPv4-translated (RFC 7915) and IPv4-compatible addresses: IPv4 in the last four bytes."""
+_NO_IPV4 = frozenset(map(ipaddress.IPv6Address, ("::", "::1")))
+_GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+"""All that was ever given out for the internet; Python knows of the rest only what was reserved when it was built."""
+_CREDENTIALS = frozenset(
+    map(
+        ipaddress.ip_address,
+        # AWS, Google, Alibaba, Oracle, Azure (its wire server)
+        ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"),
+    )
+)
+"""Metadata services that are not link-local."""
 
 
 class AddressRefusedError(SpendwatchError):
@@ -58,7 +70,7 @@ def _look_up(host: str, port: int) -> list[tuple[int, int, int, str, tuple[objec
 def refusal(address: IPAddress, *, allow_private: bool) -> str | None:
     """Why *address* is not one to send to; None when it is.
 
-    Link-local addresses are never allowed: this is where clouds answer with the credentials of the machine.
+    Where clouds answer with the credentials of the machine is never allowed: link-local addresses, and a few others.
     """
     inner = _embedded(address)
     if inner is not None:
@@ -67,7 +79,9 @@ def refusal(address: IPAddress, *, allow_private: bool) -> str | None:
         return f"{address} is not the address of a single machine"
     if address.is_link_local:
         return f"{address} is link-local, where clouds hand out credentials"
-    if not address.is_global and not allow_private:
+    if address in _CREDENTIALS:
+        return f"{address} is where a cloud hands out credentials"
+    if not _is_global(address) and not allow_private:
         return f"{address} is on this machine or in a private network; `allow_private: true` would permit it"
     return None
 
@@ -80,7 +94,13 @@ def _embedded(address: IPAddress) -> IPv4Address | None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    return IPv4Address(address.packed[-4:]) if address in _NAT64 else None
+    if address in _NO_IPV4 or not any(address in network for network in _TRANSLATED):
+        return None
+    return IPv4Address(address.packed[-4:])
+
+
+def _is_global(address: IPAddress) -> bool:
+    return address.is_global and (isinstance(address, IPv4Address) or address in _GLOBAL_IPV6)
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):

@@ -87,7 +87,7 @@ class Site:
         except AddressRefusedError as error:
             raise CallFailedError(Rejected(reason=FailureReason.REFUSED_ADDRESS, detail=str(error))) from None
         except (TimeoutError, httpx.TimeoutException):
-            detail = f"{self.address} did not answer within {seconds:g} s"
+            detail = f"{self.address} did not answer within {seconds:.2g} s"
             raise CallFailedError(Retry(reason=FailureReason.TIMEOUT, detail=detail)) from None
         except httpx.HTTPError as error:
             detail = f"{self.address}: {hide(str(error), self.hidden) or type(error).__name__}"

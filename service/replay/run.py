@@ -51,6 +51,8 @@ async def play(inputs: Inputs, player: Player) -> None:
                     player.take(item)
         except OSError as error:
             raise ReplayError(f"{file}: {error.strerror or error}") from None
+    if player.bad and not player.facts:
+        raise ReplayError(f"nothing in it could be read, such as: {player.bad[0].message} ({len(player.bad):,} in all)")
     player.flush()
 
 

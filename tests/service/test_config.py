@@ -212,3 +212,10 @@ def test_every_secret_of_a_receiver_comes_from_a_file(tmp_path: Path) -> None:
     secrets = [getattr(one, name) for one, name in zip(settings.receivers, ("token", "key", "password"), strict=True)]
     assert [secret.get_secret_value() for secret in secrets] == ["hunter2-token", "hunter2-key", "hunter2-password"]
     assert "hunter2" not in repr(settings)
+
+
+def test_an_alertmanagers_address_holds_no_password_and_none_is_shown(tmp_path: Path) -> None:
+    text = "receivers:\n  - name: am\n    type: alertmanager\n    urls: ['https://am.example', 'https://u:hush@am2.example']\n"
+    (told,) = mistakes(write(tmp_path, text))
+    assert told.startswith("file:4: receivers[0].urls: expected addresses without user and password")
+    assert "hush" not in told

@@ -223,6 +223,19 @@ def test_a_bad_row_is_left_out_and_told_with_its_line(run: Run, tmp_path: Path) 
     assert "bill.csv:5" in outcome.err
 
 
+@pytest.mark.parametrize("name", ["facts.jsonl", "june.csv"])
+def test_a_file_of_which_nothing_can_be_read_is_one_error_and_not_a_quiet_month(
+    run: Run, tmp_path: Path, month: Path, name: str
+) -> None:
+    bill = gzip.decompress(month.read_bytes()).replace(b"2024-", b"0024-")
+    (tmp_path / name).write_bytes(b'{"a": 1}\n{"b": 2}\n' if name.endswith("jsonl") else bill)
+    outcome = run(tmp_path / name, "--json")
+    assert (outcome.code, outcome.out) == (2, "")
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("spendwatch: nothing in it could be read, such as: ")
+    assert f"{name}:{1 if name.endswith('jsonl') else 2}" in line
+
+
 def test_mistakes_of_the_configuration_are_told_with_their_line(run: Run, tmp_path: Path, month: Path) -> None:
     config = tmp_path / "bad.yaml"
     config.write_text("policies:\n  - {detector: seasonal, floor: -3}\n")
