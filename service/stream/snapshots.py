@@ -6,6 +6,7 @@ state, and is refused. (A loader of the prototype once read nothing, without an 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -14,14 +15,16 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import ConsumerRecord
 from msgspec import Struct
 
 from service.core.snapshot import SnapshotError
 from service.core.validation import DECODE_ERRORS
 from service.errors import ConfigError, SpendwatchError
 from service.stream.batch import TopicPartition
+from service.stream.cut import Cut
 from service.stream.owner import Position
-from service.stream.topics import Topics
+from service.stream.topics import COMPACTION_LAG_MS, Topics
 
 MARKER_KEY = b"~checkpoint"
 _RECORDS_A_TURN = 2_000
@@ -100,9 +103,8 @@ class SnapshotWriter:
     async def write(self, snapshots: Mapping[int, Sequence[Snapshot]], offsets: Mapping[int, int]) -> int:
         """Returns the bytes written, when the broker has acknowledged all. Both arguments are by partition.
 
-        State of the whole partition (`~` keys: its watermarks) is written when that of all series is acknowledged: a
-        crash in between leaves series that are ahead of the watermarks, which the facts read again make good. The
-        other way round, buckets would close before the facts that are read again have reached them.
+        State of the whole partition (`~` keys: its watermarks) and the marker are written, together, when that of all
+        series is acknowledged: what a crash in between has left is not taken for a checkpoint (see cut.py).
         Raises KafkaError; then some may have been written, which does no harm: nothing was committed.
         """
         of_series, of_partition = {}, {}
@@ -198,6 +200,7 @@ class SnapshotLoader:
     ) -> tuple[int, dict[TopicPartition, Marker]]:
         count = 0
         markers: dict[TopicPartition, Marker] = {}
+        cuts = {tp: Cut() for tp in sources.values()}
         loop = asyncio.get_running_loop()
         moved_at = loop.time()
         left = set(sources)
@@ -206,12 +209,8 @@ class SnapshotLoader:
             for source, records in fetched.items():
                 tp = sources[source]
                 for record in records:
-                    if record.value is None or record.key is None:
-                        continue
-                    if record.key == MARKER_KEY:
-                        self._mark(markers, tp, record.value)
-                    else:
-                        count += self._restored(tp, partial(restore, tp, record.key, record.value))
+                    if self._take_in(markers, tp, cuts[tp], record):
+                        count += await self._restore(tp, cuts[tp], restore)
             at_end = {source for source in left if await _at_end(consumer, source)}
             left -= at_end
             if fetched or at_end:
@@ -219,7 +218,43 @@ class SnapshotLoader:
             elif loop.time() - moved_at > _STALLED_SECONDS:
                 raise LoadStalledError(self._topics.state, _STALLED_SECONDS)
             await asyncio.sleep(0)
+        for tp, cut in cuts.items():
+            if cut.left:
+                count += await self._restore_late(tp, cut, restore)
         return count, markers
+
+    def _take_in(
+        self, markers: dict[TopicPartition, Marker], tp: TopicPartition, cut: Cut, record: ConsumerRecord
+    ) -> bool:
+        """Whether a checkpoint is complete with it."""
+        if record.key == MARKER_KEY and record.value is not None:
+            self._mark(markers, tp, record.value)
+            cut.complete()
+            return True
+        if record.key is not None and record.value is not None:
+            cut.add(record.key, record.value, record.timestamp)
+        return False
+
+    async def _restore_late(
+        self, tp: TopicPartition, cut: Cut, restore: Callable[[TopicPartition, bytes, bytes], None]
+    ) -> int:
+        """What a checkpoint without a marker has left counts only when what it replaces may be gone."""
+        is_late = time.time() * 1000.0 - cut.newest_ms > COMPACTION_LAG_MS
+        _log.info("a checkpoint is incomplete", partition=tp.partition, snapshots=len(cut.left), counts=is_late)
+        if not is_late:
+            return 0
+        cut.complete()
+        return await self._restore(tp, cut, restore)
+
+    async def _restore(
+        self, tp: TopicPartition, cut: Cut, restore: Callable[[TopicPartition, bytes, bytes], None]
+    ) -> int:
+        count = 0
+        while entries := cut.take(_RECORDS_A_TURN):
+            for key, value in entries:
+                count += self._restored(tp, partial(restore, tp, key, value))
+            await asyncio.sleep(0)
+        return count
 
     def _mark(self, markers: dict[TopicPartition, Marker], tp: TopicPartition, value: bytes) -> None:
         """Keep the highest marker. Raises StateUnreadableError."""

@@ -9,6 +9,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from service.errors import ConfigError, UnavailableError
 from service.settings import Kafka
 
+COMPACTION_LAG_MS = 3_600_000
+"""So long the state topic keeps what newer snapshots replace."""
 _DAY_MS = 86_400_000
 _log = structlog.get_logger(__name__)
 
@@ -80,7 +82,7 @@ def layout(kafka: Kafka) -> list[NewTopic]:
         "cleanup.policy": "compact",
         # A worker that was cut off may write an older snapshot after its successor's: both must be there to be
         # compared when the state is loaded within the hour.
-        "min.compaction.lag.ms": "3600000",
+        "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
         "max.message.bytes": str(MAX_SNAPSHOT_BYTES),
     }
     keep_for_people = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
