@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from service.errors import UnavailableError
 from service.replay.errors import ReplayError
 from service.replay.player import Record
+from service.stream.topics import partitions_of
 
 _AT_ONCE = 2_000
 _STALLED_SECONDS = 30.0
@@ -59,11 +60,10 @@ class TopicRange:
 
     async def partitions(self) -> int:
         """Raises ReplayError for a topic that is not there."""
-        assert self._consumer is not None
-        # All topics are asked for: naming a missing one makes brokers with auto-creation create it.
-        if self._topic not in await self._consumer.topics():
+        found = await partitions_of(self._servers, self._topic)
+        if found is None:
             raise ReplayError(f"the broker at {self._servers} has no topic {self._topic!r}")
-        return len(self._consumer.partitions_for_topic(self._topic) or ())
+        return found
 
     async def batches(self) -> AsyncIterator[tuple[int, Sequence[Record]]]:
         """(partition, its next records). Raises ReplayError where the range begins before what is kept, or is empty."""

@@ -126,6 +126,18 @@ async def ensure_topics(kafka: Kafka) -> Topics:
     return Topics.of(kafka)
 
 
+async def partitions_of(bootstrap_servers: str, topic: str) -> int | None:
+    """How many a topic has; None when it is not there. Raises BrokerUnavailableError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        return (await _partitions(admin, [topic])).get(topic)
+    except (KafkaError, OSError) as error:
+        raise BrokerUnavailableError(bootstrap_servers, str(error) or type(error).__name__) from error
+    finally:
+        await admin.close()
+
+
 async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
     # All topics are asked for: naming a missing one makes brokers with auto-creation create it, wrongly.
     described = await admin.describe_topics()
