@@ -46,8 +46,10 @@ class TopicRange:
         )
         try:
             await consumer.start()
-        except (KafkaError, OSError) as error:
+        except BaseException as error:
             await consumer.stop()
+            if not isinstance(error, KafkaError | OSError):
+                raise
             raise UnavailableError(
                 f"no Kafka broker answers at {self._servers}: {error or type(error).__name__}"
             ) from None

@@ -179,8 +179,8 @@ class SnapshotLoader:
             max_partition_fetch_bytes=4_194_304,
             fetch_max_wait_ms=50,
         )
-        await consumer.start()
         try:
+            await consumer.start()  # within: a load that is given up while it connects must not leave it open
             consumer.assign(list(sources))
             starts = await consumer.beginning_offsets(list(sources))
             for source, start in starts.items():

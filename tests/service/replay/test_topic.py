@@ -30,12 +30,6 @@ class Consumer:
         self._start = self._position = start
         self._end = end
 
-    async def topics(self) -> set[str]:
-        return {"facts"}
-
-    def partitions_for_topic(self, topic: str) -> set[int]:
-        return {0}
-
     def assign(self, tps: list[Any]) -> None: ...
 
     def seek(self, tp: Any, offset: int) -> None:
@@ -56,8 +50,13 @@ class Consumer:
         return self._position
 
 
+class OnePartition(TopicRange):
+    async def partitions(self) -> int:
+        return 1
+
+
 async def taken(consumer: Consumer, **how: Any) -> tuple[list[int], list[str]]:
-    source = TopicRange("nowhere", "facts", **how)
+    source = OnePartition("nowhere", "facts", **how)
     source._consumer = consumer
     offsets = [record.offset async for _, records in source.batches() for record in records]
     return offsets, source.notes
