@@ -221,8 +221,8 @@ class Deployment:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.servers, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50
         )
-        await consumer.start()
         try:
+            await consumer.start()
             left = {TopicPartition(topic, number) for number in range(count)}
             consumer.assign(list(left))
             for partition in left:
@@ -241,8 +241,8 @@ class Deployment:
 
     async def committed(self, topic: str) -> dict[int, int]:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, group_id=self.name, enable_auto_commit=False)
-        await consumer.start()
         try:
+            await consumer.start()
             partitions = [TopicPartition(topic, number) for number in range(self.partitions)]
             consumer.assign(partitions)
             return {one.partition: await consumer.committed(one) or 0 for one in partitions}
@@ -251,8 +251,8 @@ class Deployment:
 
     async def commit_by_hand(self, offsets: dict[int, int]) -> None:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, group_id=self.name, enable_auto_commit=False)
-        await consumer.start()
         try:
+            await consumer.start()
             wanted = {TopicPartition(self.topics.facts, number): offset for number, offset in offsets.items()}
             consumer.assign(list(wanted))
             await consumer.commit(wanted)
