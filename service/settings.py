@@ -136,7 +136,7 @@ class Policy(Section):
     new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
         alert; its peers can only raise it. None: new tags raise none.
     missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
-        None: 2 days, 2 hours, an hour of five minutes, half an hour of minutes; 0: never.
+        None: 2 days, 4 hours, an hour of five minutes, half an hour of minutes; 0: never.
     """
 
     match: Match = Match()

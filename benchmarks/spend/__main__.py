@@ -2,6 +2,7 @@
 
     python -m benchmarks.spend                        days and hours, ours and all peers
     python -m benchmarks.spend --only spendwatch --daily 300 --hourly 60 --seeds 101,102
+    python -m benchmarks.spend --engine               the Fold and the whole engine on the same months
 
 spendwatch: the real Fold with default settings, each period judged once, as known when the source vouches for it; so
 are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive; slow for hours, so of fewer
@@ -20,6 +21,7 @@ from benchmarks.spend.delivery import arrivals
 from benchmarks.spend.driving import fold
 from benchmarks.spend.incidents import Month, make_month
 from benchmarks.spend.scoring import Alarm, Score, add, line, score
+from benchmarks.spend.through_engine import measure as measure_engine
 from benchmarks.spend.views import View, views
 from service.core.policies import PolicyBook
 from service.settings import Policy
@@ -89,13 +91,19 @@ def main() -> None:
     parser.add_argument("--seeds", default="101,102,103")
     parser.add_argument("--daily", type=int, default=100, help="tags a seed, 0 for none")
     parser.add_argument("--hourly", type=int, default=30, help="tags a seed, 0 for none")
+    parser.add_argument("--engine", action="store_true", help="what the whole engine adds to and takes from the Fold")
     chosen = parser.parse_args()
     names = chosen.only.split(",")
     if unknown := sorted(set(names) - set(NAMES)):
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(NAMES)}")
     for grain_seconds, count in ((DAY, chosen.daily), (HOUR, chosen.hourly)):
         if count:
-            for found in lines(names, [int(seed) for seed in chosen.seeds.split(",")], grain_seconds, count):
+            seeds = [int(seed) for seed in chosen.seeds.split(",")]
+            for found in (
+                measure_engine(seeds, grain_seconds, count)
+                if chosen.engine
+                else lines(names, seeds, grain_seconds, count)
+            ):
                 print(json.dumps(found), flush=True)
 
 

@@ -27,7 +27,7 @@ _DROP_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE:
 """A credit, a late record or a holiday is low once; what has stopped stays low."""
 _SPIKE_AFTER = {Grain.DAY: 1, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
 """Of 720 hours a month some are high by chance, and few are the two in a row."""
-_MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
+_MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 4, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
 _DAY_SECONDS = 86_400
 _EVIDENCE = 10
 """A tenth of `new_spend_floor` has to be spent before the pace of a new tag counts."""
