@@ -67,8 +67,8 @@ class Lifecycle:
         if closed:
             self._prepare_open(state)
         run = state.run
-        if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
-            self._telling.report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
+        if run is not None and not closed and judge.close_at(judge.over_with(run)) <= ready:
+            self._telling.report(state, [], complete=False, judged_at=ready)  # buckets without a fact have ended it
         gaps = self._listening.gaps_of(state, ready)
         if gaps:
             self._listening.hear(state, gaps)
@@ -170,8 +170,6 @@ class Lifecycle:
         fold = fold_of(state, detector, state.run, trace=state.trace)
         following = ring.end
         gap = following if index > following else None
-        if gap is not None:
-            fold.missing()
         if index - ring.end >= judge.ring_buckets:
             self._learned.leave_behind(state, ring, index)
         ring.extend_to(index)

@@ -33,7 +33,6 @@ def hold_seconds(grain_seconds: int) -> int:
     return (_HOLD_HOURS if grain_seconds == Grain.HOUR.seconds else _HOLD) * grain_seconds
 
 
-
 class Lane:
     """The series of one grain that wait for one source, by the time that their bucket closes."""
 

@@ -58,8 +58,8 @@ def watch_next(state: SeriesState) -> None:
             watch(state, bucket.index)
             break
     run = state.run
-    if run is not None and ready < state.judge.close_at(run.last + 1):
-        watch(state, run.last + 1)
+    if run is not None and ready < state.judge.close_at(state.judge.over_with(run)):
+        watch(state, state.judge.over_with(run))
     silent = next_silence(state, ready)
     if silent is not None and ready < state.judge.close_at(silent):
         watch(state, silent)
@@ -97,7 +97,7 @@ def comes_due(state: SeriesState) -> bool:
     close_at = state.judge.close_at
     if ready_until(state) < at:
         return False
-    if state.run is not None and close_at(state.run.last + 1) == at:
+    if state.run is not None and close_at(state.judge.over_with(state.run)) == at:
         return True
     return any(close_at(bucket.index) == at for bucket in state.open_buckets)
 
@@ -111,7 +111,7 @@ def is_due(state: SeriesState) -> bool:
     close_at = state.judge.close_at
     if any(close_at(bucket.index) <= ready for bucket in state.open_buckets):
         return True
-    if state.run is not None and close_at(state.run.last + 1) <= ready:
+    if state.run is not None and close_at(state.judge.over_with(state.run)) <= ready:
         return True
     return is_silent(state, ready)
 
