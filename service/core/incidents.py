@@ -19,6 +19,7 @@ stay two. Pure; the answer does not depend on the order of the alerts.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from service.core.alerts import Alert
 from service.core.kinship import Kinship
@@ -30,16 +31,24 @@ HALF = 0.5
 MOST = 0.8
 """So much of a change must be explained by several together."""
 FEW = 3
-HINT = 0.1
+HINT = 0.25
 _TIPS = 0.3
 """What explains so much, and without which the alert would have stayed within its bounds, explains it."""
 
 
-def heads(open_alerts: Sequence[Alert], *, told: Collection[str], order: Sequence[str]) -> dict[str, str]:
+def heads(
+    open_alerts: Sequence[Alert],
+    *,
+    told: Collection[str],
+    order: Sequence[str],
+    inhibited: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """Alert id -> id of the head it is the same money as; heads themselves are absent.
 
     told: ids of alerts that people have heard of as heads. order: split.tags, then split.dimensions; what is not
-    listed comes after them, the total last. Alerts that are over may be among them, to inhibit what outlasts them.
+    listed comes after them, the total last. inhibited: what was answered before for alerts nobody was told of. It holds
+    while that head is told and open, whatever later buckets show, but for the total, which has to be accounted for anew
+    each time. Alerts that are over may be among them, to inhibit what outlasts them.
     """
     ranks = {name.removeprefix("tag:"): place for place, name in reversed(list(enumerate(order)))}
     families: dict[Family, list[Stake]] = defaultdict(list)
@@ -50,7 +59,7 @@ def heads(open_alerts: Sequence[Alert], *, told: Collection[str], order: Sequenc
     found: dict[str, str] = {}
     for stakes in families.values():
         if len(stakes) > 1:
-            found.update(_Choice(stakes, known).made())
+            found.update(_Choice(stakes, known, inhibited).made())
     return found
 
 
@@ -63,11 +72,15 @@ def member_text(alert: Alert) -> str:
 class _Choice:
     """Among the alerts of one family."""
 
-    def __init__(self, stakes: Iterable[Stake], told: Collection[str]) -> None:
+    def __init__(self, stakes: Iterable[Stake], told: Collection[str], inhibited: Mapping[str, str]) -> None:
         self._stakes = sorted(stakes, key=lambda stake: stake.key)
         self._kin = Kinship(self._stakes)
         self._heads: dict[str, Stake] = {stake.id: stake for stake in self._stakes if stake.id in told}
-        self._of: dict[str, str] = {}
+        self._of = {
+            stake.id: inhibited[stake.id]
+            for stake in self._stakes
+            if not stake.is_total and stake.id not in self._heads and inhibited.get(stake.id) in self._heads
+        }
 
     def made(self) -> Mapping[str, str]:
         for whole in self._spread():
@@ -97,8 +110,9 @@ class _Choice:
             return None
         most, head = min(explained, key=lambda entry: (-entry[0], entry[1].key))
         if stake.is_total and not head.is_total:
-            rest = stake.net - sum(money for money, _ in explained)
-            return head if rest <= max((1 - MOST) * stake.net, stake.enough) else None
+            together = sum(money for money, _ in explained)
+            is_accounted_for = together >= HALF * stake.net and stake.net - together <= stake.enough
+            return head if is_accounted_for or together >= MOST * stake.net else None
         if most >= HALF * stake.moved or (most >= _TIPS * stake.moved and stake.net - most <= stake.enough):
             return head
         together = sum(money for money, _ in explained)
@@ -126,19 +140,19 @@ class _Choice:
 
 
 def _speaks_for(head: Stake, stake: Stake, money: float) -> bool:
-    """A head that is preferred does. One that is not, such as the total, only if it is the same or only takes part."""
-    return head.rank <= stake.rank or money >= HALF * head.moved or (begin_together(stake, head) and follows(stake, head))
+    """A head that is preferred does; one that is not, if it is the same or the other only takes part in it. What begins
+    later under a service or a total that was told of is news."""
+    if head.rank <= stake.rank:
+        return True
+    together = begin_together(stake, head)
+    is_same = money >= HALF * head.moved
+    return (is_same and (together or head.is_owned)) or (together and follows(stake, head))
 
 
 def _is_echo(stake: Stake, head: Stake, explained: float) -> bool:
-    """Whether a service or account, which names few of its drivers, rose with a head in it, and names no other cause."""
+    """Whether a service or account, with few named drivers, moved as a head in it did and names no other cause."""
     other_causes = sum(stake.drivers.values()) - explained
-    return (
-        not stake.is_owned
-        and begin_together(stake, head)
-        and explained >= HINT * stake.moved
-        and other_causes < HALF * stake.moved
-    )
+    return not stake.is_owned and explained >= HINT * stake.moved and other_causes < HALF * stake.moved
 
 
 def _is_spread(whole: Stake, parts: Sequence[tuple[float, Stake]]) -> bool:

@@ -230,7 +230,7 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
         bucket = ring.whole.get(worst.index)
     parts = None if bucket is None else bucket.parts
     baseline, totals = _baseline(ring, worst.index)
-    if parts is None and bucket is not None and actual == 0 and baseline:
+    if parts is None and actual == 0 and baseline:
         parts = {}  # what costs nothing has no drivers left: all that it had are gone
     if parts is None:
         kept = known.changes if known.worst == worst.index else ()

@@ -20,9 +20,9 @@ Rank = tuple[int, int, str]
 _RISES = (AlertKind.SPIKE, AlertKind.NEW_SPEND)
 _IDENTIFYING = ("resource_id", "resource_name")
 _AGREES = 0.8
-"""What names no resource, such as a service alone, is the same in both alerts if it moved by this share of the other."""
+"""What names no resource, such as a service alone, is the same in both if it moved by this share of the other."""
 _MISSING_AGREES = 0.99
-"""Of what is missing nothing is known but what it usually costs: learned from the same money, that is the same amount."""
+"""Of what is missing nothing is known but what it usually costs: of the same money that is the same amount."""
 _ALIKE = 0.9
 """Two alerts that have a resource in common, and whose source names too few drivers, are the same if so much alike."""
 _FOLLOWS = 2.0
@@ -65,9 +65,10 @@ class Stake:
         return self.dimension == TOTAL
 
     @property
-    def key(self) -> tuple[Rank, float, str]:
-        """The order in which alerts are preferred as heads; no two are equal."""
-        return self.rank, -self.net, self.id
+    def key(self) -> tuple[bool, bool, Rank, float, str]:
+        """The order in which alerts are preferred as heads; no two are equal. What hides most of its own change under
+        changes the other way comes late."""
+        return self.is_total, self.moved > 2 * self.net, self.rank, -self.net, self.id
 
     def holds(self, labels: Labels) -> bool:
         """Whether all of a driver belongs to this series by definition; tags say nothing of it."""
@@ -99,10 +100,13 @@ def stake_of(alert: Alert, ranks: Mapping[str, int]) -> Stake:
         drivers[labels] = drivers.get(labels, 0.0) + driver.change * sign
         before.setdefault(labels, max(0.0, driver.before))
     begin = alert.starts_at.timestamp()
+    seconds = Grain(alert.grain).seconds
+    end = (alert.ends_at or alert.starts_at + timedelta(seconds=seconds * alert.buckets)).timestamp()
+    if alert.ends_at is not None:
+        end += end - begin  # a level that was taken for normal here is news to wider series for about as long
     if alert.kind is AlertKind.MISSING:
         drivers = {(("missing_since", str(begin)),): net}
     drivers = {labels: max(0.0, change) for labels, change in drivers.items()}
-    seconds = Grain(alert.grain).seconds
     return Stake(
         id=alert.id,
         rank=_rank(series, ranks),
@@ -111,7 +115,7 @@ def stake_of(alert: Alert, ranks: Mapping[str, int]) -> Stake:
         value=series.value,
         grain_seconds=seconds,
         begin=begin,
-        end=(alert.ends_at or alert.starts_at + timedelta(seconds=seconds * alert.buckets)).timestamp(),
+        end=end,
         expected=max(0.0, alert.expected),
         net=net,
         enough=max(0.0, alert.upper - alert.expected if rises else alert.expected - alert.lower),
@@ -157,10 +161,16 @@ def _shared(one: Stake, other: Stake) -> float:
     within = sum(_within(one, other)) or sum(_within(other, one))
     if within:
         return min(within, other.moved)
-    named = _named(one, other, 1.0, 1.0)
+    named = _named(one, other, 1.0, 1.0) * _unnamed(other)
     if named < _ALIKE * other.moved and _is_alike(one, other):
         return min(one.net, other.net)
     return named
+
+
+def _unnamed(stake: Stake) -> float:
+    """What the named drivers stand for, as a factor: the rest is taken to be as they are, as far as it is no larger."""
+    named = sum(stake.drivers.values())
+    return min(stake.moved / named, 2.0) if named else 0.0
 
 
 def _within(part: Stake, whole: Stake) -> Iterator[float]:
