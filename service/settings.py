@@ -85,6 +85,19 @@ class Deliver(Section):
     poll_seconds: float = Field(default=0.5, gt=0)
 
 
+class Dispatch(Section):
+    """Who is told of an alert when it opens (docs/alerts.md).
+
+    pending_seconds: how long an alert waits before anybody is told, so that what belongs together comes together, and
+    what is over at once is not heard of. same_money: one incident shows as team, project, service and total; tell each
+    receiver of one of them.
+    """
+
+    pending_seconds: float = Field(default=5.0, ge=0, le=3600)
+    poll_seconds: float = Field(default=0.25, gt=0, le=60)
+    same_money: bool = True
+
+
 class Connect(Section):
     metrics_port: int = Field(default=8324, ge=0, le=65535)
     checkpoint_path: Path = Path("spendwatch-connectors.db")
@@ -239,6 +252,7 @@ class Settings(Section):
     api: Api = Api()
     worker: Worker = Worker()
     deliver: Deliver = Deliver()
+    dispatch: Dispatch = Dispatch()
     connect: Connect = Connect()
     split: Split = Split()
     policies: tuple[Policy, ...] = (Policy(),)

@@ -14,6 +14,7 @@ So a receiver or route that is added later is not told of old alerts, until some
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -27,14 +28,34 @@ IMPACT_STEP = 2.0
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """What a receiver was last told of an alert."""
+    """What a receiver knows of an alert.
+
+    severity, impact: as it was last told, at told_at (None: before that was written down). lead: it hears of the alert
+    through the message of this other one only (service/core/dispatch.py). ended: it was told that the alert is over.
+    """
 
     severity: Severity
     impact: float
+    told_at: datetime | None = None
+    lead: str | None = None
+    ended: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the receiver has the alert open, in a message of its own."""
+        return self.lead is None and not self.ended
 
 
-def notice_of(alert: Alert) -> Notice:
-    return Notice(severity=alert.severity, impact=alert.impact)
+def notice_of(record: AlertRecord, at: datetime) -> Notice:
+    alert = record.alert
+    return Notice(severity=alert.severity, impact=alert.impact, told_at=at, ended=record.state.is_over)
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """An alert that a receiver hears of through another one's message. text: one line; of tags, so untrusted."""
+
+    alert_id: str
+    text: str
 
 
 def to_tell(
