@@ -55,7 +55,7 @@ class _Watched:
 
     def __init__(self, settings: Settings) -> None:
         receivers = tuple(receiver.name for receiver in settings.receivers)
-        routes = Router(settings.routes, receivers)
+        routes = Router(settings.route, receivers, settings.time_intervals)
         self.sql = SqlStore(
             settings.store.url, routes=routes, clock=SystemClock(), receivers=receivers, budgets=settings.budgets
         )

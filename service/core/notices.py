@@ -4,7 +4,7 @@
 - acknowledged, resolved, withdrawn: only those who were told that it is open. An end without a beginning is noise.
 - updated: those who were told, when its severity is above, or its impact at least twice, what they were last told;
   and, while it is open, those whose route matches this version but did not match the last one (a route with
-  `min_severity` hears of a risen alert at once). Not once a person has resolved it or said what it was, nor while it
+  `severity>=high` hears of a risen alert at once). Not once a person has resolved it or said what it was, nor while it
   is withdrawn.
 
 So a receiver or route that is added later is not told of old alerts, until something new happens to them.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from service.core.alerts import Alert, AlertRecord, AlertState, EventType, Severity
-from service.core.routing import severity_rank
+from service.core.labels import severity_rank
 
 Routes = Callable[[Alert], Sequence[str]]
 
