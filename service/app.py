@@ -56,10 +56,11 @@ class _Watched:
 
     def __init__(self, settings: Settings) -> None:
         receivers = tuple(receiver.name for receiver in settings.receivers)
-        routes = Router(settings.routes, receivers)
+        self.router = Router(settings.route, receivers, settings.time_intervals)
         self.sql = SqlStore(
             settings.store.url,
-            routes=routes,
+            routes=self.router,
+            factors=self.router.factors,
             clock=SystemClock(),
             receivers=receivers,
             budgets=settings.budgets,
@@ -227,7 +228,7 @@ async def run_deliver(settings: Settings) -> int:
             receivers = make_receivers(settings)
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
             dispatcher = Dispatcher(
-                store.sql.dispatching(make_rules(settings)),
+                store.sql.dispatching(make_rules(settings, store.router)),
                 LiveBus(cache).announce,
                 SystemClock(),
                 poll_seconds=settings.dispatch.poll_seconds,

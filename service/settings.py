@@ -2,7 +2,8 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-service/config.py reads both; service/receiver_settings.py holds what can be set of receivers.
+service/config.py reads both; service/receiver_settings.py and service/routing_settings.py hold what can be set of
+receivers and of who hears what.
 """
 
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from connectors.series import Grain
-from service.core.alerts import Severity
 from service.receiver_settings import Receiver
+from service.routing_settings import InhibitRule, Route, TimeIntervals
 from service.section import Section
 
 
@@ -166,17 +167,6 @@ class Policy(Section):
     missing_after: int | None = Field(default=None, ge=0)
 
 
-class Route(Section):
-    """Who hears of an alert: every route whose matchers all hold. A matcher is `label: value` or `label: [a, b]`.
-
-    Labels are the alert's labels plus `severity`, `kind`, `tenant` and `unit`.
-    """
-
-    receiver: str
-    match: dict[str, str | tuple[str, ...]] = {}
-    min_severity: Severity | None = None
-
-
 class Budget(Section):
     """At most `pages` alerts in `days` days are told for each value of a label of the alerts, such as each team.
 
@@ -242,6 +232,7 @@ Connector = Annotated[FileConnector | MetricsFileConnector | SyntheticConnector,
 class Settings(Section):
     """The whole configuration.
 
+    route: the root of the routing tree; None: every receiver hears of every alert.
     metrics_host: where worker, deliver and connect answer health and metrics; 0.0.0.0 inside a container."""
 
     tenant: str = "default"
@@ -257,7 +248,9 @@ class Settings(Section):
     split: Split = Split()
     policies: tuple[Policy, ...] = (Policy(),)
     receivers: tuple[Receiver, ...] = ()
-    routes: tuple[Route, ...] = ()
+    route: Route | None = None
+    time_intervals: tuple[TimeIntervals, ...] = ()
+    inhibit_rules: tuple[InhibitRule, ...] = ()
     budgets: tuple[Budget, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")

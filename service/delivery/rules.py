@@ -1,38 +1,29 @@
 """What the dispatch goes by, put together from the configuration."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from service.core.alerts import Alert
 from service.core.budget import PageBook
 from service.core.dispatch import Rules
+from service.core.inhibit_rules import inhibits, read_rule
 from service.core.routing import Router
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class _To:
-    receiver: str
-    route: str = "0"
-    group_by: tuple[str, ...] = ()
-    group_wait: timedelta = timedelta()
-    group_interval: timedelta = timedelta()
+def make_rules(settings: Settings, router: Router) -> Callable[[PageBook], Rules]:
+    """Rules for one round of the dispatch, given the book of the alert budgets."""
+    inhibitions = [read_rule(rule) for rule in settings.inhibit_rules]
 
-    def muted_until(self, at: datetime) -> datetime | None:
-        return None
-
-
-def make_rules(settings: Settings) -> Callable[[PageBook], Rules]:
-    """Raises ConfigError where the configuration contradicts itself."""
-    router = Router(settings.routes, tuple(receiver.name for receiver in settings.receivers))
+    def heads_of(_alerts: Sequence[Alert], _told: Collection[str]) -> Mapping[str, str]:
+        return {}
 
     def rules(book: PageBook) -> Rules:
         return Rules(
-            destinations=lambda alert: [_To(name) for name in router(alert)],
+            destinations=router.destinations,
             silenced_by=lambda _alert, _at: (),
             planned=lambda _alert, _at: None,
-            heads=lambda _alerts, _told: {},
-            inhibits=lambda _source, _target: False,
+            heads=heads_of,
+            inhibits=lambda source, target: any(inhibits(rule, source, target) for rule in inhibitions),
             affords=lambda alert: not settings.budgets or book.ask(alert),
         )
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType
 from service.core.budget import PageBook, longest
-from service.core.notices import Notice, Routes, to_tell
+from service.core.notices import Factors, Notice, Routes, has_grown, same_steps, to_tell
 from service.core.routing import severity_rank
 from service.core.transitions import DETECTION
 from service.settings import Budget
@@ -49,12 +49,14 @@ class Recording:
         budgets: Sequence[Budget] = (),
         *,
         wait: timedelta | None = None,
+        factors: Factors = same_steps,
     ) -> None:
         self._budgets = budgets
         self._connection = connection
         self._routes = routes
         self._receivers = receivers
         self._wait = wait
+        self._factors = factors
         self._seq = 0
         self._kept: dict[str, AlertRecord] = {}
         self._records: dict[str, AlertRecord] = {}
@@ -109,7 +111,12 @@ class Recording:
         event = self.add(kind, record, at=at, actor=actor, comment=comment)
         told = self.notifying.told(alert_id)
         names = to_tell(
-            tell, event.record, before=None if before is None else before.alert, told=told, routes=self._routes
+            tell,
+            event.record,
+            before=None if before is None else before.alert,
+            told=told,
+            routes=self._routes,
+            factors=self._factors,
         )
         if record.state.is_over:
             self.notifying.end(alert_id, free_at=at + (self._wait or timedelta()))
@@ -156,7 +163,8 @@ class Recording:
             if event.type is EventType.ACK_EXPIRED:
                 self.notifying.wait(record.alert.id, since=at, due_at=at)
             return []
-        worse = record.held_back and event.type is EventType.UPDATED
+        grown = any(has_grown(record.alert, notice) for notice in self.notifying.led(record.alert.id))
+        worse = event.type is EventType.UPDATED and (record.held_back or grown)
         if worse or any(name not in told for name in names):
             self.notifying.wait(record.alert.id, since=at, due_at=at)
         return [name for name in names if name in told and not told[name].ended]

@@ -11,7 +11,7 @@ from connectors.facts import FeedbackVerdict
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
 from service.core.budget import BudgetState, states
-from service.core.notices import Routes
+from service.core.notices import Factors, Routes, same_steps
 from service.core.transitions import acknowledged, commented, detected, resolved
 from service.settings import Budget
 from service.store import queries
@@ -31,7 +31,8 @@ class SqlStore(SqlOutbox):
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
     budgets: how many alerts people are told of (service.core.budget). wait: how long what opens waits for the dispatch
-    (`dispatching`, of any process); None: there is none, and people are told at once.
+    (`dispatching`, of any process); None: there is none, and people are told at once. factors: how much the money must
+    grow to be told again.
     All methods raise StoreUnavailableError when the database is away.
     """
 
@@ -44,6 +45,7 @@ class SqlStore(SqlOutbox):
         receivers: Collection[str] | None = None,
         budgets: Sequence[Budget] = (),
         wait: timedelta | None = None,
+        factors: Factors = same_steps,
     ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
         super().__init__(Database(url))
@@ -51,6 +53,7 @@ class SqlStore(SqlOutbox):
         self._budgets = tuple(budgets)
         self._clock = clock
         self._wait = wait
+        self._factors = factors
         self._receivers = None if receivers is None else frozenset(receivers)
 
     @property
@@ -149,7 +152,9 @@ class SqlStore(SqlOutbox):
             return int((await connection.execute(query)).scalar_one())
 
     def _recording(self, connection: AsyncConnection) -> Recording:
-        return Recording(connection, self._routes, self._receivers, self._budgets, wait=self._wait)
+        return Recording(
+            connection, self._routes, self._receivers, self._budgets, wait=self._wait, factors=self._factors
+        )
 
     async def _by_hand(
         self,
