@@ -202,7 +202,18 @@ def follows(part: Stake, whole: Stake) -> bool:
         shared = shared or [labels for labels in part.drivers if labels in whole.drivers]
         change = sum(part.drivers[labels] for labels in shared)
         usual = sum(part.before.get(labels, 0.0) for labels in shared)
-    return change * whole.expected <= _FOLLOWS * whole.net * usual
+    return change * whole.expected <= _FOLLOWS * (whole.net - _alone(whole, part)) * usual
+
+
+def _alone(whole: Stake, part: Stake) -> float:
+    """What moved in single resources, new ones or by half of all: no part takes part in that but the one it is in."""
+    return sum(
+        change
+        for labels, change in whole.drivers.items()
+        if labels in whole.resources
+        and labels not in part.drivers
+        and (whole.before.get(labels, 0.0) == 0 or 2 * change > whole.moved)
+    )
 
 
 def begin_together(one: Stake, other: Stake) -> bool:
