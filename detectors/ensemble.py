@@ -104,10 +104,11 @@ class Ensemble:
 
     def band_at(self, at: int) -> Band | None:
         """Between the nearest bounds of all members that have warmed up; None while the first one has not."""
-        bands = [band for member in self._members if (band := member.band_at(at)) is not None]
-        if not bands or self._members[0].detector.band_at(at) is None:
+        first = self._members[0].band_at(at)
+        if first is None:
             return None
-        expected = bands[0].expected
+        bands = [first, *(band for member in self._members[1:] if (band := member.band_at(at)) is not None)]
+        expected = first.expected
         # Members may differ so much that no value suits all of them; what the first one expects is then normal.
         return Band(
             expected=expected,
@@ -118,8 +119,8 @@ class Ensemble:
     def score_one(self, value: float, at: int) -> Verdict:
         """Say how unusual *value* is. Changes nothing. Raises NotFiniteError.
 
-        On the bound, 0.5, it is as rare as `false_alarms` says. Beyond it the score tells how much rarer: 0.8 is as rare
-        as twice as many spreads of normal noise.
+        On the bound, 0.5, it is as rare as `false_alarms` says. Beyond it the score tells how much rarer: at 0.8 as
+        rare as twice as many spreads of normal noise.
         """
         value = finite(value)
         band = self.band_at(at)
@@ -148,7 +149,7 @@ class Ensemble:
         """Every member takes the level of *recent* for the new normal; how rare its distances are, stays."""
         buckets = [(finite(value), at) for value, at in recent]
         for member in self._members:
-            member.detector.accept_level(buckets)
+            member.accept_level(buckets)
 
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then of each member two tails, the length of its state, and this."""

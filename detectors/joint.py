@@ -1,8 +1,8 @@
 """One series in several views at once: a bucket, the one before it and the last hour go together in a usual way.
 
-For usage metrics. A value that is ordinary by itself may not be after those before it: a fall to an idle level within one
-bucket, where the series glides. The views are deviations from a baseline (detectors.baseline); what the earlier ones let
-expect comes from their covariance (detectors.joint_model). Several metrics together: detectors.metrics.
+For usage metrics. A value that is ordinary by itself may not be after those before it: a fall to an idle level within
+one bucket, where the series glides. The views are deviations from a baseline (detectors.baseline); what the earlier
+ones let expect comes from their covariance (detectors.joint_model). Several metrics together: detectors.metrics.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """How several numbers usually go together, and which of them does not go with the others.
 
-A running covariance of standardised deviations. Its inverse says of each number what the others let expect, and how sure
-that is: with P the inverse, the i-th lies (P z)_i / P_ii off, and 1 / P_ii is the variance of that (Whittaker, J., 1990,
-Graphical Models in Applied Multivariate Statistics, 5.7). So there is a band for each, given all the others.
+A running covariance of standardised deviations. Its inverse says of each number what the others let expect, and how
+sure that is: with P the inverse, the i-th lies (P z)_i / P_ii off, and 1 / P_ii is the variance of that (Whittaker, J.,
+1990, Graphical Models in Applied Multivariate Statistics, 5.7). So there is a band for each, given all the others.
 """
 
 import math
@@ -68,7 +68,8 @@ class JointModel:
     def _precision(self) -> NDArray[np.float64]:
         if self._inverse is None:
             own = np.maximum(np.diag(self._covariance), 0.01)
-            self._inverse = np.linalg.inv(self._covariance + _RIDGE * np.diag(own) + 1e-6 * np.eye(self.size))
+            ridge = _RIDGE * np.diag(own) + 1e-6 * np.eye(self.size)
+            self._inverse = np.asarray(np.linalg.inv(self._covariance + ridge), dtype=np.float64)
         return self._inverse
 
     def export(self) -> tuple[float, ...]:

@@ -26,19 +26,22 @@ class Sides(NamedTuple):
 
 
 class Member:
-    """One detector with the tails of its two sides. rate: of false alarms a side may give, as a share of all buckets."""
+    """One detector with the tails of its two sides. rate: of false alarms a side may give, a share of all buckets."""
 
-    __slots__ = ("_rate", "_tails", "detector")
+    __slots__ = ("_bounds", "_memo", "_rate", "_tails", "detector")
 
     def __init__(self, detector: Detector, rate: float) -> None:
         self.detector = detector
         self._rate = rate * (detector.run if isinstance(detector, Lasting) else 1.0)
         prior = detector.prior if isinstance(detector, Lasting) else normal_prior(3.5)
         self._tails = (Tail(prior), Tail(prior))
+        # What is asked for again before anything is learned: the calibrated bounds, and the band of a bucket.
+        self._bounds: Sides | None = None
+        self._memo: tuple[int, Band | None] | None = None
 
     def band_at(self, at: int) -> Band | None:
         """What is expected, with calibrated bounds; None while warming up."""
-        band = self.detector.band_at(at)
+        band = self._own_band(at)
         if band is None:
             return None
         limits = self._limits()
@@ -66,6 +69,7 @@ class Member:
             for tail, distance in zip(self._tails, off, strict=True):
                 tail.learn_one(distance)
         self.detector.learn_one(value, at)
+        self._bounds = self._memo = None
 
     def hold_one(self, value: float, at: int) -> None:
         off = self._distances(value, at)
@@ -74,6 +78,11 @@ class Member:
                 tail.learn_one(min(distance, _MOST_KEPT * limit))
         if isinstance(self.detector, Attentive):
             self.detector.hold_one(value, at)
+        self._bounds = self._memo = None
+
+    def accept_level(self, recent: Sequence[tuple[float, int]]) -> None:
+        self.detector.accept_level(recent)
+        self._memo = None
 
     def export(self) -> tuple[float, ...]:
         """The tails, how many numbers the detector has, then these."""
@@ -85,13 +94,21 @@ class Member:
         for tail, start in zip(self._tails, (0, NUMBERS), strict=True):
             tail.restore(tails[start : start + NUMBERS])
         self.detector.restore(state)
+        self._bounds = self._memo = None
 
     def _limits(self) -> Sides:
-        down, up = (min(max(tail.bound(self._rate), _NARROWEST), _WIDEST) for tail in self._tails)
-        return Sides(down, up)
+        if self._bounds is None:
+            down, up = (min(max(tail.bound(self._rate), _NARROWEST), _WIDEST) for tail in self._tails)
+            self._bounds = Sides(down, up)
+        return self._bounds
+
+    def _own_band(self, at: int) -> Band | None:
+        if self._memo is None or self._memo[0] != at:
+            self._memo = (at, self.detector.band_at(at))
+        return self._memo[1]
 
     def _distances(self, value: float, at: int) -> Sides | None:
-        band = self.detector.band_at(at)
+        band = self._own_band(at)
         if band is None:
             return None
         if isinstance(self.detector, Lasting):

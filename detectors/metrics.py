@@ -1,8 +1,8 @@
 """Several metrics of one resource together: each is judged given all the others of the same bucket.
 
-CPU low, network and cost high: each may be ordinary by itself, and together they are not. A metric's deviation from its own
-baseline, phase of the day left out, goes into detectors.joint_model; the verdict on each has a band that says what it should
-be as the others are.
+CPU low, network and cost high: each may be ordinary by itself, and together they are not. A metric's deviation from its
+own baseline, phase of the day left out, goes into detectors.joint_model; the verdict on each has a band that says what
+it should be as the others are.
 """
 
 from collections.abc import Sequence

@@ -48,7 +48,15 @@ def _entry(detector: DetectorType[_Config]) -> _Entry:
 
 _ENTRIES = {
     entry.description.name: entry
-    for entry in (_entry(Seasonal), _entry(Rolling), _entry(Usage), _entry(Shift), _entry(Creep), _entry(Joint), _entry(Ensemble))
+    for entry in (
+        _entry(Seasonal),
+        _entry(Rolling),
+        _entry(Usage),
+        _entry(Shift),
+        _entry(Creep),
+        _entry(Joint),
+        _entry(Ensemble),
+    )
 }
 
 

@@ -30,12 +30,12 @@ class Shift(Lasting):
     >>> for day in range(60):
     ...     detector.learn_one(100.0 + (-3.0, 4.0, -1.0, 1.0, -1.0)[day % 5], day * 86400)
     >>> found = []
-    >>> for day in range(60, 64):  # 8 % more from now on: three spreads
-    ...     verdict = detector.score_one(108.0, day * 86400)
+    >>> for day in range(60, 65):  # a sixth more from now on
+    ...     verdict = detector.score_one(117.0, day * 86400)
     ...     found.append((verdict.status.value, round(verdict.band.upper)))
-    ...     detector.learn_one(108.0, day * 86400)
+    ...     detector.learn_one(117.0, day * 86400)
     >>> found
-    [('normal', 125), ('normal', 125), ('normal', 110), ('high', 107)]
+    [('normal', 136), ('normal', 137), ('high', 111), ('high', 106), ('high', 107)]
     """
 
     __slots__ = ()
