@@ -61,7 +61,7 @@ def test_mistakes_in_the_configuration_end_with_2_and_their_places(run: Run, tmp
     answer = run("check-config", "--config", str(config))
     assert answer.returncode == 2
     assert (
-        f"{config}:2: policies[0].detector: detector must be one of seasonal, rolling, usage, got 'oracle'"
+        f"{config}:2: policies[0].detector: detector must be one of seasonal, rolling, usage, shift, creep, joint, ensemble, got 'oracle'"
         in answer.stderr
     )
     assert f"{config}:3: policies[1].params: sigma must be" in answer.stderr
