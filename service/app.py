@@ -228,7 +228,9 @@ async def run_deliver(settings: Settings) -> int:
             receivers = make_receivers(settings)
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
             dispatcher = Dispatcher(
-                store.sql.dispatching(make_rules(settings, store.router)),
+                store.sql.dispatching(
+                    make_rules(settings, store.router), heard_for=timedelta(days=settings.dispatch.ended_within_days)
+                ),
                 LiveBus(cache).announce,
                 SystemClock(),
                 poll_seconds=settings.dispatch.poll_seconds,

@@ -91,12 +91,14 @@ class Dispatch(Section):
 
     pending_seconds: how long an alert waits before anybody is told, so that what belongs together comes together, and
     what is over at once is not heard of. same_money: one incident shows as team, project, service and total; tell each
-    receiver of one of them.
+    receiver of one of them. ended_within_days: what a late bill brings to light is told though it is over, if it was
+    not over for longer than this; older news stand on the dashboard.
     """
 
     pending_seconds: float = Field(default=5.0, ge=0, le=3600)
     poll_seconds: float = Field(default=0.25, gt=0, le=60)
     same_money: bool = True
+    ended_within_days: float = Field(default=3.0, ge=0, le=3650)
 
 
 class Connect(Section):

@@ -92,9 +92,9 @@ class SqlStore(SqlOutbox):
             await recording.flush()
             return recording.events
 
-    def dispatching(self, rules: RulesFor) -> Dispatching:
-        """What decides who is told of what waits."""
-        return Dispatching(self._database, self._recording, rules)
+    def dispatching(self, rules: RulesFor, *, heard_for: timedelta = timedelta(days=3)) -> Dispatching:
+        """What decides who is told of what waits. heard_for: of what was over so long ago nobody is told any more."""
+        return Dispatching(self._database, self._recording, rules, heard_for=heard_for)
 
     async def get(self, alert_id: str) -> AlertRecord:
         async with self._database.reading() as connection:
