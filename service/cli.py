@@ -14,6 +14,7 @@ import typer
 
 from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
+from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
 
 app = typer.Typer(
@@ -36,6 +37,9 @@ deliveries_app = typer.Typer(
     help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
 )
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
+
+digest_app = typer.Typer(help="Look at a digest before it is sent, or send one now.", no_args_is_help=True)
+app.add_typer(digest_app, name="digest", rich_help_panel=_LOOK)
 
 UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]
 TokenOption = Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")]
@@ -207,6 +211,43 @@ def resend_deliveries(
     with ApiClient(url, token=token) as api:
         count = resend(api, delivery_id=delivery_id, receiver=receiver)
     typer.echo(f"{count} message{'' if count == 1 else 's'} will be sent again")
+
+
+@digest_app.command("preview")
+def preview_digest(
+    name: Annotated[str, typer.Argument(help="The digest's name in the configuration.")],
+    *,
+    config: ConfigOption = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=_MOMENTS, help="As it would have been sent last at this time, in UTC.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="The letter about this value alone, such as a team.")] = None,
+    form: Annotated[DigestFormat, typer.Option("--format", help="As a terminal, a mail or a webhook has it.")] = (
+        DigestFormat.TEXT
+    ),
+) -> None:
+    """Print what a digest would say; without --at, of the days before now."""
+    from service.digests.command import preview
+
+    when = None if at is None else at.replace(tzinfo=UTC)
+    typer.echo(asyncio.run(preview(config, name, at=when, value=group, form=form)))
+
+
+@digest_app.command("send")
+def send_digest(
+    name: Annotated[str, typer.Argument(help="The digest's name in the configuration.")],
+    *,
+    config: ConfigOption = None,
+    now: Annotated[bool, typer.Option("--now", help="Beside its schedule, which goes on.")] = False,
+) -> None:
+    """Send a digest to its receivers without waiting for its time; `spendwatch deliver` or `up` delivers it."""
+    from service.digests.command import send
+    from service.errors import ConfigError
+
+    if not now:
+        raise ConfigError("a digest is sent at its time; say --now to send one beside it")
+    count = asyncio.run(send(config, name))
+    typer.echo(f"{count} message{'' if count == 1 else 's'} put into the outbox")
 
 
 @app.command(rich_help_panel=_LOOK)

@@ -45,16 +45,33 @@ def name_mistakes(raw: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
         ("receivers", "name", None, "is named"),
         ("connectors", "name", None, "is named"),
         ("budgets", "label", "team", "is for"),
+        ("digests", "name", None, "is named"),
     ):
         names = _named(raw, section, key, default)
         for number, name in enumerate(names):
             if name is not None and name in names[:number]:
                 yield (section, number, key), f"{section}[{names.index(name)}] {says} {name!r} too"
     receivers = [name for name in _named(raw, "receivers", "name") if name is not None]
+    known = ", ".join(receivers) or "none is configured"
     for number, receiver in enumerate(_named(raw, "routes", "receiver")):
         if receiver is not None and receiver not in receivers:
-            known = ", ".join(receivers) or "none is configured"
             yield ("routes", number, "receiver"), f"{receiver!r} is not one of the receivers: {known}"
+    for number, digest in enumerate(items_of(raw, "digests")):
+        for place, name in _addressed(digest):
+            if name not in receivers:
+                yield ("digests", number, *place), f"{name!r} is not one of the receivers: {known}"
+
+
+def _addressed(digest: object) -> Iterator[tuple[Place, str]]:
+    """Whom a digest names, and where."""
+    if not isinstance(digest, dict):
+        return
+    single = digest.get("to")
+    lists = [(("to", str(value)), names) for value, names in single.items()] if isinstance(single, dict) else []
+    for place, names in ((("receivers",), digest.get("receivers")), *lists):
+        for name in names if isinstance(names, list) else [names]:
+            if isinstance(name, str):
+                yield place, name
 
 
 def plainer(place: Place, mistake: ErrorDetails) -> tuple[Place, str]:

@@ -11,6 +11,8 @@ from service.settings import Kafka
 
 COMPACTION_LAG_MS = 3_600_000
 """So long the state topic keeps what newer snapshots replace."""
+SPEND_DAYS = 400
+"""So long what was spent is kept, in the topic and in the store: more than a year, to compare with."""
 _DAY_MS = 86_400_000
 _log = structlog.get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Topics:
 
     facts: str
     alerts: str
+    spend: str
     state: str
     dead_letters: str
 
@@ -69,6 +72,7 @@ class Topics:
         return cls(
             facts=f"{prefix}.facts",
             alerts=f"{prefix}.alerts",
+            spend=f"{prefix}.spend",
             state=f"{prefix}.state-v1",
             dead_letters=f"{prefix}.dead-letters",
         )
@@ -85,10 +89,16 @@ def layout(kafka: Kafka) -> list[NewTopic]:
         "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
         "max.message.bytes": str(MAX_SNAPSHOT_BYTES),
     }
+    keep_spend = {
+        "cleanup.policy": "compact,delete",
+        "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
+        "retention.ms": str(SPEND_DAYS * _DAY_MS),
+    }
     keep_for_people = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
     wanted = (
         (names.facts, kafka.partitions, expire),
         (names.alerts, kafka.partitions, expire),
+        (names.spend, kafka.partitions, keep_spend),
         (names.state, kafka.partitions, keep_latest),
         (names.dead_letters, 1, keep_for_people),
     )

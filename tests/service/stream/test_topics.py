@@ -4,7 +4,11 @@ from service.stream.topics import Topics, layout
 
 def test_topics_carry_the_prefix() -> None:
     assert Topics.of(Kafka(topic_prefix="finops")) == Topics(
-        facts="finops.facts", alerts="finops.alerts", state="finops.state-v1", dead_letters="finops.dead-letters"
+        facts="finops.facts",
+        alerts="finops.alerts",
+        spend="finops.spend",
+        state="finops.state-v1",
+        dead_letters="finops.dead-letters",
     )
 
 
