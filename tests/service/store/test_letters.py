@@ -76,7 +76,7 @@ class Suite:
         ]
 
     async def test_only_what_is_asked_for_is_added_up(self, store: SqlStore) -> None:
-        others = ("acme/effective_cost/USD/1d/tag:team=x", "default/billed_cost/USD/1d/tag:team=x")
+        others: tuple[str, ...] = ("acme/effective_cost/USD/1d/tag:team=x", "default/billed_cost/USD/1d/tag:team=x")
         others = (*others, "default/effective_cost/USD/1d/service_name=EC2")
         await store.record_spend([make_statement(22, 1.0, series=series) for series in others])
         await store.record_spend([make_statement(day, 2.0) for day in (19, 20, 21)])
