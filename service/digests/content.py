@@ -17,8 +17,6 @@ from service.digests.schedule import Period
 from service.digests.sums import DaySum, Spend, largest_changes, spends_of, together
 from service.settings import Digest as Settings
 
-_OVER = (AlertState.RESOLVED, AlertState.WITHDRAWN)
-
 
 class AlertLine(Struct, frozen=True, kw_only=True):
     """An alert in one line. at_stake: its impact, in `unit`; negative for a fall. since: when it was first recorded."""
@@ -60,7 +58,8 @@ class Digest(Struct, frozen=True, kw_only=True):
     were held back after it are told of; the due time of the digest before.
     totals: all values together, per currency; those of the value in its own letter. spends: the largest of `values`
     values; empty in the letter of one. changes: the largest. incomplete: values whose spend is not all there yet.
-    opened, ended: how many alerts of these values did. other_open: open alerts of other labels.
+    opened, ended: how many alerts of these values did. silenced: how many are open that a silence matches, which are
+    not among `open`. other_open: open alerts of other labels.
     """
 
     name: str
@@ -77,6 +76,7 @@ class Digest(Struct, frozen=True, kw_only=True):
     changes: tuple[Spend, ...]
     incomplete: tuple[str, ...]
     open: AlertList
+    silenced: int
     opened: int
     ended: int
     held_back: AlertList
@@ -113,9 +113,11 @@ def _digest(
 
     period, top = moment.period, settings.top
     spends = spends_of((row for row in rows if is_meant(row.value)), period)
-    # An alert that another one is told instead of is the same money once more.
-    known = [record for record in alerts if record.created_at <= moment.made_at]
-    own = [one for one in known if settings.by in one.alert.labels and is_meant(one.alert.labels[settings.by])]
+    known = [record for record in alerts if record.created_at <= moment.made_at and record.pending_since is None]
+    labelled = [one for one in known if settings.by in one.alert.labels and is_meant(one.alert.labels[settings.by])]
+    # One that another of these is told in place of is the same money once more.
+    ids = {record.alert.id for record in labelled}
+    own = [record for record in labelled if record.inhibited_by not in ids]
     open_now = [record for record in own if _is_open(record, moment.made_at)]
     others = (
         0
@@ -136,7 +138,8 @@ def _digest(
         values=len({one.value for one in spends}),
         changes=largest_changes(spends, top) if value is None else (),
         incomplete=tuple(dict.fromkeys(one.value for one in spends if not one.complete)),
-        open=_listed([one for one in open_now if not one.held_back], settings.by, top),
+        open=_listed([one for one in open_now if not one.held_back and not _is_silenced(one)], settings.by, top),
+        silenced=sum(map(_is_silenced, open_now)),
         opened=sum(record.created_at > moment.since for record in own),
         ended=sum(moment.since < at <= moment.made_at for record in own if (at := _ended_at(record)) is not None),
         held_back=_listed([one for one in own if _was_held(one, moment)], settings.by, top),
@@ -150,12 +153,16 @@ _LEAST_SPENDS = 10
 
 def _ended_at(record: AlertRecord) -> datetime | None:
     """When it was over; None while it is not. A withdrawal leaves no time of its own."""
-    return (record.resolved_at or record.updated_at) if record.state in _OVER else None
+    return (record.resolved_at or record.updated_at) if record.state.is_over else None
 
 
 def _is_open(record: AlertRecord, at: datetime) -> bool:
     ended = _ended_at(record)
     return ended is None or ended > at
+
+
+def _is_silenced(record: AlertRecord) -> bool:
+    return record.state is AlertState.SILENCED
 
 
 def _was_held(record: AlertRecord, moment: Moment) -> bool:

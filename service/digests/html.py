@@ -5,7 +5,9 @@ from service.digests.page import Cell, Page, Section
 
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _CELL = "padding:6px 10px;border-bottom:1px solid #e6e8eb;vertical-align:top"
-_HEAD = "padding:6px 10px;border-bottom:2px solid #c9ced6;color:#5b6472;font-weight:600;font-size:12px;white-space:nowrap"
+_HEAD = (
+    "padding:6px 10px;border-bottom:2px solid #c9ced6;color:#5b6472;font-weight:600;font-size:12px;white-space:nowrap"
+)
 _NUMBER = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 _TONES = {"worse": "#b42318", "better": "#067647"}
 _BAR_PIXELS = 160

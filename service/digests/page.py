@@ -187,6 +187,8 @@ def _open(digest: Digest, public_url: str | None) -> Section | None:
     notes = []
     if digest.open.count > len(digest.open.named):
         notes.append(f"{digest.open.count - len(digest.open.named)} more are open.")
+    if digest.silenced:
+        notes.append(f"{digest.silenced} more are silenced.")
     if digest.other_open:
         notes.append(f"{digest.other_open} more are open that carry no {label_name(digest.by)}.")
     if not digest.open.count and not notes:

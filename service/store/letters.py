@@ -12,12 +12,11 @@ import msgspec
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.alerts import AlertRecord
+from service.core.alerts import AlertRecord, AlertState
 from service.core.spend import SpendStatement
 from service.digests.sums import DaySum
 from service.store.database import insert_into, last_seq
 from service.store.outbox import SqlOutbox
-from service.store.queries import OPEN
 from service.store.recording import decode_record, searchable
 from service.store.spending import forget_spend, load_sums, save_spend
 from service.store.store import DigestState, Letter
@@ -38,7 +37,7 @@ class SqlLetters(SqlOutbox):
             return await load_sums(connection, tenant=tenant, label=label, metric=metric, since=since, until=until)
 
     async def alerts_since(self, tenant: str, since: datetime) -> list[AlertRecord]:
-        is_open = alerts.c.state.in_([state.value for state in OPEN])
+        is_open = alerts.c.state.in_([state.value for state in AlertState if not state.is_over])
         query = select(alerts.c.document).where(
             alerts.c.tenant == searchable(tenant), or_(is_open, alerts.c.updated_at > since)
         )

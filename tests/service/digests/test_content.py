@@ -13,13 +13,14 @@ from tests.builders import make_alert
 from tests.service.digests.builders import DAY, MOMENT, MONDAY, WEEK, make_settings, make_sum, november
 
 BILLED = SpendBasis.BILLED
+RECORD_FIELDS = ("resolved_at", "held_back", "inhibited_by", "pending_since")
 
 
 def record(
     alert_id: str, *, created: datetime, state: AlertState = AlertState.FIRING, **changes: object
 ) -> AlertRecord:
     """changes: of the record where it has such a field, else of the alert."""
-    own = {name: changes.pop(name) for name in ("resolved_at", "held_back") if name in changes}
+    own = {name: changes.pop(name) for name in RECORD_FIELDS if name in changes}
     alert = make_alert(alert_id, **changes)  # type: ignore[arg-type]  # any field of an alert
     return AlertRecord(alert=alert, state=state, seq=1, created_at=created, updated_at=created, **own)  # type: ignore[arg-type]  # see own
 
@@ -143,6 +144,23 @@ def test_alerts_are_told_by_what_happened_since_the_digest_before() -> None:
     assert digest.open.count == 3
     assert digest.open.at_stake == {"USD": 250.0}, "a fall does not make up for a rise"
     assert (digest.opened, digest.ended, digest.other_open) == (3, 2, 1)
+
+
+def test_what_nobody_is_to_look_at_is_not_listed() -> None:
+    """Silenced, not told yet, or the same money as another of the list."""
+    day = MONDAY - DAY
+    alerts = (
+        record("head", created=day, impact=100.0),
+        record("same money", created=day, impact=90.0, inhibited_by="head"),
+        record("of another label", created=day, impact=80.0, inhibited_by="project"),
+        record("silenced", created=day, state=AlertState.SILENCED),
+        record("pending", created=day, state=AlertState.PENDING, pending_since=MONDAY),
+        record("expected", created=MOMENT.since - DAY, state=AlertState.EXPECTED, resolved_at=day),
+    )
+    digest = made(alerts=alerts)
+    assert [line.id for line in digest.open.named] == ["head", "of another label"]
+    assert (digest.silenced, digest.opened, digest.ended) == (1, 3, 1)
+    assert "1 more are silenced." in lines_of(page_of(digest, None))
 
 
 def test_what_the_budget_held_back_stands_apart_with_its_money() -> None:
