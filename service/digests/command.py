@@ -13,7 +13,7 @@ from service.config import load
 from service.console import clean
 from service.core.routing import Router
 from service.delivery.letter_payload import letter_body
-from service.digests.content import Digest
+from service.digests.content import Digest, Moment
 from service.digests.form import Form
 from service.digests.html import html_of
 from service.digests.page import lines_of, page_of
@@ -39,14 +39,24 @@ async def preview(
     # A week that is not over is none: without a time, the letter is the one that is due next, made before its time.
     due = now if at is None else last_due(digest, at)
     moment = moment_of(digest, due, made_at=now)
-    async with _store(settings) as store:
-        content = await make_one(store, digest, moment, value, tenant=settings.tenant)
+    content = await _made(settings, digest, moment, value)
     if form is Form.JSON:
         id_ = letter_id(digest, moment, value, by_hand=False)
         letter = Letter(id=id_, digest=name, value=value, due_at=due, content=content)
         body = letter_body(letter, settings.api.public_url)
         return msgspec.json.format(body, indent=2).decode()
     return written(content, settings.api.public_url, form)
+
+
+async def preview_of(settings: Settings, digest: DigestSettings, *, due: datetime, made_at: datetime) -> str:
+    """The overview of the days before *due*, as text."""
+    content = await _made(settings, digest, moment_of(digest, due, made_at=made_at), None)
+    return written(content, settings.api.public_url, Form.TEXT)
+
+
+async def _made(settings: Settings, digest: DigestSettings, moment: Moment, value: str | None) -> Digest:
+    async with _store(settings) as store:
+        return await make_one(store, digest, moment, value, tenant=settings.tenant)
 
 
 def written(content: Digest, public_url: str | None, form: Form) -> str:

@@ -2,15 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
 
 from connectors.facts import Basis
 from service.core.spend import SpendStatement
 from service.digests.content import overview
 from service.digests.sums import DaySum, SpendBasis
+from service.store import migrations
 from service.store.sql import SqlStore
 from service.store.store import Delivery, DeliveryQuery, DigestState, Letter, LetterDelivery
 from tests.builders import everyone, make_alert
@@ -172,3 +177,43 @@ class TestPostgres(Suite):
     async def store(self, postgres_url: str, clock: FakeClock) -> AsyncIterator[SqlStore]:
         async for store in opened(postgres_url, clock):
             yield store
+
+
+async def test_messages_of_before_outlive_the_migration(sqlite_url: str, clock: FakeClock) -> None:
+    """SQLite writes the table of deliveries anew, with its indexes."""
+    store = SqlStore(sqlite_url, routes=everyone("desk"), clock=clock)
+    async with store._database.writing() as connection:
+        await connection.run_sync(_upgrade_to("0002"))
+        for statement in _OLD_ROWS:
+            await connection.execute(text(statement))
+    await store.migrate()
+    async with store._database.reading() as connection:
+        rows = (await connection.execute(text("SELECT id, alert_id, seq, letter_id FROM deliveries"))).all()
+        found = await connection.execute(text("SELECT name FROM sqlite_master WHERE tbl_name = 'deliveries'"))
+        names = {row.name for row in found}
+    assert [tuple(row) for row in rows] == [("msg_1", "a1", 1, None)]
+    assert {f"ix_deliveries_{name}" for name in ("due", "head", "letters", "alert_id_seq", "receiver_state")} <= names
+    await store.post_by_hand([make_letter()], at=MONDAY)
+    assert len(await claimed(store)) == 1
+    await store.close()
+
+
+_AT = "2026-11-20 00:00:00.000000"
+_OLD_ROWS = (
+    "INSERT INTO alerts VALUES ('a1', 1, 1, 'firing', 'low', 'default', 's', 'r', 'USD', 1.0,"
+    f" '{_AT}', '{_AT}', '{{}}')",
+    f"INSERT INTO events VALUES (1, 'a1', '{_AT}', 'opened', 'detection', '', '{{}}')",
+    "INSERT INTO deliveries (id, receiver, alert_id, seq, state, attempts, created_at, next_attempt_at)"
+    f" VALUES ('msg_1', 'desk', 'a1', 1, 'pending', 0, '{_AT}', '{_AT}')",
+)
+
+
+def _upgrade_to(revision: str) -> Callable[[Connection], None]:
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    return upgrade
