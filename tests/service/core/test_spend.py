@@ -126,7 +126,7 @@ def test_any_order_any_batches_and_any_crash_state_the_same() -> None:
     facts = make_month(seed=3)
     expected = kept(run(facts))
     assert len(expected) > 50
-    for seed in range(30):
+    for seed in range(12):
         rng = random.Random(seed)
         stated = run(disturbed(facts, rng), rng)
         rng.shuffle(stated)

@@ -78,8 +78,9 @@ def test_currencies_are_never_added_up() -> None:
 
 def test_hours_and_days_of_the_same_money_are_not_added_up() -> None:
     hours = [replace(row, grain_seconds=3600, amount=11.9) for row in two_weeks()]
-    [spend] = spends_of([*hours, *two_weeks()], WEEK)
-    assert spend.amount == 84.0
+    for rows in ([*hours, *two_weeks()], [*two_weeks(), *hours]):
+        [spend] = spends_of(rows, WEEK)
+        assert spend.amount == 84.0
 
 
 def test_the_forecast_takes_each_day_that_is_left_at_the_mean_of_its_weekday() -> None:
