@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -56,9 +57,15 @@ class _Watched:
 
     def __init__(self, settings: Settings) -> None:
         receivers = tuple(receiver.name for receiver in settings.receivers)
-        routes = Router(settings.routes, receivers)
+        self.router = Router(settings.route, receivers, settings.time_intervals)
         self.sql = SqlStore(
-            settings.store.url, routes=routes, clock=SystemClock(), receivers=receivers, budgets=settings.budgets
+            settings.store.url,
+            routes=self.router,
+            factors=self.router.factors,
+            clock=SystemClock(),
+            receivers=receivers,
+            budgets=settings.budgets,
+            wait=timedelta(seconds=settings.dispatch.pending_seconds),
         )
         self.problem: str | None = "not connected yet"
 
@@ -219,20 +226,28 @@ async def run_api(settings: Settings) -> int:
 
 
 async def run_deliver(settings: Settings) -> int:
-    """Send what is due in the outbox, until asked to end."""
+    """Decide who is told of what has opened, and send what is due in the outbox, until asked to end."""
+    from service.delivery.dispatcher import Dispatcher
     from service.delivery.receivers.factory import make_receivers
+    from service.delivery.rules import make_rules
     from service.delivery.run import make_deliverer
     from service.digests.post import DigestMetrics, Post
 
     with _role("deliver", settings) as role:
-        async with _open_store(settings) as store:
+        async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             receivers = make_receivers(settings)
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
             metrics = DigestMetrics(role.registry, [digest.name for digest in settings.digests])
             post = Post(settings.digests, store.sql, SystemClock(), metrics, tenant=settings.tenant)
+            dispatcher = Dispatcher(
+                store.sql.dispatching(make_rules(settings, store.router)),
+                LiveBus(cache).announce,
+                SystemClock(),
+                poll_seconds=settings.dispatch.poll_seconds,
+            )
 
             def ready() -> Mapping[str, str | None]:
-                return {"database": deliverer.ready()["store"] or store.problem}
+                return {"database": deliverer.ready()["store"] or dispatcher.problem or store.problem}
 
             async with serve_probe(
                 host=settings.metrics_host,
@@ -244,7 +259,7 @@ async def run_deliver(settings: Settings) -> int:
                     works = [asyncio.create_task(store.watch())]
                     works += [asyncio.create_task(post.run(role.stop))] if settings.digests else []
                     async with _background(*works):
-                        await deliverer.run(role.stop)
+                        await asyncio.gather(dispatcher.run(role.stop), deliverer.run(role.stop))
     return 0
 
 

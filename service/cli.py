@@ -14,8 +14,10 @@ import typer
 
 from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
+from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
 from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
+from service.routes_cli import app as routes_app
 
 app = typer.Typer(
     name="spendwatch",
@@ -29,7 +31,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 _RUN = "Run"
 _LOOK = "Look"
 
@@ -37,18 +38,10 @@ deliveries_app = typer.Typer(
     help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
 )
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
+app.add_typer(routes_app, name="routes", rich_help_panel=_LOOK)
 
 digest_app = typer.Typer(help="Look at a digest before it is sent, or send one now.", no_args_is_help=True)
 app.add_typer(digest_app, name="digest", rich_help_panel=_LOOK)
-
-UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]
-TokenOption = Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")]
-API_URL = "http://127.0.0.1:8321"
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="SPENDWATCH_CONFIG", help="The YAML file; without it the defaults hold."),
-]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -219,7 +212,7 @@ def preview_digest(
     *,
     config: ConfigOption = None,
     at: Annotated[
-        datetime | None, typer.Option(formats=_MOMENTS, help="As it would have been sent last at this time, in UTC.")
+        datetime | None, typer.Option(formats=MOMENTS, help="As it would have been sent last at this time, in UTC.")
     ] = None,
     group: Annotated[str | None, typer.Option(help="The letter about this value alone, such as a team.")] = None,
     form: Annotated[DigestFormat, typer.Option("--format", help="As a terminal, a mail or a webhook has it.")] = (
@@ -274,10 +267,10 @@ def replay(
         str | None, typer.Option(help="Replay this topic of the configured Kafka; `facts` means its facts topic.")
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--from", formats=_MOMENTS, help="First record time of a --topic, in UTC.")
+        datetime | None, typer.Option("--from", formats=MOMENTS, help="First record time of a --topic, in UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--to", formats=_MOMENTS, help="Record time of a --topic to stop before, in UTC.")
+        datetime | None, typer.Option("--to", formats=MOMENTS, help="Record time of a --topic to stop before, in UTC.")
     ] = None,
 ) -> None:
     """What the alerts would be: files or a topic through the worker's own code, at full speed."""

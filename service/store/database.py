@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from service.errors import ConfigError, UnavailableError
 from service.store.tables import counters
 
 _LOCKED_PAUSE_SECONDS = 0.02
+_IN_LENGTH = 500
 BUSY_TIMEOUT_SECONDS = 30
 EVENT_SEQ = "event_seq"
 STORE_ID = "store_id"
@@ -172,6 +173,11 @@ async def last_seq(connection: AsyncConnection, *, lock: bool = False) -> int:
 def insert_into(connection: AsyncConnection, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, which is not SQL's own: both dialects spell it alike."""
     return sqlite_insert(table) if connection.dialect.name == "sqlite" else postgres_insert(table)
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """For IN lists: well below the parameter limits of both databases."""
+    return (values[start : start + _IN_LENGTH] for start in range(0, len(values), _IN_LENGTH))
 
 
 async def lock_schema(connection: AsyncConnection) -> None:

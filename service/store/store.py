@@ -9,6 +9,7 @@ from msgspec import Struct
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 from service.core.budget import BudgetState
+from service.core.notices import Member
 from service.core.spend import SpendStatement
 from service.digests.content import Digest
 from service.digests.sums import DaySum
@@ -104,7 +105,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
     attempts: begun so far, counted when the row is claimed. created_at: when it was put into the outbox, or revived.
     remote_id: what the receiver calls it (a ticket number), as far as known. In a claim with `newest_only`, what it
-    called the alert before; and *event* may be a newer one than the row's own.
+    called the alert before; and *event* may be a newer one than the row's own. members: the alerts that this receiver
+    hears of through this one. The type of *event* is what the message is to the receiver.
     """
 
     id: str
@@ -117,6 +119,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     delivered_at: datetime | None = None
     remote_id: str | None = None
+    members: tuple[Member, ...] = ()
 
 
 class LetterDelivery(Struct, frozen=True, kw_only=True):

@@ -295,7 +295,7 @@ class World:
         path = self.folder / f"undisturbed-{secrets.token_hex(4)}.db"
         store = SqlStore(
             f"sqlite+aiosqlite:///{path}",
-            routes=Router(settings.routes, ("desk",)),
+            routes=Router(settings.route, ("desk",), settings.time_intervals),
             clock=SystemClock(),
             receivers=("desk",),
         )

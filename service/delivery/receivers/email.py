@@ -79,7 +79,7 @@ class Email(Configured, CarriesLetters):
         return f"{self._config.host}:{self._config.port}"
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         return await self._take(compose(message, delivery, sender=self._sender, to=self._to, at=now))
 
     async def send_letter(self, delivery: LetterDelivery, *, now: datetime) -> Outcome:

@@ -46,7 +46,7 @@ class SlackBot(HttpLetters):
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
         channel = _Channel(self._channel, since=delivery.event.record.created_at - _BEFORE)
-        return keep_ticket(channel, delivery, self._wording.message(delivery.event), settle=_SETTLE)
+        return keep_ticket(channel, delivery, self._wording.message(delivery.event, delivery.members), settle=_SETTLE)
 
     def tell(self, delivery: LetterDelivery, now: datetime) -> Steps[Outcome]:
         """A post that is not edited. Of a second attempt the first may have posted it, and lost the answer."""

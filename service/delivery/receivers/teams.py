@@ -38,7 +38,7 @@ class Teams(HttpLetters):
         self._public_url = wiring.get("public_url")
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         answer = yield Call(content=_body(lambda limit: _card(message, limit)))
         return answer.outcome
 

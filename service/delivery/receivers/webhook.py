@@ -81,7 +81,7 @@ class Webhook(HttpLetters):
 
 
 def _about_alert(delivery: Delivery, public_url: str | None) -> _Message:
-    return _Message(body_of(delivery.event, public_url), _attributes(delivery, public_url))
+    return _Message(body_of(delivery.event, public_url, delivery.members), _attributes(delivery, public_url))
 
 
 def _about_letter(delivery: LetterDelivery, public_url: str | None) -> _Message:

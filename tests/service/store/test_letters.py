@@ -183,7 +183,7 @@ async def test_messages_of_before_outlive_the_migration(sqlite_url: str, clock: 
     """SQLite writes the table of deliveries anew, with its indexes."""
     store = SqlStore(sqlite_url, routes=everyone("desk"), clock=clock)
     async with store._database.writing() as connection:
-        await connection.run_sync(_upgrade_to("0002"))
+        await connection.run_sync(_upgrade_to("0003"))
         for statement in _OLD_ROWS:
             await connection.execute(text(statement))
     await store.migrate()
