@@ -4,10 +4,10 @@
 - acknowledged, resolved, expected, withdrawn: only those who were told that it is open. An end without a beginning is
   noise, and so is what happens to an alert, however often it was told before, while it is pending (again).
 - ack_expired: those too, unless it is silenced by now.
-- updated: those who were told, when its severity is above, or its impact at least twice (`renotify_factor`), what they were last told;
-  and, while it is open, those whose route matches this version but did not match the last one (a route with
-  `severity>=high` hears of a risen alert at once). Not once a person has resolved it or said what it was, nor
-  while it is pending, silenced or withdrawn.
+- updated: those who were told, when its severity is above what they were last told, or its impact at least twice that
+  (`renotify_factor`); and, while it is open, those whose route matches this version but did not match the last one (a
+  route with `severity>=high` hears of a risen alert at once). Not once a person has resolved it or said what it was,
+  nor while it is pending, silenced or withdrawn.
 - pending, assigned, commented, silenced, unsilenced, inhibited, feedback: nobody. They stand in the audit trail.
 
 So a receiver or route that is added later is not told of old alerts, until something new happens to them.
