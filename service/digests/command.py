@@ -15,9 +15,10 @@ from service.delivery.letter_payload import letter_body
 from service.digests.content import Digest, Moment
 from service.digests.form import Form
 from service.digests.html import html_of
-from service.digests.page import lines_of, page_of
+from service.digests.page import lines_of
 from service.digests.post import letter_id, make_letters, make_one, moment_of, schedule_of
 from service.digests.schedule import last_due, next_due
+from service.digests.words import page_of
 from service.errors import ConfigError
 from service.settings import Digest as DigestSettings
 from service.settings import Settings

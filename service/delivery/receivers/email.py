@@ -30,7 +30,8 @@ from service.delivery.receivers.smtp import SmtpSession
 from service.delivery.templates import Wording
 from service.delivery.texts import as_html, cut, one_line, plain
 from service.digests.html import html_of
-from service.digests.page import lines_of, page_of
+from service.digests.page import lines_of
+from service.digests.words import page_of
 from service.errors import ConfigError
 from service.receiver_settings import EmailReceiver
 from service.store.store import Delivery, LetterDelivery

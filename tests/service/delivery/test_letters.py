@@ -33,7 +33,8 @@ from service.delivery.receivers.receiver import (
     Retry,
 )
 from service.digests.html import html_of
-from service.digests.page import lines_of, page_of
+from service.digests.page import lines_of
+from service.digests.words import page_of
 from service.schemas import print_schema
 from service.store.sql import SqlStore
 from service.store.store import DeliveryQuery, LetterDelivery
@@ -199,7 +200,7 @@ async def test_a_mail_has_an_id_of_its_own_and_both_forms(mails: MailRemote) -> 
     assert recipients == ["ada@example.com", "ops@example.com"]
     assert outcome == Delivered(remote_id="<msg_1@example.com>")
     assert (mail["X-Spendwatch-Digest"], mail["In-Reply-To"]) == ("weekly", None)
-    assert mail["Subject"].startswith("Weekly spend: 28.00 EUR, +0.0 % and ")
+    assert mail["Subject"].startswith("Weekly spend: 28.00 EUR, 0.0 % and ")
     for form in ("plain", "html"):
         for part in (
             "Spend by team",

@@ -48,7 +48,7 @@ async def fill(config: Path) -> SqlStore:
 async def test_a_preview_shows_what_is_sent_at_that_time(config: Path) -> None:
     await (await fill(config)).close()
     text = await preview(config, "weekly", at=MONDAY, value=None, form=Form.TEXT)
-    assert text.startswith("Weekly spend: 105.00 USD, +0.0 % (2026-11-16 to 2026-11-22)\n")
+    assert text.startswith("Weekly spend: 105.00 USD, 0.0 % (2026-11-16 to 2026-11-22)\n")
     assert "Team search cost 412.50 USD" in text
     assert "\x1b" not in text, "a tag value moves no cursor"
     page = await preview(config, "weekly", at=MONDAY, value=None, form=Form.HTML)

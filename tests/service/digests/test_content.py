@@ -1,14 +1,18 @@
 """What a digest says of made-up spend and alerts, to the cent."""
 
+import doctest
 from datetime import datetime, timedelta
+from types import ModuleType
 
 import pytest
 from msgspec.structs import replace
 
 from service.core.alerts import AlertRecord, AlertState
+from service.digests import schedule, words
 from service.digests.content import Digest, of_value, overview
-from service.digests.page import lines_of, page_of
+from service.digests.page import lines_of
 from service.digests.sums import DaySpend, DaySum, SpendBasis, spends_of, together
+from service.digests.words import page_of
 from tests.builders import make_alert
 from tests.service.digests.builders import DAY, MOMENT, MONDAY, WEEK, make_settings, make_sum, november
 
@@ -214,7 +218,7 @@ def test_the_whole_letter_as_text() -> None:
         "  ads            280.00 USD        70.00  +210.00 (+300.0 %)",
         "  search          84.00 USD        70.00    +14.00 (+20.0 %)",
         "  mobile          72.00 USD        70.00                   -  known until 2026-11-22",
-        "  without a tag   70.00 USD        70.00       0.00 (+0.0 %)",
+        "  without a tag   70.00 USD        70.00        0.00 (0.0 %)",
         "",
         "Largest changes",
         "  Team         Change",
@@ -232,3 +236,8 @@ def test_the_whole_letter_as_text() -> None:
         "weekly, made 2026-11-23 07:00Z. Days are UTC days, as those of bills.",
         "https://spendwatch.example.com",
     ]
+
+
+@pytest.mark.parametrize("module", [words, schedule])
+def test_examples_are_right(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0
