@@ -17,6 +17,8 @@ from service.core.instants import to_datetime
 from service.core.state import SeriesState
 from service.settings import Digest
 
+KEPT_DAYS = 400
+"""So long it is kept, in the topic and in the store: more than a year, to compare with."""
 GRAINS = frozenset({Grain.HOUR, Grain.DAY})
 """Buckets that add up to days. Finer ones would be a row a minute, and are not what bills come in."""
 

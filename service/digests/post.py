@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from service.clock import Clock
 from service.core.alerts import AlertRecord
+from service.core.spend import KEPT_DAYS
 from service.digests.content import Digest, Moment, of_value, overview
 from service.digests.schedule import last_due, next_due, period_of
 from service.digests.sums import DaySum, first_day
@@ -23,8 +24,6 @@ from service.pauses import pause
 from service.settings import Digest as Settings
 from service.store.store import DigestState, Letter, Letters
 
-SPEND_DAYS = 400
-"""So long spend is kept: more than a year, to compare with."""
 LETTER_DAYS = 90
 _LOOK_SECONDS = 15.0
 _FORGET_EVERY = timedelta(hours=1)
@@ -108,7 +107,7 @@ class Post:
             return
         self._forgot_at = now
         days = timedelta(days=1)
-        await self._store.forget(spend_before=now - SPEND_DAYS * days, letters_before=now - LETTER_DAYS * days)
+        await self._store.forget(spend_before=now - KEPT_DAYS * days, letters_before=now - LETTER_DAYS * days)
 
 
 def schedule_of(settings: Settings) -> str:

@@ -6,13 +6,12 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from service.core.spend import KEPT_DAYS
 from service.errors import ConfigError, UnavailableError
 from service.settings import Kafka
 
 COMPACTION_LAG_MS = 3_600_000
 """So long the state topic keeps what newer snapshots replace."""
-SPEND_DAYS = 400
-"""So long what was spent is kept, in the topic and in the store: more than a year, to compare with."""
 _DAY_MS = 86_400_000
 _log = structlog.get_logger(__name__)
 
@@ -92,7 +91,7 @@ def layout(kafka: Kafka) -> list[NewTopic]:
     keep_spend = {
         "cleanup.policy": "compact,delete",
         "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
-        "retention.ms": str(SPEND_DAYS * _DAY_MS),
+        "retention.ms": str(KEPT_DAYS * _DAY_MS),
     }
     keep_for_people = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
     wanted = (
