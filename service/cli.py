@@ -14,6 +14,7 @@ import typer
 
 from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
+from connectors.series import Grain
 from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
 from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
@@ -317,14 +318,18 @@ def score(
     ] = None,
     *,
     out: Annotated[Path | None, typer.Option(help="Write each file's scores there, under its own name.")] = None,
+    detector: Annotated[
+        str, typer.Option(help="A name of check-config --detectors; or metrics: all columns together.")
+    ] = "usage",
+    grain: Annotated[Grain, typer.Option(help="How far apart the rows are.")] = Grain.FIVE_MINUTES,
 ) -> None:
     """Score a metric: timestamp,value CSV in, the rows with an anomaly_score (0 to 1; 0.5 and above is an anomaly) out.
 
     Ends with 1 if rows could not be read (they have no score), with 2 if an input could not be used.
     """
-    from service.score import run
+    from service.score import Scoring, run
 
-    raise typer.Exit(run(files or [], out))
+    raise typer.Exit(run(files or [], out, Scoring(detector=detector, grain=grain)))
 
 
 @app.command("check-config", rich_help_panel=_LOOK)

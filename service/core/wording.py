@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from connectors.series import TOTAL, SeriesKey, SeriesKeyError
-from service.core.alerts import Alert, DriverChange, DriverType
+from service.core.alerts import DriverChange, DriverType
 from service.core.drivers import OTHER
 
 _WHOLE_CURRENCIES = frozenset(
@@ -130,11 +130,6 @@ def driver_reason(driver: DriverChange) -> str:
             return ""
         case kind:
             return kind.value
-
-
-def member_text(alert: Alert) -> str:
-    """What one alert adds to a message of another: `project=ranker, +412.10 USD`."""
-    return f"{who(alert.series)}, {amount(alert.actual - alert.expected, alert.unit, signed=True)}"
 
 
 def short(text: str) -> str:

@@ -5,17 +5,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from service.core.alerts import Alert
 from service.core.budget import PageBook
 from service.core.dispatch import Rules
+from service.core.incidents import heads
 from service.core.inhibit_rules import inhibits, read_rule
 from service.core.routing import Router
-from service.settings import Settings
+from service.settings import FileConnector, Settings
 
 
 def make_rules(settings: Settings, router: Router) -> Callable[[PageBook], Rules]:
     """Rules for one round of the dispatch, given the book of the alert budgets."""
     inhibitions = [read_rule(rule) for rule in settings.inhibit_rules]
 
-    def heads_of(_alerts: Sequence[Alert], _told: Collection[str]) -> Mapping[str, str]:
-        return {}
+    order = _order(settings)
+
+    def heads_of(alerts: Sequence[Alert], told: Collection[str]) -> Mapping[str, str]:
+        return heads(alerts, told=told, order=order) if settings.dispatch.same_money else {}
 
     def rules(book: PageBook) -> Rules:
         return Rules(
@@ -28,3 +31,13 @@ def make_rules(settings: Settings, router: Router) -> Callable[[PageBook], Rules
         )
 
     return rules
+
+
+def _order(settings: Settings) -> tuple[str, ...]:
+    """Tags and dimensions in the order in which people would rather hear of them."""
+    splits = [settings.split, *(one.split for one in settings.connectors if isinstance(one, FileConnector))]
+    names = (
+        *(name for split in splits for name in split.tags),
+        *(name for split in splits for name in split.dimensions),
+    )
+    return tuple(dict.fromkeys(names))

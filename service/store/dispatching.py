@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, AlertStatus, EventType
 from service.core.budget import PageBook
 from service.core.dispatch import DISPATCH, Board, Outcome, Rules, Tell, dispatch, is_planned
+from service.core.incidents import member_text
 from service.core.notices import Notice
-from service.core.wording import member_text
 from service.store.database import Database, chunks, last_seq
 from service.store.notifying import notice_in
 from service.store.recording import Recording

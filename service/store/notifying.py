@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.dispatch import EVERYBODY
+from service.core.incidents import member_text
 from service.core.notices import Member, Notice, notice_of
-from service.core.wording import member_text
 from service.store.database import chunks
 from service.store.tables import alerts, deliveries, notices, waiting
 

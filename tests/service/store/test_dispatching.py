@@ -65,8 +65,13 @@ class Desk:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-async def desk(request: pytest.FixtureRequest, clock: FakeClock) -> AsyncIterator[Desk]:
-    made = Desk(str(request.getfixturevalue(f"{request.param}_url")), clock)
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def desk(url: str, clock: FakeClock) -> AsyncIterator[Desk]:
+    made = Desk(url, clock)
     await made.open().migrate()
     yield made
     for store in made.opened:
@@ -150,7 +155,7 @@ async def test_the_message_of_a_head_names_its_members(desk: Desk) -> None:
     await desk.run(store)
     [delivery] = await store.deliveries_of("a1")
     assert [member.alert_id for member in delivery.members] == ["a2", "a3"]
-    assert delivery.members[0].text == "team=ranker, +292.50 USD"
+    assert delivery.members[0].text == "team=ranker +292.50 USD"
     assert await told(store, "a2") == []
     record = await store.get("a2")
     assert (record.state, record.inhibited_by) == (AlertState.FIRING, "a1")
