@@ -155,12 +155,13 @@ def tail(
     token: TokenOption = None,
     after: Annotated[int | None, typer.Option(help="Begin after this event; 0 shows everything kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what nobody is told of by itself.")] = False,
 ) -> None:
-    """Watch alerts as they happen."""
+    """Watch alerts as people are told of them."""
     from service.tail import tail as watch
 
     async def work() -> int:
-        await watch(url, token=token, after=after, as_json=as_json)
+        await watch(url, token=token, after=after, as_json=as_json, everything=everything)
         return 0
 
     _run(work())

@@ -94,14 +94,21 @@ def _say_waiting(reason: str) -> None:
     sys.stderr.write(f"{reason}\n")
 
 
-async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool) -> None:
-    """Print until interrupted."""
+async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool, everything: bool) -> None:
+    """Print until interrupted. everything: also what nobody is told of: pending, or told with another alert."""
     console = make_console()
     if console.is_terminal and not as_json:
         console.print(f"following {base_url}, Ctrl-C ends", style="dim")
     following = follow(base_url, token=token, after=after, first_tries=_FIRST_TRIES, on_wait=_say_waiting)
     async for event in following:
+        if not everything and is_aside(event):
+            continue
         if as_json:
             console.print(msgspec.json.encode(event).decode(), markup=False, highlight=False, soft_wrap=True)
         else:
             console.print(render(event))
+
+
+def is_aside(event: AlertEvent) -> bool:
+    """Whether people are not told of it: it is not decided yet, or another alert is told in its place."""
+    return event.record.pending_since is not None or event.record.inhibited_by is not None

@@ -55,6 +55,7 @@ class Figures:
     ready: float | None = None
     first_alert: float | None = None
     alerts: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -183,17 +184,19 @@ class _Demo:
             if self._figures.first_alert is None:
                 self._figures.first_alert = self._figures.elapsed()
             self._figures.alerts.add(event.record.alert.id)
-            incident = self._card.saw(event)
-            if incident is not None or event.type in (EventType.OPENED, EventType.REOPENED):
-                self._show(event, incident)
+            self._show(event, self._card.saw(event))
             self._changed.set()
 
     def _show(self, event: AlertEvent, incident: Incident | None) -> None:
-        # One incident moves the team, the project, the service and the total alike: what was planted is shown in
-        # full, the rest with a line each.
-        self._console.print(render(event) if incident is not None else brief(event))
+        """What people are told of; what was planted in full, the rest with a line each."""
+        is_told = event.type in (EventType.OPENED, EventType.REOPENED) and event.record.inhibited_by is None
+        if is_told:
+            self._figures.told.add(event.record.alert.id)
+        if is_told or incident is not None:
+            self._console.print(render(event) if incident is not None else brief(event))
         if incident is not None:
-            text = f"   planted {incident.kind} found, {self._card.found} of {len(self._card.incidents)}"
+            beside = "" if is_told else " (told with another alert that is the same money)"
+            text = f"   planted {incident.kind} found{beside}, {self._card.found} of {len(self._card.incidents)}"
             self._console.print(Text(text, style="green"))
 
     def _was_delivered(self, received: Received) -> None:
@@ -236,7 +239,10 @@ class _Demo:
             ("billing and metric rows read", f"{counted.get('spendwatch_rows_read_total', 0):,.0f}"),
             ("facts read from Kafka", f"{counted.get('spendwatch_facts_consumed_total', 0):,.0f}"),
             ("series watched", f"{counted.get('spendwatch_series_tracked', 0):,.0f}"),
-            ("alerts", f"{len(figures.alerts):,}"),
+            (
+                "alerts",
+                f"{len(figures.alerts):,}, of which {len(figures.told):,} were told: the others are the same money",
+            ),
             ("webhooks verified", f"{len(self._desk.received):,} ({self._desk.refused} refused)"),
             ("incidents found", f"{card.found} of {len(card.incidents)}"),
             ("incidents delivered", f"{card.delivered} of {len(card.incidents)}"),
