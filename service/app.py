@@ -213,10 +213,12 @@ async def run_deliver(settings: Settings) -> int:
     """Send what is due in the outbox, until asked to end."""
     from service.delivery.receivers.factory import make_receivers
     from service.delivery.run import make_deliverer
+    from service.delivery.timekeeping import Timekeeper
 
     with _role("deliver", settings) as role:
         async with _open_store(settings) as store:
             receivers = make_receivers(settings)
+            keeper = Timekeeper(store.sql, SystemClock())
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
 
             def ready() -> Mapping[str, str | None]:
@@ -229,8 +231,9 @@ async def run_deliver(settings: Settings) -> int:
                 ready=ready,
             ):
                 if await store.prepare(role.stop):
-                    async with _background(asyncio.create_task(store.watch())):
-                        await deliverer.run(role.stop)
+                    async with _background(asyncio.create_task(store.watch())), asyncio.TaskGroup() as tasks:
+                        tasks.create_task(keeper.run(role.stop), name="timekeeper")
+                        tasks.create_task(deliverer.run(role.stop), name="deliverer")
     return 0
 
 

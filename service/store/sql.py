@@ -2,20 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 
 from sqlalchemy import select
 
-from connectors.facts import FeedbackVerdict
 from service.clock import Clock
-from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
+from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState, states
 from service.core.notices import Routes
-from service.core.transitions import acknowledged, commented, detected, resolved
+from service.core.transitions import detected
 from service.settings import Budget
 from service.store import queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
+from service.store.deeds import SqlDeeds
 from service.store.outbox import SqlOutbox
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
@@ -23,7 +22,7 @@ from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlOutbox):
+class SqlStore(SqlDeeds, SqlOutbox):
     """The AlertStore and Outbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
@@ -42,7 +41,7 @@ class SqlStore(SqlOutbox):
         budgets: Sequence[Budget] = (),
     ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
-        super().__init__(Database(url))
+        SqlOutbox.__init__(self, Database(url))
         self._routes = routes
         self._budgets = tuple(budgets)
         self._clock = clock
@@ -96,6 +95,10 @@ class SqlStore(SqlOutbox):
         async with self._database.reading() as connection:
             return await queries.find(connection, query)
 
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        async with self._database.reading() as connection:
+            return await queries.inhibited(connection, heads)
+
     async def summary(self, tenant: str | None = None) -> Summary:
         async with self._database.reading() as connection:
             return await queries.summarize(connection, tenant)
@@ -103,18 +106,6 @@ class SqlStore(SqlOutbox):
     async def budgets(self) -> list[BudgetState]:
         async with self._database.reading() as connection:
             return states(self._budgets, await load_pages(connection))
-
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.ACKNOWLEDGED, acknowledged, actor, comment, at)
-
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
-
-    async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        said = f"{verdict.value}: {comment}" if comment else verdict.value
-        return await self._by_hand(alert_id, EventType.FEEDBACK, commented, actor, said, at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)
@@ -138,28 +129,6 @@ class SqlStore(SqlOutbox):
         async with self._database.reading() as connection:
             query = select(counters.c.value).where(counters.c.name == STORE_ID)
             return int((await connection.execute(query)).scalar_one())
-
-    async def _by_hand(
-        self,
-        alert_id: str,
-        kind: EventType,
-        move: Callable[..., AlertRecord | None],
-        actor: str,
-        comment: str,
-        at: datetime,
-    ) -> AlertEvent | None:
-        async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers)
-            await recording.begin([searchable(alert_id)])
-            current = recording.current(alert_id)
-            if current is None:
-                raise AlertNotFoundError(alert_id)
-            record = move(current, actor=actor, at=at)
-            if record is None:
-                return None
-            recording.change(kind, record, at=at, actor=actor, comment=comment)
-            await recording.flush()
-            return recording.events[0]
 
 
 def _import_migrations() -> Callable[..., None]:
