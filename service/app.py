@@ -231,11 +231,13 @@ async def run_deliver(settings: Settings) -> int:
     from service.delivery.receivers.factory import make_receivers
     from service.delivery.rules import make_rules
     from service.delivery.run import make_deliverer
+    from service.delivery.timekeeping import Timekeeper
     from service.digests.post import DigestMetrics, Post
 
     with _role("deliver", settings) as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             receivers = make_receivers(settings)
+            keeper = Timekeeper(store.sql, SystemClock())
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
             metrics = DigestMetrics(role.registry, [digest.name for digest in settings.digests])
             post = Post(settings.digests, store.sql, SystemClock(), metrics, tenant=settings.tenant)
@@ -258,10 +260,10 @@ async def run_deliver(settings: Settings) -> int:
                 ready=ready,
             ):
                 if await store.prepare(role.stop):
-                    works = [asyncio.create_task(store.watch())]
-                    works += [asyncio.create_task(post.run(role.stop))] if settings.digests else []
-                    async with _background(*works):
-                        await asyncio.gather(dispatcher.run(role.stop), deliverer.run(role.stop))
+                    works = [store.watch(), keeper.run(role.stop), dispatcher.run(role.stop)]
+                    works += [post.run(role.stop)] if settings.digests else []
+                    async with _background(*map(asyncio.create_task, works)):
+                        await deliverer.run(role.stop)
     return 0
 
 

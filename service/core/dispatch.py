@@ -184,12 +184,14 @@ class _Round:
                 self._change(EventType.EXPECTED, record, comment)
 
     def _let_old_news_go(self) -> None:
+        """What has ended and is to be heard of by nobody: it was long ago, or it is silenced, or in good hands."""
         since = self._board.heard_since
-        for alert_id in self._hearable() if since is not None else ():
+        for alert_id in sorted(self._records):
             record = self._records[alert_id]
             ends_at = record.alert.ends_at
-            if since is not None and ends_at is not None and ends_at < since and self._ends(record):
-                del self._since[alert_id]
+            is_old = since is not None and ends_at is not None and ends_at < since
+            if is_ending(record) and (is_old or not is_hearable(record)) and self._ends(record):
+                self._since.pop(alert_id, None)
 
     def _change(self, kind: EventType, record: AlertRecord | None, comment: str = "") -> None:
         """None: nothing changes by it. What can be heard of anew is looked at at once."""

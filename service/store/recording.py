@@ -74,6 +74,10 @@ class Recording:
     async def begin(self, alert_ids: Iterable[str]) -> None:
         """Lock, then read what is kept of these alerts."""
         self._seq = await last_seq(self._connection, lock=True)
+        await self.load(alert_ids)
+
+    async def load(self, alert_ids: Iterable[str]) -> None:
+        """Read what is kept of these alerts, too; after `begin`."""
         for ids in chunks(sorted(set(alert_ids))):
             rows = await self._connection.execute(select(alerts.c.id, alerts.c.document).where(alerts.c.id.in_(ids)))
             self._kept.update((row.id, decode_record(row.document)) for row in rows)
@@ -214,6 +218,9 @@ def _changing(record: AlertRecord) -> dict[str, Any]:
         "reason": searchable(alert.reason),
         "impact": alert.impact,
         "updated_at": record.updated_at,
+        "assigned_to": None if record.assigned_to is None else searchable(record.assigned_to),
+        "inhibited_by": record.inhibited_by,
+        "acknowledged_until": record.acknowledged_until,
         "document": _text(record),
     }
 

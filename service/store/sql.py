@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connectors.facts import FeedbackVerdict
 from service.clock import Clock
-from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
+from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState, states
 from service.core.notices import Factors, Routes, same_steps
-from service.core.transitions import acknowledged, commented, detected, resolved
+from service.core.transitions import detected
 from service.settings import Budget
 from service.store import queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
+from service.store.deeds import SqlDeeds
 from service.store.dispatching import Dispatching, RulesFor
 from service.store.letters import SqlLetters
 from service.store.paging import load_pages
@@ -25,7 +25,7 @@ from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlLetters):
+class SqlStore(SqlDeeds, SqlLetters):
     """The AlertStore, Letters and Outbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
@@ -48,7 +48,7 @@ class SqlStore(SqlLetters):
         factors: Factors = same_steps,
     ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
-        super().__init__(Database(url))
+        SqlLetters.__init__(self, Database(url))
         self._routes = routes
         self._budgets = tuple(budgets)
         self._clock = clock
@@ -108,6 +108,10 @@ class SqlStore(SqlLetters):
         async with self._database.reading() as connection:
             return await queries.find(connection, query)
 
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        async with self._database.reading() as connection:
+            return await queries.inhibited(connection, heads)
+
     async def summary(self, tenant: str | None = None) -> Summary:
         async with self._database.reading() as connection:
             return await queries.summarize(connection, tenant)
@@ -115,18 +119,6 @@ class SqlStore(SqlLetters):
     async def budgets(self) -> list[BudgetState]:
         async with self._database.reading() as connection:
             return states(self._budgets, await load_pages(connection))
-
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.ACKNOWLEDGED, acknowledged, actor, comment, at)
-
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
-
-    async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        said = f"{verdict.value}: {comment}" if comment else verdict.value
-        return await self._by_hand(alert_id, EventType.FEEDBACK, commented, actor, said, at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)
@@ -155,28 +147,6 @@ class SqlStore(SqlLetters):
         return Recording(
             connection, self._routes, self._receivers, self._budgets, wait=self._wait, factors=self._factors
         )
-
-    async def _by_hand(
-        self,
-        alert_id: str,
-        kind: EventType,
-        move: Callable[..., AlertRecord | None],
-        actor: str,
-        comment: str,
-        at: datetime,
-    ) -> AlertEvent | None:
-        async with self._database.writing() as connection:
-            recording = self._recording(connection)
-            await recording.begin([searchable(alert_id)])
-            current = recording.current(alert_id)
-            if current is None:
-                raise AlertNotFoundError(alert_id)
-            record = move(current, actor=actor, at=at)
-            if record is None:
-                return None
-            recording.change(kind, record, at=at, actor=actor, comment=comment)
-            await recording.flush()
-            return recording.events[0]
 
 
 def _import_migrations() -> Callable[..., None]:

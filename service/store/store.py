@@ -23,6 +23,8 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
 
     labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason, in
     any case. since: with activity at or after it. limit: 1 to MAX_PAGE.
+    inhibited_by: only what this alert is told in place of. folded: leave out what is told as part of another alert that
+    matches, too.
     """
 
     states: tuple[AlertState, ...] = ()
@@ -31,6 +33,9 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     text: str | None = None
     since: datetime | None = None
+    assigned_to: str | None = None
+    inhibited_by: str | None = None
+    folded: bool = False
     limit: int = 50
     cursor: str | None = None
 
@@ -174,19 +179,61 @@ class AlertStore(Protocol):
     async def budgets(self) -> list[BudgetState]:
         """What the alert budgets have held back lately, with its cost."""
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        """None when it was acknowledged or over already. Raises AlertNotFoundError."""
+    # What people do. actor: who, as the audit trail names them. Every method raises AlertNotFoundError.
+    # cascade: the same is done to the alerts that this one is told in place of (`inhibited_by`), with a comment that
+    # says so. The event that is returned is the alert's own, and has the highest number of all.
 
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        """None when it was over already. Raises AlertNotFoundError."""
+    async def acknowledge(
+        self,
+        alert_id: str,
+        *,
+        actor: str,
+        comment: str,
+        at: datetime,
+        until: datetime | None = None,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        """until: when it fires again unless it is over by then; None for never.
+
+        None when it was acknowledged until then, or over, already, or *until* is not after *at*.
+        """
+
+    async def resolve(
+        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
+    ) -> AlertEvent | None:
+        """None when it was over already."""
+
+    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        """Take back what a person resolved or a plan expected. None when neither did, or detection has ended it."""
+
+    async def assign(
+        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        """to: whose task it is from now on; None is nobody's. None when it was so already."""
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        """Write it down."""
 
     async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+        self,
+        alert_id: str,
+        *,
+        verdict: FeedbackVerdict,
+        actor: str,
+        comment: str,
+        at: datetime,
+        cascade: bool = True,
     ) -> AlertEvent | None:
         """Write down what a person said of an alert; what follows from it comes from detection.
 
-        Raises AlertNotFoundError.
+        cascade: as above, those that are open.
         """
+
+    async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
+        """What was acknowledged until *now* or earlier, and is still open, fires again."""
+
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        """The alerts that these are told in place of, largest impact first; without history."""
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""

@@ -1,6 +1,7 @@
 """The SQL schema: the same on SQLite and PostgreSQL. Changing it takes a migration (service/store/migrations)."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -42,6 +43,12 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _present(column: str) -> dict[str, Any]:
+    """Makes an index of the rows that have something in *column*."""
+    where = text(f"{column} IS NOT NULL")
+    return {"sqlite_where": where, "postgresql_where": where}
+
+
 # INTEGER makes a primary key SQLite's row id, which saves an index; elsewhere it would be too narrow.
 _Seq = BigInteger().with_variant(Integer, "sqlite")
 
@@ -80,8 +87,15 @@ alerts = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("document", Text, nullable=False),
+    Column("assigned_to", Text),
+    Column("inhibited_by", Text),
+    Column("acknowledged_until", Instant),
     Index(None, "seq", unique=True),
     Index(None, "state", "seq"),
+    # Few alerts have any of these, and none is asked for those that have not.
+    Index("ix_alerts_assigned_to", "assigned_to", "seq", **_present("assigned_to")),
+    Index("ix_alerts_inhibited_by", "inhibited_by", **_present("inhibited_by")),
+    Index("ix_alerts_acknowledged_until", "acknowledged_until", **_present("acknowledged_until")),
 )
 
 # Values are cut to LABEL_LENGTH, since an index entry of PostgreSQL has a limit; whoever searches cuts as well.

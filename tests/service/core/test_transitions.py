@@ -309,8 +309,13 @@ def faults(record: AlertRecord) -> list[str]:
     """What cannot be, each as the rule that it breaks."""
     state, is_open = record.state, not record.state.is_over
     fires = record.alert.status is AlertStatus.FIRING
+    # It has ended while it was pending; the dispatch, which tells of it or does not, ends it.
+    unheard = record.alert.status is AlertStatus.RESOLVED and record.pending_since is not None
     rules = {
-        "open is what detection sees and nobody ended": is_open == (fires and record.resolved_by is None),
+        "what detection sees and nobody ended is open": is_open or not fires or record.resolved_by is not None,
+        "open is what detection sees and nobody ended": not is_open
+        or (fires and record.resolved_by is None)
+        or unheard,
         "open has no end": not is_open or record.resolved_at is None,
         "over has one": state not in (RESOLVED, EXPECTED) or record.resolved_at is not None,
         "withdrawn is what detection withdrew": (state is WITHDRAWN) == (record.alert.status is AlertStatus.WITHDRAWN),

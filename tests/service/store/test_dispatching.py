@@ -115,6 +115,18 @@ async def test_what_is_over_by_itself_before_is_told_all_the_same(desk: Desk) ->
     ]
 
 
+async def test_what_is_over_and_in_good_hands_ends_quietly(desk: Desk) -> None:
+    store = desk.open()
+    desk.silenced = ["a2"]
+    await store.record([make_alert("a1"), make_alert("a2")])
+    await store.acknowledge("a1", actor="ada", comment="", at=NOON)
+    await store.record([resolved("a1"), resolved("a2")])
+    await desk.run(store)
+    for alert_id in ("a1", "a2"):
+        assert (await store.get(alert_id)).state is AlertState.RESOLVED
+        assert await told(store, alert_id) == []
+
+
 async def test_what_was_over_long_ago_is_old_news(desk: Desk) -> None:
     store = desk.open()
     await store.record([make_alert(), resolved()])
