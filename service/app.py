@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -55,9 +56,15 @@ class _Watched:
 
     def __init__(self, settings: Settings) -> None:
         receivers = tuple(receiver.name for receiver in settings.receivers)
-        routes = Router(settings.routes, receivers)
+        self.router = Router(settings.route, receivers, settings.time_intervals)
         self.sql = SqlStore(
-            settings.store.url, routes=routes, clock=SystemClock(), receivers=receivers, budgets=settings.budgets
+            settings.store.url,
+            routes=self.router,
+            factors=self.router.factors,
+            clock=SystemClock(),
+            receivers=receivers,
+            budgets=settings.budgets,
+            wait=timedelta(seconds=settings.dispatch.pending_seconds),
         )
         self.problem: str | None = "not connected yet"
 
@@ -210,17 +217,25 @@ async def run_api(settings: Settings) -> int:
 
 
 async def run_deliver(settings: Settings) -> int:
-    """Send what is due in the outbox, until asked to end."""
+    """Decide who is told of what has opened, and send what is due in the outbox, until asked to end."""
+    from service.delivery.dispatcher import Dispatcher
     from service.delivery.receivers.factory import make_receivers
+    from service.delivery.rules import make_rules
     from service.delivery.run import make_deliverer
 
     with _role("deliver", settings) as role:
-        async with _open_store(settings) as store:
+        async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             receivers = make_receivers(settings)
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
+            dispatcher = Dispatcher(
+                store.sql.dispatching(make_rules(settings, store.router)),
+                LiveBus(cache).announce,
+                SystemClock(),
+                poll_seconds=settings.dispatch.poll_seconds,
+            )
 
             def ready() -> Mapping[str, str | None]:
-                return {"database": deliverer.ready()["store"] or store.problem}
+                return {"database": deliverer.ready()["store"] or dispatcher.problem or store.problem}
 
             async with serve_probe(
                 host=settings.metrics_host,
@@ -230,7 +245,7 @@ async def run_deliver(settings: Settings) -> int:
             ):
                 if await store.prepare(role.stop):
                     async with _background(asyncio.create_task(store.watch())):
-                        await deliverer.run(role.stop)
+                        await asyncio.gather(dispatcher.run(role.stop), deliverer.run(role.stop))
     return 0
 
 

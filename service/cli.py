@@ -15,7 +15,9 @@ import typer
 from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
 from connectors.series import Grain
+from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
 from service.errors import SpendwatchError
+from service.routes_cli import app as routes_app
 
 app = typer.Typer(
     name="spendwatch",
@@ -29,7 +31,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 _RUN = "Run"
 _LOOK = "Look"
 
@@ -37,15 +38,7 @@ deliveries_app = typer.Typer(
     help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
 )
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
-
-UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]
-TokenOption = Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")]
-API_URL = "http://127.0.0.1:8321"
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="SPENDWATCH_CONFIG", help="The YAML file; without it the defaults hold."),
-]
+app.add_typer(routes_app, name="routes", rich_help_panel=_LOOK)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -234,10 +227,10 @@ def replay(
         str | None, typer.Option(help="Replay this topic of the configured Kafka; `facts` means its facts topic.")
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--from", formats=_MOMENTS, help="First record time of a --topic, in UTC.")
+        datetime | None, typer.Option("--from", formats=MOMENTS, help="First record time of a --topic, in UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--to", formats=_MOMENTS, help="Record time of a --topic to stop before, in UTC.")
+        datetime | None, typer.Option("--to", formats=MOMENTS, help="Record time of a --topic to stop before, in UTC.")
     ] = None,
 ) -> None:
     """What the alerts would be: files or a topic through the worker's own code, at full speed."""

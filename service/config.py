@@ -29,6 +29,7 @@ from service.misshapen import (
     take_out,
     without_tag,
 )
+from service.route_mistakes import MOVED, route_mistakes
 from service.settings import Settings
 
 PREFIX = "SPENDWATCH_"
@@ -69,7 +70,9 @@ class _Reader:
         raw = self._read_file()
         self._overlay_environment(raw)
         self._read_secret_files(raw, ())
-        for place, mistake in name_mistakes(raw):
+        if raw.pop("routes", None) is not None:
+            self._mistakes.append(self._tell(("routes",), MOVED))
+        for place, mistake in (*name_mistakes(raw), *route_mistakes(raw)):
             self._mistakes.append(self._tell(place, mistake))
         settings, numbers = self._validated(raw)
         for place, mistake in check(settings):

@@ -2,7 +2,8 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-service/config.py reads both; service/receiver_settings.py holds what can be set of receivers.
+service/config.py reads both; service/receiver_settings.py and service/routing_settings.py hold what can be set of
+receivers and of who hears what.
 """
 
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from connectors.series import Grain
-from service.core.alerts import Severity
 from service.receiver_settings import Receiver
+from service.routing_settings import InhibitRule, Route, TimeIntervals
 from service.section import Section
 
 
@@ -85,6 +86,19 @@ class Deliver(Section):
     poll_seconds: float = Field(default=0.5, gt=0)
 
 
+class Dispatch(Section):
+    """Who is told of an alert when it opens (docs/alerts.md).
+
+    pending_seconds: how long an alert waits before anybody is told, so that what belongs together comes together, and
+    what is over at once is not heard of. same_money: one incident shows as team, project, service and total; tell each
+    receiver of one of them.
+    """
+
+    pending_seconds: float = Field(default=5.0, ge=0, le=3600)
+    poll_seconds: float = Field(default=0.25, gt=0, le=60)
+    same_money: bool = True
+
+
 class Connect(Section):
     metrics_port: int = Field(default=8324, ge=0, le=65535)
     checkpoint_path: Path = Path("spendwatch-connectors.db")
@@ -153,17 +167,6 @@ class Policy(Section):
     missing_after: int | None = Field(default=None, ge=0)
 
 
-class Route(Section):
-    """Who hears of an alert: every route whose matchers all hold. A matcher is `label: value` or `label: [a, b]`.
-
-    Labels are the alert's labels plus `severity`, `kind`, `tenant` and `unit`.
-    """
-
-    receiver: str
-    match: dict[str, str | tuple[str, ...]] = {}
-    min_severity: Severity | None = None
-
-
 class Budget(Section):
     """At most `pages` alerts in `days` days are told for each value of a label of the alerts, such as each team.
 
@@ -229,6 +232,7 @@ Connector = Annotated[FileConnector | MetricsFileConnector | SyntheticConnector,
 class Settings(Section):
     """The whole configuration.
 
+    route: the root of the routing tree; None: every receiver hears of every alert.
     metrics_host: where worker, deliver and connect answer health and metrics; 0.0.0.0 inside a container."""
 
     tenant: str = "default"
@@ -239,11 +243,14 @@ class Settings(Section):
     api: Api = Api()
     worker: Worker = Worker()
     deliver: Deliver = Deliver()
+    dispatch: Dispatch = Dispatch()
     connect: Connect = Connect()
     split: Split = Split()
     policies: tuple[Policy, ...] = (Policy(),)
     receivers: tuple[Receiver, ...] = ()
-    routes: tuple[Route, ...] = ()
+    route: Route | None = None
+    time_intervals: tuple[TimeIntervals, ...] = ()
+    inhibit_rules: tuple[InhibitRule, ...] = ()
     budgets: tuple[Budget, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")

@@ -259,7 +259,7 @@ class MemoryStore:
         self.events.append(event)
         told = self._kept.told.setdefault(alert.id, {})
         for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
-            told[receiver] = notice_of(alert)
+            told[receiver] = notice_of(record, at)
             self.add_delivery(_delivery(event, receiver))
         return event
 

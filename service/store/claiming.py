@@ -5,11 +5,13 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, EventType
+from service.core.notices import Member
 from service.store.coalescing import Plan, Row, plan
 from service.store.recording import decode_record
 from service.store.store import Delivery
@@ -17,6 +19,9 @@ from service.store.tables import deliveries, events
 
 # A literal, since neither database uses a partial index for a parameter.
 PENDING: ColumnElement[str] = literal_column("'pending'")
+# What the message is to its receiver.
+_TYPE = func.coalesce(deliveries.c.told_as, events.c.type).label("type")
+_decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
 
 
 def event_of(row: Any) -> AlertEvent:
@@ -71,7 +76,7 @@ async def plans_of(connection: AsyncConnection, receiver: str, alert_ids: Sequen
             deliveries.c.id,
             deliveries.c.seq,
             deliveries.c.state,
-            events.c.type,
+            _TYPE,
             deliveries.c.remote_id,
         )
         .join(events, events.c.seq == deliveries.c.seq)
@@ -109,7 +114,7 @@ def with_event() -> Select[Any]:
     return select(
         deliveries,
         events.c.at,
-        events.c.type,
+        _TYPE,
         events.c.actor,
         events.c.comment,
         events.c.document,
@@ -128,4 +133,5 @@ def delivery_of(row: Any) -> Delivery:
         last_error=row.last_error,
         delivered_at=row.delivered_at,
         remote_id=row.remote_id,
+        members=() if row.members is None else _decode_members(row.members),
     )

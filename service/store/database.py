@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from service.errors import ConfigError, UnavailableError
 from service.store.tables import counters
 
 _LOCKED_PAUSE_SECONDS = 0.02
+_IN_LENGTH = 500
 BUSY_TIMEOUT_SECONDS = 30
 EVENT_SEQ = "event_seq"
 STORE_ID = "store_id"
@@ -165,6 +166,11 @@ async def last_seq(connection: AsyncConnection, *, lock: bool = False) -> int:
     if lock:
         statement = statement.with_for_update()
     return int((await connection.execute(statement)).scalar_one())
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """For IN lists: well below the parameter limits of both databases."""
+    return (values[start : start + _IN_LENGTH] for start in range(0, len(values), _IN_LENGTH))
 
 
 async def lock_schema(connection: AsyncConnection) -> None:

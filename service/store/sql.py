@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors.facts import FeedbackVerdict
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
 from service.core.budget import BudgetState, states
-from service.core.notices import Routes
+from service.core.notices import Factors, Routes, same_steps
 from service.core.transitions import acknowledged, commented, detected, resolved
 from service.settings import Budget
 from service.store import queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
+from service.store.dispatching import Dispatching, RulesFor
 from service.store.outbox import SqlOutbox
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
@@ -28,7 +30,9 @@ class SqlStore(SqlOutbox):
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
-    budgets: how many alerts people are told of (service.core.budget).
+    budgets: how many alerts people are told of (service.core.budget). wait: how long what opens waits for the dispatch
+    (`dispatching`, of any process); None: there is none, and people are told at once. factors: how much the money must
+    grow to be told again.
     All methods raise StoreUnavailableError when the database is away.
     """
 
@@ -40,12 +44,16 @@ class SqlStore(SqlOutbox):
         clock: Clock,
         receivers: Collection[str] | None = None,
         budgets: Sequence[Budget] = (),
+        wait: timedelta | None = None,
+        factors: Factors = same_steps,
     ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
         super().__init__(Database(url))
         self._routes = routes
         self._budgets = tuple(budgets)
         self._clock = clock
+        self._wait = wait
+        self._factors = factors
         self._receivers = None if receivers is None else frozenset(receivers)
 
     @property
@@ -73,16 +81,20 @@ class SqlStore(SqlOutbox):
         if not alerts:
             return []
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers, self._budgets)
+            recording = self._recording(connection)
             await recording.begin(alert.id for alert in alerts)
             await recording.open_book(alerts)
             now = self._clock.now()
             for alert in alerts:
-                change = detected(recording.current(alert.id), alert, at=now)
+                change = detected(recording.current(alert.id), alert, at=now, pending=self._wait is not None)
                 if change is not None:
                     recording.change(*change, at=now)
             await recording.flush()
             return recording.events
+
+    def dispatching(self, rules: RulesFor) -> Dispatching:
+        """What decides who is told of what waits."""
+        return Dispatching(self._database, self._recording, rules)
 
     async def get(self, alert_id: str) -> AlertRecord:
         async with self._database.reading() as connection:
@@ -139,6 +151,11 @@ class SqlStore(SqlOutbox):
             query = select(counters.c.value).where(counters.c.name == STORE_ID)
             return int((await connection.execute(query)).scalar_one())
 
+    def _recording(self, connection: AsyncConnection) -> Recording:
+        return Recording(
+            connection, self._routes, self._receivers, self._budgets, wait=self._wait, factors=self._factors
+        )
+
     async def _by_hand(
         self,
         alert_id: str,
@@ -149,7 +166,7 @@ class SqlStore(SqlOutbox):
         at: datetime,
     ) -> AlertEvent | None:
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers)
+            recording = self._recording(connection)
             await recording.begin([searchable(alert_id)])
             current = recording.current(alert_id)
             if current is None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 from service.core.budget import BudgetState
+from service.core.notices import Member
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
@@ -45,7 +46,7 @@ class Page(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """The counts on top of the dashboard. Every state and severity is present, at least with 0.
 
-    states: all alerts. severities: open ones (firing or acknowledged).
+    states: all alerts. severities: open ones (pending, firing or acknowledged; silenced ones are not counted).
     impact: unit -> sum of the open alerts' impact, in that unit; falls are negative and are left out.
     """
 
@@ -80,7 +81,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
     attempts: begun so far, counted when the row is claimed. created_at: when it was put into the outbox, or revived.
     remote_id: what the receiver calls it (a ticket number), as far as known. In a claim with `newest_only`, what it
-    called the alert before; and *event* may be a newer one than the row's own.
+    called the alert before; and *event* may be a newer one than the row's own. members: the alerts that this receiver
+    hears of through this one. The type of *event* is what the message is to the receiver.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     last_error: str | None = None
     delivered_at: datetime | None = None
     remote_id: str | None = None
+    members: tuple[Member, ...] = ()
 
 
 class AlertNotFoundError(LookupError):

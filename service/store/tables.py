@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -108,7 +109,7 @@ events = Table(
     Index(None, "alert_id", "seq"),
 )
 
-# What each receiver was last told of an alert (service/core/notices.py).
+# What each receiver knows of an alert (service/core/notices.py). The receiver "" is the dashboard.
 notices = Table(
     "notices",
     metadata,
@@ -116,6 +117,21 @@ notices = Table(
     Column("receiver", Text, primary_key=True),
     Column("severity", String(16), nullable=False),
     Column("impact", Float(53), nullable=False),
+    Column("told_at", Instant),
+    Column("lead", Text),
+    Column("ended", Boolean, nullable=False, server_default=false()),
+    Index(None, "lead"),
+)
+
+# Alerts that somebody is to be told of for the first time, or again: who that is is decided at due_at
+# (service/core/dispatch.py), so that what belongs together comes together. since: when it began to wait.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("alert_id", Text, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Index(None, "due_at"),
 )
 
 # The book of the alert budgets (service/core/budget.py). at: event time.
@@ -151,6 +167,9 @@ deliveries = Table(
     Column("last_error", Text),
     Column("delivered_at", Instant),
     Column("remote_id", Text),
+    # What the message is to its receiver where the event is something else: the first it hears of an alert opens it.
+    Column("told_as", String(16)),
+    Column("members", Text),
     Index(None, "alert_id", "seq"),
     Index(None, "receiver", "state"),
     # What is due for a receiver, and whether an older message of the same alert is still to be sent.

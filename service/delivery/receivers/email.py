@@ -76,7 +76,9 @@ class Email(Configured):
         return f"{self._config.host}:{self._config.port}"
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
-        mail = compose(self._wording.message(delivery.event), delivery, sender=self._sender, to=self._to, at=now)
+        mail = compose(
+            self._wording.message(delivery.event, delivery.members), delivery, sender=self._sender, to=self._to, at=now
+        )
         session = SmtpSession(self._config, self._tls)
         loop = asyncio.get_running_loop()
         try:

@@ -43,7 +43,7 @@ class SlackBot(HttpReceiver):
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
         channel = _Channel(self._channel, since=delivery.event.record.created_at - _BEFORE)
-        return keep_ticket(channel, delivery, self._wording.message(delivery.event), settle=_SETTLE)
+        return keep_ticket(channel, delivery, self._wording.message(delivery.event, delivery.members), settle=_SETTLE)
 
 
 class _Channel:

@@ -23,7 +23,7 @@ class SlackWebhook(HttpReceiver):
         self._wording = wording(config, wiring, escape=mrkdwn)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         body = {"text": slack_blocks.fallback(message), "blocks": slack_blocks.blocks(message)}
         answer = yield Call(body=body, reads=True)
         return _outcome(answer)

@@ -36,7 +36,7 @@ class Teams(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        answer = yield Call(content=_body(self._wording.message(delivery.event)))
+        answer = yield Call(content=_body(self._wording.message(delivery.event, delivery.members)))
         return answer.outcome
 
 

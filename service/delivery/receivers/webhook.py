@@ -56,7 +56,7 @@ class Webhook(HttpReceiver):
         return answer.outcome
 
     def _written(self, delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
-        body = body_of(delivery.event, self._public_url)
+        body = body_of(delivery.event, self._public_url, delivery.members)
         if self._format == "standard_webhooks":
             return {"content-type": _JSON}, body
         attributes = _attributes(delivery, self._public_url)
