@@ -6,6 +6,7 @@ Heavy imports stand in the functions, so that each role loads what it needs.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -137,21 +138,29 @@ async def run_worker(settings: Settings) -> int:
     from detectors import registry as detectors
     from service.core.engine import Engine
     from service.core.policies import PolicyBook
+    from service.core.spend import followed
     from service.stream.worker import StreamWorker
 
     book = PolicyBook(settings.policies)
+    spend = followed(settings.digests)
     share = max(1, settings.max_new_values // settings.kafka.partitions)
     with _role("worker", settings) as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             worker = StreamWorker(
                 settings,
                 engines=lambda partition: Engine(
-                    policies=book, partition=partition, max_new_series=share, close_limit=_CLOSED_AT_ONCE
+                    policies=book,
+                    partition=partition,
+                    max_new_series=share,
+                    close_limit=_CLOSED_AT_ONCE,
+                    spend=spend,
+                    born=int(time.time() * 1000),
                 ),
                 detectors=detectors.names(),
                 store=store.sql,
                 announce=LiveBus(cache).announce,
                 registry=role.registry,
+                spend=store.sql if settings.digests else None,
             )
 
             def ready() -> Mapping[str, str | None]:
@@ -222,13 +231,18 @@ async def run_deliver(settings: Settings) -> int:
     from service.delivery.receivers.factory import make_receivers
     from service.delivery.rules import make_rules
     from service.delivery.run import make_deliverer
+    from service.digests.post import DigestMetrics, Post
 
     with _role("deliver", settings) as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             receivers = make_receivers(settings)
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
+            metrics = DigestMetrics(role.registry, [digest.name for digest in settings.digests])
+            post = Post(settings.digests, store.sql, SystemClock(), metrics, tenant=settings.tenant)
             dispatcher = Dispatcher(
-                store.sql.dispatching(make_rules(settings, store.router)),
+                store.sql.dispatching(
+                    make_rules(settings, store.router), heard_for=timedelta(days=settings.dispatch.ended_within_days)
+                ),
                 LiveBus(cache).announce,
                 SystemClock(),
                 poll_seconds=settings.dispatch.poll_seconds,
@@ -244,7 +258,9 @@ async def run_deliver(settings: Settings) -> int:
                 ready=ready,
             ):
                 if await store.prepare(role.stop):
-                    async with _background(asyncio.create_task(store.watch())):
+                    works = [asyncio.create_task(store.watch())]
+                    works += [asyncio.create_task(post.run(role.stop))] if settings.digests else []
+                    async with _background(*works):
                         await asyncio.gather(dispatcher.run(role.stop), deliverer.run(role.stop))
     return 0
 

@@ -13,7 +13,7 @@ from service.delivery.receivers.factory import make_receivers
 from service.errors import ConfigError
 from service.misshapen import Place
 from service.route_tree import draw
-from service.settings import Connector, Match, Settings
+from service.settings import Connector, Digest, Match, Settings
 from service.sources import make
 
 
@@ -31,6 +31,12 @@ def mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
             make_receivers(settings.model_copy(update={"receivers": (receiver,)}))
         except ConfigError as error:
             yield ("receivers", number), str(error)
+    carries = {receiver.name: receiver for receiver in settings.receivers if receiver.carries_letters}
+    for number, digest in enumerate(settings.digests):
+        unable = [name for name in digest.names if name not in carries]
+        if unable:
+            able = ", ".join(carries) or "none that is configured"
+            yield ("digests", number), f"no digest can be sent to {', '.join(unable)}; receivers that carry one: {able}"
     for number, connector in enumerate(settings.connectors):
         try:
             make(connector, settings)
@@ -75,9 +81,19 @@ def _lines(settings: Settings) -> list[str]:
     for number, budget in enumerate(settings.budgets):
         told = f"{budget.pages} alerts in {budget.days:g} days for each {budget.label}"
         lines.append(f"{'budgets' if number == 0 else '':<12}{number + 1}. at most {told}; the rest is held back")
+    for number, digest in enumerate(settings.digests):
+        name = "digests" if number == 0 else ""
+        lines.append(
+            f"{name:<12}{number + 1}. {digest.name}: by {digest.by}, {_schedule(digest)} -> {', '.join(digest.names)}"
+        )
     if settings.receivers:
         lines += _routes(settings)
     return lines
+
+
+def _schedule(digest: Digest) -> str:
+    day = "every day" if digest.every == "day" else f"every {digest.weekday.capitalize()}"
+    return f"{day} at {digest.at:%H:%M} {digest.time_zone}"
 
 
 def _routes(settings: Settings) -> list[str]:

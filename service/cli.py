@@ -16,6 +16,7 @@ from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
 from connectors.series import Grain
 from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
+from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
 from service.routes_cli import app as routes_app
 
@@ -39,6 +40,9 @@ deliveries_app = typer.Typer(
 )
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(routes_app, name="routes", rich_help_panel=_LOOK)
+
+digest_app = typer.Typer(help="Look at a digest before it is sent, or send one now.", no_args_is_help=True)
+app.add_typer(digest_app, name="digest", rich_help_panel=_LOOK)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -203,6 +207,43 @@ def resend_deliveries(
     typer.echo(f"{count} message{'' if count == 1 else 's'} will be sent again")
 
 
+@digest_app.command("preview")
+def preview_digest(
+    name: Annotated[str, typer.Argument(help="The digest's name in the configuration.")],
+    *,
+    config: ConfigOption = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=MOMENTS, help="As it would have been sent last at this time, in UTC.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="The letter about this value alone, such as a team.")] = None,
+    form: Annotated[DigestFormat, typer.Option("--format", help="As a terminal, a mail or a webhook has it.")] = (
+        DigestFormat.TEXT
+    ),
+) -> None:
+    """Print what a digest would say; without --at, of the days before now."""
+    from service.digests.command import preview
+
+    when = None if at is None else at.replace(tzinfo=UTC)
+    typer.echo(asyncio.run(preview(config, name, at=when, value=group, form=form)))
+
+
+@digest_app.command("send")
+def send_digest(
+    name: Annotated[str, typer.Argument(help="The digest's name in the configuration.")],
+    *,
+    config: ConfigOption = None,
+    now: Annotated[bool, typer.Option("--now", help="Beside its schedule, which goes on.")] = False,
+) -> None:
+    """Send a digest to its receivers without waiting for its time; `spendwatch deliver` or `up` delivers it."""
+    from service.digests.command import send
+    from service.errors import ConfigError
+
+    if not now:
+        raise ConfigError("a digest is sent at its time; say --now to send one beside it")
+    count = asyncio.run(send(config, name))
+    typer.echo(f"{count} message{'' if count == 1 else 's'} put into the outbox")
+
+
 @app.command(rich_help_panel=_LOOK)
 def replay(
     files: Annotated[
@@ -305,7 +346,7 @@ def check_config(
 
 @app.command(rich_help_panel=_LOOK)
 def schema(
-    name: Annotated[str, typer.Argument(help="fact, watermark, alert, asyncapi or config.")] = "fact",
+    name: Annotated[str, typer.Argument(help="fact, watermark, alert, spend, digest, asyncapi or config.")] = "fact",
 ) -> None:
     """Print the JSON Schema of a message, of the configuration file, or the AsyncAPI document of the topics."""
     from service.schemas import print_schema

@@ -37,7 +37,7 @@ _NOT_SETTINGS = ("SPENDWATCH_CONFIG", "SPENDWATCH_TEST_", "SPENDWATCH_CHAOS_", "
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = ("url", "secret", "token", "password", "key", "title", "text")
 """What may stand in a file of its own: secrets, and templates."""
-_FREE = ("match", "params", "fields")
+_FREE = ("match", "params", "fields", "to")
 """Mappings whose names are the user's own: a label called `path` is no file."""
 _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in _SECRETS))
 

@@ -5,7 +5,7 @@ Looked for in the configuration as it was read, so that another mistake elsewher
 
 from collections.abc import Iterator, Mapping
 
-from service.misshapen import Place, items_of
+from service.misshapen import Place, addressed, items_of
 
 MOVED = (
     "is now `route: {routes: [...]}` with matchers such as 'team=\"search\"' and 'severity>=high': see docs/routing.md"
@@ -30,7 +30,7 @@ def route_mistakes(raw: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
     ]
     yield from _unknown(receivers, raw, "receivers")
     yield from _unknown(intervals, raw, "time_intervals")
-    yield from _unused(raw, "receivers", {name for _, name in receivers})
+    yield from _unused(raw, "receivers", {name for _, name in (*receivers, *addressed(raw))})
     yield from _unused(raw, "time_intervals", {name for _, name in intervals})
 
 

@@ -20,6 +20,7 @@ from service.store.store import (
     Delivery,
     DeliveryPage,
     DeliveryQuery,
+    LetterDelivery,
     Page,
     Summary,
 )
@@ -167,6 +168,11 @@ class MemoryStore:
             self.add_delivery(replace(self._kept.deliveries[chosen.id], attempts=chosen.attempts + 1))
             claimed.append(replace(chosen, attempts=chosen.attempts + 1))
         return sorted(claimed, key=lambda delivery: delivery.event.seq)
+
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        return []  # it keeps none
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()

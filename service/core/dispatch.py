@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from service.core.alerts import Alert, AlertRecord, AlertState, EventType
+from service.core.alerts import Alert, AlertRecord, AlertState, AlertStatus, EventType
 from service.core.notices import Notice
 from service.core.routing import routing_labels
-from service.core.transitions import expected, reopened, silenced
+from service.core.transitions import ended, expected, reopened, silenced
 
 EVERYBODY = ""
 """The receiver that stands for the dashboard; no configured one has an empty name."""
@@ -26,6 +26,7 @@ ALL_LABELS = "..."
 """In `group_by`: every label, as in Alertmanager."""
 Pair = tuple[str, str]
 """Alert id and receiver."""
+MAX_LINGER = timedelta(days=14)
 DISPATCH = "dispatch"
 """The actor of what is decided here."""
 
@@ -49,7 +50,8 @@ class Destination(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """destinations: of an alert. silenced_by: ids of the silences that hold. planned: what covers the alert's excess,
-    in words; None when nothing does. heads: as `incidents.heads`, with the order of the dimensions chosen.
+    in words; None when nothing does. heads: of alerts, given what was told and who was inhibited by whom, as
+    `incidents.heads`; the order of the dimensions is chosen.
     inhibits: whether the first alert, while it fires, mutes the second by a rule of the user. affords: whether the
     alert budget lets people be told; asked once an alert.
     """
@@ -57,7 +59,7 @@ class Rules:
     destinations: Callable[[Alert], Sequence[Destination]]
     silenced_by: Callable[[Alert, datetime], Collection[str]]
     planned: Callable[[Alert, datetime], str | None]
-    heads: Callable[[Sequence[Alert], Collection[str]], Mapping[str, str]]
+    heads: Callable[[Sequence[Alert], Collection[str], Mapping[str, str]], Mapping[str, str]]
     inhibits: Callable[[Alert, Alert], bool]
     affords: Callable[[Alert], bool]
 
@@ -66,11 +68,15 @@ class Rules:
 class Board:
     """records: alerts that are open, and those that are only over because they were planned. notices: what each
     receiver knows of them. waiting: alert id -> since when it waits to be looked at; only those that are due.
+    lingering: what is over, and what it stood for may still come in; their notices are among the others.
+    heard_since: what was over before then, and nobody has heard of, is old news; None: nothing is.
     """
 
     records: Mapping[str, AlertRecord]
     notices: Mapping[Pair, Notice]
     waiting: Mapping[str, datetime]
+    lingering: Mapping[str, AlertRecord] = field(default_factory=dict)
+    heard_since: datetime | None = None
 
 
 class Change(NamedTuple):
@@ -100,13 +106,14 @@ class Join(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """changes come first, in their order, then tells and joins. again: when to look at an alert once more; of the
-    others that were due nothing is left to do.
+    """changes come first, in their order, then joins, tells and ends. ends: what was over before anybody was told.
+    again: when to look at an alert once more; of the others that were due nothing is left to do.
     """
 
     changes: list[Change] = field(default_factory=list)
     tells: list[Tell] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
+    ends: list[AlertRecord] = field(default_factory=list)
     again: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -122,6 +129,7 @@ class _Round:
         self._now = now
         self._outcome = Outcome()
         self._records = dict(board.records)
+        self._all = {**board.lingering, **board.records}
         self._since = {alert_id: since for alert_id, since in board.waiting.items() if alert_id in board.records}
         self._afforded: dict[str, bool] = {}
 
@@ -129,6 +137,7 @@ class _Round:
         for alert_id in sorted(self._records):
             self._mute(self._records[alert_id])
         self._plan_same_money()
+        self._let_old_news_go()
         due = self._hearable()
         shown = self._inhibited(EVERYBODY, due)
         self._join_all(EVERYBODY, shown)
@@ -142,6 +151,7 @@ class _Round:
             for alert_id in due
             if alert_id not in shown and not self._knows(alert_id, EVERYBODY)
         ]
+        self._end(due)
         return self._outcome
 
     # What is not to be heard of at all.
@@ -167,20 +177,31 @@ class _Round:
         due = self._hearable()
         if not planned or not due:
             return
-        for alert_id, head in sorted(self._heads([*due, *sorted(planned)], planned).items()):
+        for alert_id, head in sorted(self._heads([*due, *sorted(planned)], planned, EVERYBODY).items()):
             if head in planned and alert_id not in planned:
                 comment = f"the same money as {self._records[head].alert.series}, which was planned"
                 record = expected(self._records[alert_id], actor=DISPATCH, at=self._now)
                 self._change(EventType.EXPECTED, record, comment)
 
+    def _let_old_news_go(self) -> None:
+        since = self._board.heard_since
+        for alert_id in self._hearable() if since is not None else ():
+            record = self._records[alert_id]
+            ends_at = record.alert.ends_at
+            if since is not None and ends_at is not None and ends_at < since and self._ends(record):
+                del self._since[alert_id]
+
     def _change(self, kind: EventType, record: AlertRecord | None, comment: str = "") -> None:
         """None: nothing changes by it. What can be heard of anew is looked at at once."""
         if record is None:
             return
-        self._outcome.changes.append(Change(kind, record, comment))
-        self._records[record.alert.id] = record
+        self._write(kind, record, comment)
         if is_hearable(record):
             self._since.setdefault(record.alert.id, self._now)
+
+    def _write(self, kind: EventType, record: AlertRecord, comment: str = "") -> None:
+        self._outcome.changes.append(Change(kind, record, comment))
+        self._records[record.alert.id] = self._all[record.alert.id] = record
 
     def _hearable(self) -> list[str]:
         return sorted(alert_id for alert_id in self._since if is_hearable(self._records[alert_id]))
@@ -191,7 +212,7 @@ class _Round:
         """alert id -> id of the one that this receiver is told of instead."""
         told = self._told(receiver)
         waiting = [alert_id for alert_id in due if alert_id not in told]
-        found = dict(self._heads([*waiting, *sorted(told)], told))
+        found = dict(self._heads([*waiting, *sorted(told)], told, receiver))
         by_rule = [alert_id for alert_id in waiting if alert_id not in found]
         sources = [*sorted(told), *by_rule]
         muted: dict[str, str] = {}
@@ -201,7 +222,7 @@ class _Round:
                 (
                     one
                     for one in sources
-                    if one != alert_id and one not in muted and self._rules.inhibits(self._records[one].alert, target)
+                    if one != alert_id and one not in muted and self._rules.inhibits(self._all[one].alert, target)
                 ),
                 None,
             )
@@ -212,23 +233,29 @@ class _Round:
         return {**leads, **muted}
 
     def _told(self, receiver: str) -> set[str]:
-        """What this receiver is told of until it ends, and what it does not hear of for a reason of its own."""
+        """What this receiver has been told of, and what it does not hear of for a reason of its own."""
         told = {
             alert_id
             for alert_id, record in self._records.items()
             if record.state is AlertState.SILENCED or record.held_back
         }
-        return told | {
+        told |= {
             alert_id
             for alert_id, record in self._records.items()
             if not record.state.is_over and self._knows(alert_id, receiver)
         }
+        notices = {alert_id: self._board.notices.get((alert_id, receiver)) for alert_id in self._board.lingering}
+        return told | {alert_id for alert_id, one in notices.items() if one is not None and one.lead is None}
 
-    def _heads(self, alert_ids: Sequence[str], told: Collection[str]) -> Mapping[str, str]:
-        return self._rules.heads([self._records[alert_id].alert for alert_id in alert_ids], told)
+    def _heads(self, alert_ids: Sequence[str], told: Collection[str], receiver: str) -> Mapping[str, str]:
+        notices = {alert_id: self._board.notices.get((alert_id, receiver)) for alert_id in alert_ids}
+        led = {alert_id: one.lead for alert_id, one in notices.items() if one is not None and one.lead is not None}
+        return self._rules.heads([self._all[alert_id].alert for alert_id in alert_ids], told, led)
 
     def _join_all(self, receiver: str, leads: Mapping[str, str]) -> None:
         for alert_id, lead in leads.items():
+            if lead in self._board.lingering:  # it will not say when it ends
+                self._look_again(alert_id, lingers_until(self._board.lingering[lead]))
             notice = self._board.notices.get((alert_id, receiver))
             if notice is None or notice.lead != lead:
                 self._outcome.joins.append(Join(alert_id, receiver, lead))
@@ -242,7 +269,7 @@ class _Round:
                 until = destination.muted_until(self._now)
                 if until is None:
                     found.setdefault(destination.receiver, {})[alert_id] = destination
-                elif not self._knows(alert_id, destination.receiver):
+                elif not self._knows(alert_id, destination.receiver) and not is_ending(self._records[alert_id]):
                     self._look_again(alert_id, until)
         return dict(sorted(found.items()))
 
@@ -335,7 +362,19 @@ class _Round:
             held_back=is_held_back,
             updated_at=self._now,
         )
-        self._outcome.changes.append(Change(kind, changed))
+        self._write(kind, changed)
+
+    def _end(self, due: Sequence[str]) -> None:
+        """What was over before it was told of is told to be over, too."""
+        for alert_id in due:
+            if alert_id not in self._outcome.again:
+                self._ends(self._records[alert_id])
+
+    def _ends(self, record: AlertRecord) -> bool:
+        over = ended(record, at=self._now)
+        if over is not None:
+            self._outcome.ends.append(over)
+        return over is not None
 
 
 def is_hearable(record: AlertRecord) -> bool:
@@ -343,6 +382,19 @@ def is_hearable(record: AlertRecord) -> bool:
     if record.state is AlertState.ACKNOWLEDGED:
         return record.pending_since is None
     return record.state in (AlertState.PENDING, AlertState.FIRING)
+
+
+def is_ending(record: AlertRecord) -> bool:
+    """Whether detection has ended it, and it is only open since people are still to be told of it."""
+    return not record.state.is_over and record.alert.status is AlertStatus.RESOLVED
+
+
+def lingers_until(record: AlertRecord) -> datetime:
+    """A wider series leaves its band later, and gets used to a new level later: an alert that is over stands for others
+    of the same money for as long again as it lasted, at most two weeks."""
+    alert = record.alert
+    lasted = (alert.ends_at or alert.starts_at) - alert.starts_at
+    return record.updated_at + min(lasted, MAX_LINGER)
 
 
 def is_planned(record: AlertRecord) -> bool:

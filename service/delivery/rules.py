@@ -17,8 +17,8 @@ def make_rules(settings: Settings, router: Router) -> Callable[[PageBook], Rules
 
     order = _order(settings)
 
-    def heads_of(alerts: Sequence[Alert], told: Collection[str]) -> Mapping[str, str]:
-        return heads(alerts, told=told, order=order) if settings.dispatch.same_money else {}
+    def heads_of(alerts: Sequence[Alert], told: Collection[str], inhibited: Mapping[str, str]) -> Mapping[str, str]:
+        return heads(alerts, told=told, order=order, inhibited=inhibited) if settings.dispatch.same_money else {}
 
     def rules(book: PageBook) -> Rules:
         return Rules(

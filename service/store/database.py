@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, select, text
+from sqlalchemy import Connection, Table, event, select, text
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -166,6 +168,11 @@ async def last_seq(connection: AsyncConnection, *, lock: bool = False) -> int:
     if lock:
         statement = statement.with_for_update()
     return int((await connection.execute(statement)).scalar_one())
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which is not SQL's own: both dialects spell it alike."""
+    return sqlite_insert(table) if connection.dialect.name == "sqlite" else postgres_insert(table)
 
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

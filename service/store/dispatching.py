@@ -8,18 +8,27 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, AlertStatus, EventType
 from service.core.budget import PageBook
-from service.core.dispatch import DISPATCH, Board, Outcome, Rules, Tell, dispatch, is_planned
+from service.core.dispatch import (
+    DISPATCH,
+    MAX_LINGER,
+    Board,
+    Outcome,
+    Rules,
+    Tell,
+    dispatch,
+    is_planned,
+    lingers_until,
+)
 from service.core.incidents import member_text
-from service.core.notices import Notice
+from service.core.transitions import DETECTION
 from service.store.database import Database, chunks, last_seq
-from service.store.notifying import notice_in
 from service.store.recording import Recording
-from service.store.tables import alerts, notices, waiting
+from service.store.tables import alerts, waiting
 
 _OPEN = [state.value for state in AlertState if not state.is_over]
 _AT_ONCE = 500
@@ -36,13 +45,19 @@ RulesFor = Callable[[PageBook], Rules]
 
 
 class Dispatching:
-    """recording: for a transaction. rules: given the book of the alert budgets; asked anew each time."""
+    """recording: for a transaction. rules: given the book of the alert budgets; asked anew each time. heard_for: what
+    was over so long ago when it was found is told to nobody.
+    """
 
-    def __init__(self, database: Database, recording: NewRecording, rules: RulesFor) -> None:
+    def __init__(
+        self, database: Database, recording: NewRecording, rules: RulesFor, *, heard_for: timedelta = timedelta(days=3)
+    ) -> None:
+        self._heard_for = heard_for
         self._database = database
         self._recording = recording
         self._rules = rules
-        self._seen: dict[str, AlertRecord] = {}
+        self._open: dict[str, AlertRecord] = {}
+        self._over: dict[str, AlertRecord] = {}
         self._looked_at: int | None = None
 
     async def run(self, now: datetime, *, mutes_changed: bool = False) -> list[AlertEvent]:
@@ -57,9 +72,16 @@ class Dispatching:
             await recording.begin(())
             due = await self._due(connection, now)
             records = await self._open_alerts(connection, now)
-            await recording.take(records.values())
+            lingering = await self._lingering(connection, now) if due else {}
+            await recording.take([*records.values(), *lingering.values()])
             await recording.open_book(records[alert_id].alert for alert_id in due if alert_id in records)
-            board = Board(records=records, notices=await _notices(connection), waiting=due)
+            board = Board(
+                records=records,
+                notices=recording.notifying.all(),
+                waiting=due,
+                lingering=lingering,
+                heard_since=now - self._heard_for,
+            )
             outcome = dispatch(board, self._rules(recording.book), now=now)
             _write(outcome, recording, due, now)
             await recording.flush()
@@ -81,27 +103,34 @@ class Dispatching:
         return {row.alert_id: row.since for row in await connection.execute(query)}
 
     async def _open_alerts(self, connection: AsyncConnection, now: datetime) -> dict[str, AlertRecord]:
-        """What is open, and what is over since it was planned while it goes on; decoded only where it has changed."""
+        """What is open, and what is over since it was planned while it goes on."""
         planned = and_(alerts.c.state == AlertState.EXPECTED.value, alerts.c.updated_at > now - _PLANNED_FOR)
-        is_open = or_(alerts.c.state.in_(_OPEN), planned)
-        there = {row.id: row.seq for row in await connection.execute(select(alerts.c.id, alerts.c.seq).where(is_open))}
-        changed = [key for key, seq in there.items() if key not in self._seen or self._seen[key].seq != seq]
-        found = {key: record for key, record in self._seen.items() if key in there}
-        for ids in chunks(changed):
+        found = await self._read(connection, or_(alerts.c.state.in_(_OPEN), planned), self._open)
+        return {key: record for key, record in found.items() if _is_open(record)}
+
+    async def _lingering(self, connection: AsyncConnection, now: datetime) -> dict[str, AlertRecord]:
+        """What is over and may still stand for what comes in late."""
+        resolved = alerts.c.state == AlertState.RESOLVED.value
+        found = await self._read(connection, and_(resolved, alerts.c.updated_at > now - MAX_LINGER), self._over)
+        return {key: record for key, record in found.items() if now < lingers_until(record)}
+
+    async def _read(
+        self, connection: AsyncConnection, which: ColumnElement[bool], seen: dict[str, AlertRecord]
+    ) -> dict[str, AlertRecord]:
+        """Decoded only where it has changed since it was last *seen*, which is brought up to date."""
+        there = {row.id: row.seq for row in await connection.execute(select(alerts.c.id, alerts.c.seq).where(which))}
+        changed = {key for key, seq in there.items() if key not in seen or seen[key].seq != seq}
+        found = {key: seen[key] for key in there if key in seen and key not in changed}
+        for ids in chunks(sorted(changed)):
             rows = await connection.execute(select(alerts.c.id, alerts.c.document).where(alerts.c.id.in_(ids)))
             found.update((row.id, _decode_record(row.document)) for row in rows)
-        self._seen = found
-        return {key: record for key, record in found.items() if _is_open(record)}
+        seen.clear()
+        seen.update(found)
+        return found
 
 
 def _is_open(record: AlertRecord) -> bool:
     return not record.state.is_over or (is_planned(record) and record.alert.status is AlertStatus.FIRING)
-
-
-async def _notices(connection: AsyncConnection) -> dict[tuple[str, str], Notice]:
-    """Of what is open."""
-    query = select(notices).join(alerts, alerts.c.id == notices.c.alert_id).where(alerts.c.state.in_(_OPEN))
-    return {(row.alert_id, row.receiver): notice_in(row) for row in await connection.execute(query)}
 
 
 def _write(outcome: Outcome, recording: Recording, due: Mapping[str, datetime], now: datetime) -> None:
@@ -118,6 +147,8 @@ def _write(outcome: Outcome, recording: Recording, due: Mapping[str, datetime], 
                 tell.kind, recording.known(tell.alert_id), at=now, actor=DISPATCH, comment=_also(recording, tell)
             )
         recording.tell(tell.alert_id, tell.receiver, tell.kind, at=now)
+    for record in outcome.ends:
+        recording.change(EventType.RESOLVED, record, at=now, actor=DETECTION)
     for alert_id in due:
         recording.notifying.done_waiting(alert_id)
     for alert_id, at in outcome.again.items():

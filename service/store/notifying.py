@@ -69,6 +69,10 @@ class Notifying:
         known = self._known.get(alert_id, {})
         return {name: notice for name, notice in known.items() if notice.lead is None and name != EVERYBODY}
 
+    def all(self) -> dict[tuple[str, str], Notice]:
+        """Of everything that was read: (alert id, receiver) -> notice."""
+        return dict(self._kept)
+
     def led(self, alert_id: str) -> list[Notice]:
         """Of receivers that hear of it through another alert."""
         return [notice for notice in self._known.get(alert_id, {}).values() if notice.lead is not None]

@@ -18,15 +18,15 @@ from service.store import queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.dispatching import Dispatching, RulesFor
-from service.store.outbox import SqlOutbox
+from service.store.letters import SqlLetters
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlOutbox):
-    """The AlertStore and Outbox protocols on one database.
+class SqlStore(SqlLetters):
+    """The AlertStore, Letters and Outbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
@@ -92,9 +92,9 @@ class SqlStore(SqlOutbox):
             await recording.flush()
             return recording.events
 
-    def dispatching(self, rules: RulesFor) -> Dispatching:
-        """What decides who is told of what waits."""
-        return Dispatching(self._database, self._recording, rules)
+    def dispatching(self, rules: RulesFor, *, heard_for: timedelta = timedelta(days=3)) -> Dispatching:
+        """What decides who is told of what waits. heard_for: of what was over so long ago nobody is told any more."""
+        return Dispatching(self._database, self._recording, rules, heard_for=heard_for)
 
     async def get(self, alert_id: str) -> AlertRecord:
         async with self._database.reading() as connection:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.check_config import mistakes as check_config_mistakes
 from service.config import load
 from service.errors import ConfigError
 from service.receiver_settings import WebhookReceiver
@@ -255,3 +256,59 @@ def test_an_alertmanagers_address_holds_no_password_and_none_is_shown(tmp_path: 
     (told,) = mistakes(write(tmp_path, text))
     assert told.startswith("file:4: receivers[0].urls: expected addresses without user and password")
     assert "hush" not in told
+
+
+def test_a_digest_to_nobody_is_told_at_its_place(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers: [{type: pagerduty, name: pager, key: x}]\n"
+        "digests:\n"
+        "  - {name: a, receivers: [desk]}\n"
+        "  - {name: a, to: {search: [pager, mail]}}\n"
+        "  - {name: b}\n"
+        "  - {name: c, receivers: [pager], time_zone: Mars}\n",
+    )
+    assert mistakes(path) == [
+        "file:3: digests[0].receivers: 'desk' is not one of the receivers: pager",
+        "file:4: digests[1].name: digests[0] is named 'a' too",
+        "file:4: digests[1].to.search: 'mail' is not one of the receivers: pager",
+        "file:5: digests[2]: set receivers, or `to` with the receivers of single values: nobody would get it",
+        "file:6: digests[3].time_zone: must be a time zone such as Europe/Berlin, got 'Mars'",
+    ]
+
+
+def test_a_digest_for_one_that_carries_none_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n"
+        "  - {type: pagerduty, name: pager, key: x}\n"
+        "  - {type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}\n"
+        "digests: [{name: weekly, receivers: [chat, pager]}]\n",
+    )
+    with pytest.raises(ConfigError) as raised:
+        load(path, {}, check=check_config_mistakes)
+    assert str(raised.value).endswith("4: digests[0]: no digest can be sent to pager; receivers that carry one: chat")
+
+
+def test_a_time_of_day_is_read_with_and_without_quotes(tmp_path: Path) -> None:
+    text = "receivers: [{type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}]\ndigests:\n"
+    for number, at in enumerate(("08:00", "18:30", "'18:30'")):
+        text += f"  - {{name: d{number}, receivers: [chat], at: {at}}}\n"
+    digests = load(write(tmp_path, text), {}).digests
+    assert [f"{digest.at:%H:%M}" for digest in digests] == ["08:00", "18:30", "18:30"]
+
+
+def test_a_value_called_path_or_secret_is_no_file(tmp_path: Path) -> None:
+    text = "receivers: [{type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}]\n"
+    path = write(tmp_path, text + "digests: [{name: d, to: {path: chat, secret_file: chat}}]\n")
+    assert load(path, {}).digests[0].to == {"path": "chat", "secret_file": "chat"}
+
+
+def test_a_receiver_that_only_a_digest_names_needs_no_route(tmp_path: Path) -> None:
+    receivers = "".join(
+        f"  - {{type: slack_webhook, name: {name}, url: 'https://hooks.slack.com/{name}'}}\n"
+        for name in ("desk", "finance", "nobody")
+    )
+    text = f"receivers:\n{receivers}route: {{receiver: desk}}\ndigests: [{{name: d, to: {{search: finance}}}}]\n"
+    (mistake,) = mistakes(write(tmp_path, text))
+    assert "'nobody'" in mistake

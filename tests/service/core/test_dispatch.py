@@ -46,6 +46,7 @@ class World:
     records: dict[str, AlertRecord] = field(default_factory=dict)
     notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
     waiting: dict[str, datetime] = field(default_factory=dict)
+    lingering: dict[str, AlertRecord] = field(default_factory=dict)
 
     def opens(self, *alert_ids: str, at: datetime = NOON, **changes: object) -> None:
         for alert_id in alert_ids:
@@ -65,7 +66,7 @@ class World:
 
     def round(self, *, after: timedelta = timedelta()) -> Outcome:
         now = NOON + after
-        board = Board(records=self.records, notices=self.notices, waiting=self.waiting)
+        board = Board(records=self.records, notices=self.notices, waiting=self.waiting, lingering=self.lingering)
         rules = Rules(
             destinations=lambda alert: self.to.get(alert.id, self.to.get("*", ())),
             silenced_by=lambda alert, _: ["s1"] if alert.id in self.silences else [],
@@ -85,7 +86,9 @@ class World:
             self.notices[tell.alert_id, tell.receiver] = notice_of(self.records[tell.alert_id], now)
         return outcome
 
-    def _heads(self, alerts: Sequence[Alert], told: Collection[str]) -> Mapping[str, str]:
+    def _heads(
+        self, alerts: Sequence[Alert], told: Collection[str], _inhibited: Mapping[str, str]
+    ) -> Mapping[str, str]:
         """`same` names the best head of an alert; of one money, who was told stays the head."""
         ids = {alert.id for alert in alerts}
         money = {alert_id: self.same.get(alert_id, alert_id) for alert_id in ids}
@@ -319,6 +322,22 @@ def test_whatever_happens_every_open_alert_is_told_or_has_a_reason(data: st.Data
             lead = notice.lead
             if lead is not None and world.records[lead].state is not AlertState.SILENCED:
                 assert world.notices[lead, receiver].is_told
+
+
+def test_what_is_over_stands_for_what_comes_in_late() -> None:
+    world = World(same={"team": "team", "total": "team"})
+    world.opens("team")
+    world.round()
+    over = replace(
+        world.records.pop("team"), state=AlertState.RESOLVED, alert=make_alert("team", ends_at=NOON), updated_at=NOON
+    )
+    world.opens("total")
+    world.lingering = {"team": over}
+    outcome = world.round()
+    assert told(outcome) == []
+    assert outcome.again == {"total": NOON + timedelta(hours=12)}
+    world.waiting, world.lingering = {"total": NOON}, {}
+    assert told(world.round()) == [("total", "desk", EventType.OPENED)]
 
 
 def test_a_change_names_its_alert() -> None:

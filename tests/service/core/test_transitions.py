@@ -57,6 +57,7 @@ STEPS: dict[str, Step] = {
     "opened": open_it,
     "acknowledged": word(transitions.acknowledged, actor="ada"),
     "acknowledged for an hour": acknowledge_an_hour,
+    "ended": word(transitions.ended),
     "acknowledgement over": word(transitions.acknowledgement_over),
     "silenced": word(transitions.silenced, by=("s1",)),
     "unsilenced": word(transitions.unsilenced),
@@ -80,7 +81,7 @@ WAYS = {
     "silenced while pending": ("fires, pending", "silenced"),
     "silenced while acknowledged": ("fires", "acknowledged", "silenced"),
     "resolved": ("fires", "ends"),
-    "resolved while pending": ("fires, pending", "ends"),
+    "resolved while pending": ("fires, pending", "ends", "ended"),
     "resolved by a person": ("fires", "resolved"),
     "resolved by a person, ended": ("fires", "resolved", "ends"),
     "expected": ("fires", "ends, expected"),
@@ -104,7 +105,7 @@ def after(steps: Sequence[str], *, at: datetime = NOON) -> AlertRecord:
 
 DETECTION_SAYS = ("fires", "ends", "ends, expected", "is withdrawn")
 DETECTED = {
-    "pending": ("updated pending", "resolved resolved", "expected expected", "withdrawn withdrawn"),
+    "pending": ("updated pending", "updated pending", "expected expected", "withdrawn withdrawn"),
     "firing": ("updated firing", "resolved resolved", "expected expected", "withdrawn withdrawn"),
     "acknowledged": ("updated acknowledged", "resolved resolved", "expected expected", "withdrawn withdrawn"),
     "silenced": ("updated silenced", "resolved resolved", "expected expected", "withdrawn withdrawn"),

@@ -52,7 +52,9 @@ class Desk:
             affords=lambda alert: not self.budgets or book.ask(alert),
         )
 
-    def _heads(self, alerts: Sequence[Alert], told: Collection[str]) -> Mapping[str, str]:
+    def _heads(
+        self, alerts: Sequence[Alert], told: Collection[str], _inhibited: Mapping[str, str]
+    ) -> Mapping[str, str]:
         """All of `same` are one money; who was told stays the head."""
         ids = sorted(alert.id for alert in alerts if alert.id in self.same)
         heads = [one for one in ids if one in told] or ids
@@ -101,9 +103,29 @@ async def test_what_opens_waits_and_is_then_told_as_it_is_by_then(desk: Desk) ->
     assert await told(store) == [EventType.OPENED]
 
 
-async def test_what_is_over_before_is_heard_of_by_nobody(desk: Desk) -> None:
+async def test_what_is_over_by_itself_before_is_told_all_the_same(desk: Desk) -> None:
     store = desk.open()
-    await store.record([make_alert("a1"), make_alert("a2"), resolved("a1"), withdrawn("a2")])
+    await store.record([make_alert(), resolved()])
+    assert (await store.get("a1")).state is AlertState.PENDING
+    assert await desk.run(store) == [EventType.OPENED, EventType.RESOLVED]
+    assert await told(store) == [EventType.OPENED, EventType.RESOLVED]
+    assert [one.event.record.state for one in await store.deliveries_of("a1")] == [
+        AlertState.FIRING,
+        AlertState.RESOLVED,
+    ]
+
+
+async def test_what_was_over_long_ago_is_old_news(desk: Desk) -> None:
+    store = desk.open()
+    await store.record([make_alert(), resolved()])
+    assert await desk.run(store, after=timedelta(days=4)) == [EventType.RESOLVED]
+    assert await told(store) == []
+
+
+async def test_what_was_restated_or_closed_before_is_heard_of_by_nobody(desk: Desk) -> None:
+    store = desk.open()
+    await store.record([make_alert("a1"), make_alert("a2"), withdrawn("a1")])
+    await store.resolve("a2", actor="ada", comment="", at=NOON)
     assert await desk.run(store) == []
     assert await told(store, "a1") == await told(store, "a2") == []
 
@@ -128,11 +150,11 @@ async def test_one_that_comes_back_waits_again_and_is_told_as_reopened(desk: Des
     assert await told(store) == [EventType.OPENED, EventType.RESOLVED, EventType.REOPENED]
 
 
-async def test_one_that_comes_back_for_a_moment_is_not_heard_of(desk: Desk) -> None:
+async def test_one_that_is_back_for_a_moment_by_a_mistake_of_the_bill_is_not_heard_of(desk: Desk) -> None:
     store = desk.open()
     await store.record([make_alert()])
     await desk.run(store)
-    await store.record([resolved(), make_alert(version=3), resolved(version=4)])
+    await store.record([resolved(), make_alert(version=3), withdrawn(version=4)])
     await desk.run(store, after=2 * WAIT)
     assert await told(store) == [EventType.OPENED, EventType.RESOLVED]
 
@@ -165,7 +187,8 @@ async def test_the_message_of_a_head_names_its_members(desk: Desk) -> None:
     assert await told(store, "a2") == []
 
 
-async def test_when_a_head_ends_what_it_stood_for_is_told(desk: Desk) -> None:
+async def test_what_outlasts_its_head_by_long_is_told(desk: Desk) -> None:
+    """The head lasted for twelve hours, and stands for what outlasts it for as long again."""
     desk.same = ("a1", "a2")
     store = desk.open()
     await store.record([make_alert("a1"), make_alert("a2")])
@@ -174,6 +197,8 @@ async def test_when_a_head_ends_what_it_stood_for_is_told(desk: Desk) -> None:
     await desk.run(store, after=1.5 * WAIT)
     assert await told(store, "a2") == []
     await desk.run(store, after=2 * WAIT)
+    assert await told(store, "a2") == []
+    await desk.run(store, after=timedelta(hours=13))
     assert await told(store, "a2") == [EventType.OPENED]
     assert (await store.get("a2")).inhibited_by is None
 
