@@ -3,7 +3,7 @@
     python -m benchmarks.calibration                     all detectors for spend, 60 daily series of each kind
     python -m benchmarks.calibration --series 20 --hourly 8 --first-seed 0
 
-Of each detector twice: with its own bounds, and calibrated, that is alone in an ensemble; then of the ensemble. In
+Of each detector twice: with its own bounds, and calibrated, that is alone in an ensemble; then of the ensemble. Alarms
 are those of a series in 30 days, by kind of series (benchmarks/quiet.py), `times_nominal` what they are of the nominal
 rate. Detectors were developed on seeds below 1,000. Last, how many days a rise of 3 % a day takes to be told. CPU time.
 """

@@ -11,10 +11,12 @@ from detectors.tail import NUMBERS, Tail, normal_prior
 from detectors.verdict import Band
 
 _ANCHOR_PART = 0.05
-_MOST_KEPT = 2.0
+_MOST_KEPT = 1.0
 """A bucket held back counts as at most so many times the bound, or one incident would make the series a wild one."""
 _NARROWEST, _WIDEST = 0.4, 8.0
 """So many times its own bound a detector's calibrated one is at the least and at the most."""
+_WIDEST_LASTING = 1.2
+"""The same of one whose evidence adds up: while a creep goes on, every day of it would make the next less unusual."""
 TAILS = 2 * NUMBERS
 
 
@@ -98,7 +100,8 @@ class Member:
 
     def _limits(self) -> Sides:
         if self._bounds is None:
-            down, up = (min(max(tail.bound(self._rate), _NARROWEST), _WIDEST) for tail in self._tails)
+            widest = _WIDEST_LASTING if isinstance(self.detector, Lasting) else _WIDEST
+            down, up = (min(max(tail.bound(self._rate), _NARROWEST), widest) for tail in self._tails)
             self._bounds = Sides(down, up)
         return self._bounds
 
