@@ -12,18 +12,10 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, AlertStatus, EventType
+from service.core.board import DISPATCH, Board, Outcome, Rules, Tell
 from service.core.budget import PageBook
-from service.core.dispatch import (
-    DISPATCH,
-    MAX_LINGER,
-    Board,
-    Outcome,
-    Rules,
-    Tell,
-    dispatch,
-    is_planned,
-    lingers_until,
-)
+from service.core.dispatch import dispatch
+from service.core.hearing import MAX_LINGER, is_planned, lingers_until
 from service.core.incidents import member_text
 from service.core.transitions import DETECTION
 from service.store.database import Database, chunks, last_seq
