@@ -52,6 +52,7 @@ class _Round:
             self._mute(self._records[alert_id])
         self._plan_same_money()
         self._let_old_news_go()
+        self._free()
         due = self._hearable()
         shown = self._inhibited(EVERYBODY, due)
         self._join_all(EVERYBODY, shown)
@@ -106,6 +107,18 @@ class _Round:
             is_old = since is not None and ends_at is not None and ends_at < since
             if is_ending(record) and (is_old or not is_hearable(record)) and self._ends(record):
                 self._since.pop(alert_id, None)
+
+    def _free(self) -> None:
+        """Look anew at what somebody was to hear of through an alert that is not told there (any more): its silence
+        may have ended, and no route leads there."""
+        told: dict[str, set[str]] = {}
+        for (alert_id, receiver), notice in self._board.notices.items():
+            if notice.lead is None or alert_id not in self._records or not is_hearable(self._records[alert_id]):
+                continue
+            if receiver not in told:
+                told[receiver] = self._told(receiver)
+            if notice.lead not in told[receiver]:
+                self._since.setdefault(alert_id, self._now)
 
     def _change(self, kind: EventType, record: AlertRecord | None, comment: str = "") -> None:
         """None: nothing changes by it. What can be heard of anew is looked at at once."""
