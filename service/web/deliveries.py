@@ -9,8 +9,8 @@ from litestar.params import Body, FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from service.store.store import MAX_PAGE, DeliveryQuery, DeliveryState
-from service.web.alerts import BAD_REQUEST, UNAVAILABLE, DeliveryEntry
-from service.web.errors import ProblemError, bad_request, problem_spec
+from service.web.alerts import DeliveryEntry
+from service.web.errors import BAD_REQUEST, UNAVAILABLE, ProblemError, bad_request, problem_spec
 from service.web.parts import Given
 
 _NAME = Annotated[str, Meta(min_length=1, max_length=100)]
