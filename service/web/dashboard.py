@@ -1,6 +1,7 @@
 """The pages: a live list, one page per alert, signing in, and the API's description for people."""
 
 import math
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -37,6 +38,18 @@ class ActionForm(Struct, frozen=True, kw_only=True):
 
 class FeedbackForm(ActionForm, frozen=True, kw_only=True):
     verdict: FeedbackVerdict
+
+
+class AcknowledgeForm(ActionForm, frozen=True, kw_only=True):
+    """minutes: for how long; 0 until it is over."""
+
+    minutes: Annotated[int, Meta(ge=0, le=60 * 24 * 366)] = 0
+
+
+class AssignForm(ActionForm, frozen=True, kw_only=True):
+    """to: the actor where it is empty."""
+
+    to: Annotated[str, Meta(max_length=128)] = ""
 
 
 class LoginForm(Struct, frozen=True, kw_only=True):
@@ -98,8 +111,36 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
 
 
 @post("/alerts/{alert_id:str}/acknowledge", include_in_schema=False)
-async def acknowledge(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
-    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
+async def acknowledge(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[AcknowledgeForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    until = parts.clock.now() + timedelta(minutes=data.minutes) if data.minutes else None
+    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment, until=until)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/reopen", include_in_schema=False)
+async def reopen(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
+    await parts.reopen(alert_id, actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/assign", include_in_schema=False)
+async def assign(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[AssignForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    await parts.assign(alert_id, to=data.to.strip() or data.actor.strip(), actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/comment", include_in_schema=False)
+async def comment(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
+    if data.comment.strip():
+        await parts.comment(alert_id, actor=data.actor, comment=data.comment)
     return _acted(alert_id, data)
 
 
@@ -179,7 +220,20 @@ def _see(path: str) -> Redirect:
 
 
 def dashboard_routers() -> list[Router]:
-    pages = [show_list, show_alert, acknowledge, resolve, give_feedback, ask_token, sign_in, sign_out, show_docs]
+    pages = [
+        show_list,
+        show_alert,
+        acknowledge,
+        resolve,
+        reopen,
+        assign,
+        comment,
+        give_feedback,
+        ask_token,
+        sign_in,
+        sign_out,
+        show_docs,
+    ]
     static = create_static_files_router(
         "/static",
         [STATIC],

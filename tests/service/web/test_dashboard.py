@@ -196,6 +196,26 @@ async def test_acknowledging_and_resolving_by_form(world: World, client: Client)
     assert [event.comment for event in world.store.events] == ["", "on it", "on it"]
 
 
+async def test_the_rest_of_its_life_by_form(world: World, client: Client) -> None:
+    await world.store.record([make_alert()])
+    for deed, more in (
+        ("acknowledge", {"minutes": "60"}),
+        ("assign", {}),
+        ("comment", {}),
+        ("resolve", {}),
+        ("reopen", {}),
+    ):
+        form = {"actor": "dana", "comment": "SP-1", **more}
+        answer = await client.post(f"/alerts/a1/{deed}", data=form, headers=HTML, follow_redirects=False)
+        assert answer.status_code == 303, deed
+        page = (await client.get("/alerts/a1", headers=HTML)).text
+        assert (deed == "acknowledge") == ("until <time" in page) or deed in ("assign", "comment")
+        assert (deed == "resolve") == (">Reopen<" in page)
+    trail = [event.type.value for event in world.store.events]
+    assert trail == ["opened", "acknowledged", "assigned", "commented", "resolved", "reopened"]
+    assert (await world.store.get("a1")).assigned_to == "dana"
+
+
 @pytest.mark.parametrize("actor", [" ", "detection"])
 async def test_form_without_a_name_is_refused(world: World, client: Client, actor: str) -> None:
     await world.store.record([make_alert()])
