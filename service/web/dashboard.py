@@ -1,6 +1,7 @@
 """The pages: a live list, one page per alert, signing in, and the API's description for people."""
 
 import math
+from collections import Counter
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -71,6 +72,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
         found = await parts.store.find(view.query)
     except BadCursorError:
         return _see(view.first_url)
+    more = Counter(record.inhibited_by for record in await parts.store.inhibited([one.alert.id for one in found.items]))
     now = parts.clock.now()
     is_part = "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
     return page(
@@ -82,6 +84,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
         stakes=stakes(summary),
         rows=[row(record, now) for record in found.items],
         total=found.total,
+        more=more,
         next_url=view.url(cursor=found.next_cursor) if found.next_cursor else "",
         session=parts.access.needs_token,
     )
@@ -99,6 +102,7 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
         seq=seq,
         dimension=dimension,
         value=value,
+        members=[row(member, parts.clock.now()) for member in await parts.store.inhibited([alert_id])],
         age=age(record, parts.clock.now()),
         points=chart_data(record.alert),
         drivers=driver_rows(record.alert.drivers),
