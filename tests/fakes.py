@@ -22,6 +22,7 @@ from service.store.store import (
     Delivery,
     DeliveryPage,
     DeliveryQuery,
+    LetterDelivery,
     Page,
     Summary,
 )
@@ -219,6 +220,11 @@ class MemoryStore:
             claimed.append(replace(chosen, attempts=chosen.attempts + 1))
         return sorted(claimed, key=lambda delivery: delivery.event.seq)
 
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        return []  # it keeps none
+
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()
         delivery = self._kept.deliveries[delivery_id]
@@ -310,7 +316,7 @@ class MemoryStore:
         self.events.append(event)
         told = self._kept.told.setdefault(alert.id, {})
         for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
-            told[receiver] = notice_of(alert)
+            told[receiver] = notice_of(record, at)
             self.add_delivery(_delivery(event, receiver))
         return event
 

@@ -1,15 +1,14 @@
 """What people, and moments that have come, do to alerts: each deed one transaction of the store."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connectors.facts import FeedbackVerdict
 from service.core import deeds
 from service.core.alerts import AlertEvent, EventType
 from service.core.deeds import Deed
-from service.core.notices import Routes
 from service.core.transitions import TIME, acknowledgement_over
 from service.store.database import Database
 from service.store.recording import Recording, searchable
@@ -21,8 +20,9 @@ class SqlDeeds:
     """The part of the AlertStore protocol in which people act."""
 
     _database: Database
-    _routes: Routes
-    _receivers: Collection[str] | None
+
+    def _recording(self, connection: AsyncConnection) -> Recording:
+        raise NotImplementedError
 
     async def acknowledge(
         self,
@@ -73,7 +73,7 @@ class SqlDeeds:
             if (await connection.execute(due.limit(1))).first() is None:
                 return []
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers)
+            recording = self._recording(connection)
             await recording.begin(())
             ids = (await connection.execute(due.order_by(alerts.c.acknowledged_until, alerts.c.id))).scalars().all()
             await recording.load(ids)
@@ -87,7 +87,7 @@ class SqlDeeds:
 
     async def _do(self, alert_id: str, deed: Deed) -> AlertEvent | None:
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers)
+            recording = self._recording(connection)
             await recording.begin([searchable(alert_id)])
             head = recording.current(alert_id)
             if head is None:

@@ -2,32 +2,37 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState, states
-from service.core.notices import Routes
+from service.core.notices import Factors, Routes, same_steps
 from service.core.transitions import detected
 from service.settings import Budget
 from service.store import queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.deeds import SqlDeeds
-from service.store.outbox import SqlOutbox
+from service.store.dispatching import Dispatching, RulesFor
+from service.store.letters import SqlLetters
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlDeeds, SqlOutbox):
-    """The AlertStore and Outbox protocols on one database.
+class SqlStore(SqlDeeds, SqlLetters):
+    """The AlertStore, Letters and Outbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
-    budgets: how many alerts people are told of (service.core.budget).
+    budgets: how many alerts people are told of (service.core.budget). wait: how long what opens waits for the dispatch
+    (`dispatching`, of any process); None: there is none, and people are told at once. factors: how much the money must
+    grow to be told again.
     All methods raise StoreUnavailableError when the database is away.
     """
 
@@ -39,12 +44,16 @@ class SqlStore(SqlDeeds, SqlOutbox):
         clock: Clock,
         receivers: Collection[str] | None = None,
         budgets: Sequence[Budget] = (),
+        wait: timedelta | None = None,
+        factors: Factors = same_steps,
     ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
-        SqlOutbox.__init__(self, Database(url))
+        SqlLetters.__init__(self, Database(url))
         self._routes = routes
         self._budgets = tuple(budgets)
         self._clock = clock
+        self._wait = wait
+        self._factors = factors
         self._receivers = None if receivers is None else frozenset(receivers)
 
     @property
@@ -72,16 +81,20 @@ class SqlStore(SqlDeeds, SqlOutbox):
         if not alerts:
             return []
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers, self._budgets)
+            recording = self._recording(connection)
             await recording.begin(alert.id for alert in alerts)
             await recording.open_book(alerts)
             now = self._clock.now()
             for alert in alerts:
-                change = detected(recording.current(alert.id), alert, at=now)
+                change = detected(recording.current(alert.id), alert, at=now, pending=self._wait is not None)
                 if change is not None:
                     recording.change(*change, at=now)
             await recording.flush()
             return recording.events
+
+    def dispatching(self, rules: RulesFor, *, heard_for: timedelta = timedelta(days=3)) -> Dispatching:
+        """What decides who is told of what waits. heard_for: of what was over so long ago nobody is told any more."""
+        return Dispatching(self._database, self._recording, rules, heard_for=heard_for)
 
     async def get(self, alert_id: str) -> AlertRecord:
         async with self._database.reading() as connection:
@@ -129,6 +142,11 @@ class SqlStore(SqlDeeds, SqlOutbox):
         async with self._database.reading() as connection:
             query = select(counters.c.value).where(counters.c.name == STORE_ID)
             return int((await connection.execute(query)).scalar_one())
+
+    def _recording(self, connection: AsyncConnection) -> Recording:
+        return Recording(
+            connection, self._routes, self._receivers, self._budgets, wait=self._wait, factors=self._factors
+        )
 
 
 def _import_migrations() -> Callable[..., None]:

@@ -9,6 +9,10 @@ from msgspec import Struct
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 from service.core.budget import BudgetState
+from service.core.notices import Member
+from service.core.spend import SpendStatement
+from service.digests.content import Digest
+from service.digests.sums import DaySum
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
@@ -72,10 +76,31 @@ class DeliveryQuery(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+class Letter(Struct, frozen=True, kw_only=True):
+    """A digest on its way: to each of *receivers* once. id: the same for the same digest, time and value.
+
+    value: the one that it is about; None for the overview.
+    """
+
+    id: str
+    digest: str
+    value: str | None
+    due_at: datetime
+    content: Digest
+    receivers: tuple[str, ...] = ()
+
+
+class DigestState(Struct, frozen=True, kw_only=True):
+    """When a digest is due next, and when the last one was that was sent; None before the first."""
+
+    next_due: datetime
+    last_due: datetime | None
+
+
 class DeliveryPage(Struct, frozen=True, kw_only=True):
     """next_cursor is None on the last page."""
 
-    items: "tuple[Delivery, ...]"
+    items: "tuple[Delivery | LetterDelivery, ...]"
     next_cursor: str | None
 
 
@@ -85,12 +110,30 @@ class Delivery(Struct, frozen=True, kw_only=True):
     id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
     attempts: begun so far, counted when the row is claimed. created_at: when it was put into the outbox, or revived.
     remote_id: what the receiver calls it (a ticket number), as far as known. In a claim with `newest_only`, what it
-    called the alert before; and *event* may be a newer one than the row's own.
+    called the alert before; and *event* may be a newer one than the row's own. members: the alerts that this receiver
+    hears of through this one. The type of *event* is what the message is to the receiver.
     """
 
     id: str
     receiver: str
     event: AlertEvent
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    state: DeliveryState
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+    remote_id: str | None = None
+    members: tuple[Member, ...] = ()
+
+
+class LetterDelivery(Struct, frozen=True, kw_only=True):
+    """A letter to one receiver: a row of the outbox as well. The fields are those of Delivery; seq: its place there."""
+
+    id: str
+    receiver: str
+    letter: Letter
+    seq: int
     attempts: int
     created_at: datetime
     next_attempt_at: datetime
@@ -204,6 +247,38 @@ class AlertStore(Protocol):
     async def last_seq(self) -> int: ...
 
 
+class Letters(Protocol):
+    """What digests are made of, and where they are put into the outbox."""
+
+    async def record_spend(self, statements: Sequence[SpendStatement]) -> None:
+        """Keep the newest statement about each bucket; older and repeated ones change nothing."""
+
+    async def spend_sums(
+        self, *, tenant: str, label: str, metric: str, since: datetime, until: datetime
+    ) -> list[DaySum]:
+        """What each value of a label spent on each UTC day from *since* on, before *until*."""
+
+    async def alerts_since(self, tenant: str, since: datetime) -> list[AlertRecord]:
+        """Those that are not over, and those with activity after *since*."""
+
+    async def digest_state(self, name: str, *, schedule: str, first: datetime) -> DigestState:
+        """When it is due. *first*, for one that is not known yet, or was known by another *schedule*."""
+
+    async def post(
+        self, letters: Sequence[Letter], *, name: str, was: DigestState, becomes: DigestState, at: datetime
+    ) -> bool:
+        """Put letters into the outbox, and set when the digest is due next, in one transaction.
+
+        False, and nothing is done, when it is not due any more when it *was*: somebody else has sent it.
+        """
+
+    async def post_by_hand(self, letters: Sequence[Letter], *, at: datetime) -> None:
+        """Put letters into the outbox beside the schedule."""
+
+    async def forget(self, *, spend_before: datetime, letters_before: datetime) -> None:
+        """Delete what is older: spend by its day, letters, with their deliveries, by when they were written."""
+
+
 class Outbox(Protocol):
     """The rows that `deliver` works through. Several deliverers may share it."""
 
@@ -222,6 +297,11 @@ class Outbox(Protocol):
         receiver: only its rows; None takes anybody's. newest_only: as service/store/coalescing.py says; of one
         receiver only.
         """
+
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        """Take letters that are due for a while, oldest first. What becomes of them is marked as of other messages."""
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         """Whoever delivered it: also a worker whose lease has ended meanwhile."""
