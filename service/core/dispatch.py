@@ -143,23 +143,20 @@ class _Round:
         waiting = [alert_id for alert_id in due if alert_id not in told]
         found = dict(self._heads([*waiting, *sorted(told)], told, receiver))
         by_rule = [alert_id for alert_id in waiting if alert_id not in found]
-        sources = [*sorted(told), *by_rule]
-        muted: dict[str, str] = {}
-        for alert_id in by_rule:
-            target = self._records[alert_id].alert
-            source = next(
-                (
-                    one
-                    for one in sources
-                    if one != alert_id and one not in muted and self._rules.inhibits(self._all[one].alert, target)
-                ),
-                None,
-            )
-            # What inhibits others already is not inhibited itself: two rules in a circle would make both unheard.
-            if source is not None and alert_id not in muted.values():
-                muted[alert_id] = source
+        muted = self._muted_by_rule(sorted(told), by_rule)
         leads = {alert_id: muted.get(head, head) for alert_id, head in found.items() if alert_id not in told}
         return {**leads, **muted}
+
+    def _muted_by_rule(self, told: Sequence[str], waiting: Sequence[str]) -> dict[str, str]:
+        targets = [self._records[alert_id].alert for alert_id in waiting]
+        found = self._rules.inhibitors([*(self._all[alert_id].alert for alert_id in told), *targets], targets)
+        muted: dict[str, str] = {}
+        for alert_id in waiting:
+            source = next((one for one in found.get(alert_id, ()) if one not in muted), None)
+            # What inhibits others already is not inhibited itself: rules in a circle would leave nothing to be heard.
+            if source is not None and alert_id not in muted.values():
+                muted[alert_id] = source
+        return muted
 
     def _told(self, receiver: str) -> set[str]:
         """What this receiver has been told of, and what it does not hear of for a reason of its own."""
