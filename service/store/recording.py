@@ -90,9 +90,16 @@ class Recording:
         return self._records.get(alert_id) or self._kept.get(alert_id)
 
     def change(
-        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+        self,
+        kind: EventType,
+        record: AlertRecord,
+        *,
+        at: datetime,
+        actor: str = DETECTION,
+        comment: str = "",
+        origin: str | None = None,
     ) -> None:
-        """Add one event; *record* is what it makes of the alert."""
+        """Add one event; *record* is what it makes of the alert. origin: the receiver it came from, which knows it."""
         alert = record.alert
         before = self.current(alert.id)
         tell = kind
@@ -115,7 +122,10 @@ class Recording:
             # One that was told and is no longer configured has nobody to send to it.
             if self._receivers is None or receiver in self._receivers:
                 told[receiver] = notice_of(alert)
-                self._deliveries.append(_delivery_row(event, receiver, by_hand=by_hand))
+                row = _delivery_row(event, receiver, by_hand=by_hand)
+                if receiver == origin:
+                    row |= {"state": "known", "delivered_at": at}
+                self._deliveries.append(row)
 
     def _asks_the_budget(self, kind: EventType, record: AlertRecord, before: AlertRecord | None) -> bool:
         """Where people would be told that an alert is open, or one that was held back has become worse."""
@@ -228,4 +238,5 @@ def _delivery_row(event: AlertEvent, receiver: str, *, by_hand: bool) -> dict[st
         "attempts": 0,
         "created_at": event.at,
         "next_attempt_at": event.at,
+        "delivered_at": None,
     }

@@ -10,10 +10,11 @@ from connectors.facts import FeedbackVerdict
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
 from service.core.budget import BudgetState, states
+from service.core.inbound import Heard, Inbound
 from service.core.notices import Routes
 from service.core.transitions import acknowledged, commented, detected, resolved
 from service.settings import Budget
-from service.store import queries
+from service.store import hearing, queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.outbox import SqlOutbox
@@ -24,7 +25,7 @@ from service.store.tables import alerts, counters, events
 
 
 class SqlStore(SqlOutbox):
-    """The AlertStore and Outbox protocols on one database.
+    """The AlertStore, Outbox and Inbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
@@ -115,6 +116,11 @@ class SqlStore(SqlOutbox):
     ) -> AlertEvent | None:
         said = f"{verdict.value}: {comment}" if comment else verdict.value
         return await self._by_hand(alert_id, EventType.FEEDBACK, commented, actor, said, at)
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        async with self._database.writing() as connection:
+            recording = Recording(connection, self._routes, self._receivers)
+            return await hearing.hear(connection, recording, receiver, said, actor=actor, at=at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)
