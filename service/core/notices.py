@@ -1,11 +1,14 @@
 """Which events are worth a message, and to whom.
 
 - opened, reopened: everyone whose route matches, and everyone who was told of this alert before.
-- acknowledged, resolved, withdrawn: only those who were told that it is open. An end without a beginning is noise.
+- acknowledged, resolved, expected, withdrawn: only those who were told that it is open. An end without a beginning is
+  noise, and so is what happens to an alert, however often it was told before, while it is pending (again).
+- ack_expired: those too, unless it is silenced by now.
 - updated: those who were told, when its severity is above, or its impact at least twice, what they were last told;
   and, while it is open, those whose route matches this version but did not match the last one (a route with
   `min_severity` hears of a risen alert at once). Not once a person has resolved it or said what it was, nor while it
-  is withdrawn.
+  is pending, silenced or withdrawn.
+- pending, assigned, commented, silenced, unsilenced, inhibited, feedback: nobody. They stand in the audit trail.
 
 So a receiver or route that is added later is not told of old alerts, until something new happens to them.
 """
@@ -45,12 +48,25 @@ def to_tell(
     match event:
         case EventType.OPENED | EventType.REOPENED:
             return list(dict.fromkeys((*routes(alert), *told)))
-        case EventType.ACKNOWLEDGED | EventType.RESOLVED | EventType.WITHDRAWN:
-            return list(told)
+        case EventType.ACKNOWLEDGED | EventType.RESOLVED | EventType.EXPECTED | EventType.WITHDRAWN:
+            return [] if record.pending_since is not None else list(told)
+        case EventType.ACK_EXPIRED:
+            return list(told) if record.state is AlertState.FIRING else []
+        case (
+            EventType.PENDING
+            | EventType.ASSIGNED
+            | EventType.COMMENTED
+            | EventType.SILENCED
+            | EventType.UNSILENCED
+            | EventType.INHIBITED
+        ):
+            return []
         case EventType.FEEDBACK:
             return []  # what comes of it is told when detection has heard of it
         case EventType.UPDATED:
             if record.state is AlertState.WITHDRAWN or record.resolved_by is not None or alert.feedback is not None:
+                return []
+            if record.pending_since is not None or record.silenced_by:
                 return []
             news = [receiver for receiver, notice in told.items() if _has_grown(alert, notice)]
             if record.state is AlertState.RESOLVED:

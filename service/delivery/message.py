@@ -20,14 +20,24 @@ _TITLE = 200
 _LINE = 500
 _TEXT = 2000
 _HAPPENED = {
+    EventType.PENDING: "Pending, nobody told yet",
     EventType.OPENED: "Opened",
     EventType.UPDATED: "Updated",
     EventType.ACKNOWLEDGED: "Acknowledged",
+    EventType.ACK_EXPIRED: "No longer acknowledged, its time is over",
+    EventType.ASSIGNED: "Assigned",
+    EventType.COMMENTED: "Commented",
+    EventType.SILENCED: "Silenced",
+    EventType.UNSILENCED: "Unsilenced",
+    EventType.INHIBITED: "Inhibited by another alert",
     EventType.RESOLVED: "Resolved",
+    EventType.EXPECTED: "Over, as expected",
     EventType.WITHDRAWN: "Withdrawn, the bill was restated",
     EventType.REOPENED: "Reopened, it is back",
     EventType.FEEDBACK: "Feedback",
 }
+_OF_DETECTION = (EventType.PENDING, EventType.OPENED, EventType.UPDATED, EventType.ACK_EXPIRED)
+"""Goes without saying who did it."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -50,7 +60,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        return self.state in (AlertState.RESOLVED, AlertState.WITHDRAWN)
+        return self.state.is_over
 
     @property
     def is_first(self) -> bool:
@@ -99,7 +109,7 @@ def _news(event: AlertEvent) -> str:
     happened = _HAPPENED[event.type]
     if event.type is EventType.WITHDRAWN and event.record.alert.feedback is FeedbackVerdict.FALSE_ALARM:
         happened = "Withdrawn, said to be a false alarm"
-    by = "" if event.type in (EventType.OPENED, EventType.UPDATED) else f" by {one_line(event.actor)}"
+    by = "" if event.type in _OF_DETECTION else f" by {one_line(event.actor)}"
     comment = f": {clean(event.comment)}" if event.comment.strip() else ""
     return cut(f"{happened}{by}{comment}", _TEXT)
 

@@ -6,12 +6,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.alerts import AlertState, Severity
+from service.core.alerts import COUNTED, AlertState, Severity
 from service.store.recording import decode_record, searchable
 from service.store.store import MAX_PAGE, AlertQuery, BadCursorError, Page, Summary
 from service.store.tables import LABEL_LENGTH, alert_labels, alerts
-
-OPEN = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
 
 
 async def find(connection: AsyncConnection, query: AlertQuery) -> Page:
@@ -30,7 +28,7 @@ async def find(connection: AsyncConnection, query: AlertQuery) -> Page:
 
 async def summarize(connection: AsyncConnection, tenant: str | None) -> Summary:
     of_tenant = [] if tenant is None else [alerts.c.tenant == searchable(tenant)]
-    is_open = alerts.c.state.in_([state.value for state in OPEN])
+    is_open = alerts.c.state.in_([state.value for state in COUNTED])
     groups = select(alerts.c.state, func.count()).where(*of_tenant).group_by(alerts.c.state)
     by_state = _counts(await connection.execute(groups))
     groups = select(alerts.c.severity, func.count()).where(is_open, *of_tenant).group_by(alerts.c.severity)

@@ -46,7 +46,7 @@ class Page(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """The counts on top of the dashboard. Every state and severity is present, at least with 0.
 
-    states: all alerts. severities: open ones (firing or acknowledged).
+    states: all alerts. severities: open ones (pending, firing or acknowledged; silenced ones are not counted).
     impact: unit -> sum of the open alerts' impact, in that unit; falls are negative and are left out.
     """
 

@@ -83,7 +83,7 @@ class Talking:
 class ReceiverContract(Talking):
     """Of every receiver."""
 
-    @pytest.mark.parametrize("end", [EventType.RESOLVED, EventType.WITHDRAWN])
+    @pytest.mark.parametrize("end", [EventType.RESOLVED, EventType.EXPECTED, EventType.WITHDRAWN])
     async def test_either_end_is_told(self, kind: Kind, remote: Remote, receiver: HttpReceiver, end: EventType) -> None:
         await self.tell(receiver, EventType.OPENED, end)
         if kind.tickets:

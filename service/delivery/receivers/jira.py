@@ -67,11 +67,11 @@ class Issues:
         """Edit the issue, then take it where the alert's state belongs, unless it is there."""
         yield from self.edit(key, fields)
         match message.state:
-            case AlertState.RESOLVED | AlertState.WITHDRAWN:
+            case AlertState.RESOLVED | AlertState.EXPECTED | AlertState.WITHDRAWN:
                 yield from self._bring(key, (_DONE,), message, must=True)
             case AlertState.ACKNOWLEDGED:
                 yield from self._bring(key, (_IN_PROGRESS,), message, must=False)
-            case AlertState.FIRING:
+            case AlertState.PENDING | AlertState.FIRING | AlertState.SILENCED:
                 if message.event is EventType.REOPENED:
                     yield from self._bring(key, (_TO_DO, _IN_PROGRESS), message, must=True)
 

@@ -48,6 +48,8 @@ class Opsgenie(HttpReceiver):
             return [_on(alias, "close", note=message.news)]
         if message.event is EventType.ACKNOWLEDGED:
             return [_on(alias, "acknowledge", note=message.news)]
+        if message.event is EventType.ACK_EXPIRED:
+            return [_on(alias, "unacknowledge", note=message.news)]
         # Created again it would only be counted, with its old texts; a create that was lost is made up for.
         calls = [self._create(message, alias)]
         if message.event is EventType.UPDATED:

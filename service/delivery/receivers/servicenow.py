@@ -89,14 +89,14 @@ class _Incidents:
     def _wanted(self, message: Message, state: str) -> dict[str, str] | None:
         """Where the incident belongs; None when it stands well where it is."""
         match message.state:
-            case AlertState.RESOLVED | AlertState.WITHDRAWN:
+            case AlertState.RESOLVED | AlertState.EXPECTED | AlertState.WITHDRAWN:
                 if state in _ENDED:
                     return None
                 notes = journal(cut(message.news, _DESCRIPTION))
                 return {"state": _RESOLVED, "close_code": self._close_code, "close_notes": notes}
             case AlertState.ACKNOWLEDGED:
                 return {"state": _IN_PROGRESS} if state == _NEW else None
-            case AlertState.FIRING:
+            case AlertState.PENDING | AlertState.FIRING | AlertState.SILENCED:
                 reopens = message.event is EventType.REOPENED and state in _ENDED
                 return {"state": _IN_PROGRESS} if reopens else None
 

@@ -68,9 +68,11 @@ def _ours(message: Message) -> list[dict[str, object]]:
 
 
 def _sign(message: Message) -> str:
-    if message.state is AlertState.FIRING:
-        return _SIGNS[message.severity]
-    return ":eyes:" if message.state is AlertState.ACKNOWLEDGED else ":white_check_mark:"
+    if message.is_over:
+        return ":white_check_mark:"
+    if message.state is AlertState.SILENCED:
+        return ":no_bell:"
+    return ":eyes:" if message.state is AlertState.ACKNOWLEDGED else _SIGNS[message.severity]
 
 
 def _section(lines: list[str]) -> dict[str, object]:
