@@ -53,7 +53,7 @@ class MemoryDatabase:
 
 
 class MemoryStore:
-    """AlertStore, Outbox and Inbox in dictionaries, with the state machine and the rules of notices that the real one has.
+    """AlertStore, Outbox and Inbox in dictionaries, with the states and the rules of notices that the real one has.
 
     problem: raised by every method while it is set, as a database that is away would. database: of another store, to
     open it again. Tests may put deliveries in with `add_delivery`.

@@ -140,13 +140,12 @@ def _known(known: Known, said: Inbound, at: datetime) -> Known:
 def _changes(
     record: AlertRecord, said: Inbound, *, was_over: bool | None, actor: str, at: datetime
 ) -> Sequence[Change]:
-    """was_over: whether the ticket was closed before, None where nobody knows: opening what was open reopens nothing."""
+    """was_over: whether the ticket was closed before, None if nobody knows: opening what was open reopens nothing."""
     match said.action:
         case Action.CLOSE:
             return _change(EventType.RESOLVED, resolved(record, actor=actor, at=at))
         case Action.OPEN:
-            back = () if was_over is False else _change(EventType.REOPENED, reopened(record, actor=actor, at=at))
-            return back
+            return () if was_over is False else _change(EventType.REOPENED, reopened(record, actor=actor, at=at))
         case Action.ACKNOWLEDGE:
             back = _change(EventType.REOPENED, reopened(record, actor=actor, at=at)) if was_over else ()
             now = back[-1].record if back else record

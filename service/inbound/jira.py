@@ -1,7 +1,7 @@
 """Jira Cloud and Jira Service Management: webhooks of the administration, and automation rules that send the same.
 
-A webhook with a secret is signed: `X-Hub-Signature: sha256=<hex of HMAC-SHA256 over the body>`. An automation rule signs
-nothing and sends the secret along. Neither carries a time that is signed but the body's `timestamp`, by which what is too
+A webhook with a secret is signed: `X-Hub-Signature: sha256=<hex of HMAC-SHA256 over the body>`. An automation rule
+signs nothing and sends the secret along. Of neither a time is signed but the body's `timestamp`, by which what is too
 old is told apart. Source: https://developer.atlassian.com/cloud/jira/platform/webhooks/
 """
 

@@ -1,8 +1,8 @@
 """Slack: buttons under the bot's messages, signed.
 
-`X-Slack-Signature` is `v0=<hex of HMAC-SHA256 over v0:<X-Slack-Request-Timestamp>:<body>>`; the body is a form with one
-field `payload` of JSON. Slack waits 3 s for an empty 200 and never repeats. The alert's id is the button's value: what a
-button holds comes from our own message, as Slack's signature says.
+`X-Slack-Signature` is `v0=<hex of HMAC-SHA256 over v0:<X-Slack-Request-Timestamp>:<body>>`; the body is a form with
+one field `payload` of JSON. Slack waits 3 s for an empty 200 and never repeats. The alert's id is the button's value:
+what a button holds comes from our own message, as Slack's signature says.
 Source: https://docs.slack.dev/authentication/verifying-requests-from-slack and the reference of block_actions
 """
 

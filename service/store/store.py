@@ -56,7 +56,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 DeliveryState = Literal["pending", "delivered", "dead", "superseded", "known"]
-"""superseded: not sent, since a newer message said all that it would have. known: not sent, since it came from there."""
+"""Two are not sent. superseded: a newer message said all that it would have. known: what it says came from there."""
 
 
 class DeliveryQuery(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """`POST /inbound/{receiver}`: what people did in the other systems, as these send it.
 
 No token: whoever sends has signed it, or knows the receiver's secret. A refusal says nothing but its status. What was
-understood is answered with an empty 200 as soon as the store has it, also when it changed nothing; 503 asks the sender to
-send it again, which changes nothing twice.
+understood is answered with an empty 200 as soon as the store has it, also when it changed nothing; 503 asks the sender
+to send it again, which changes nothing twice.
 """
 
 import asyncio

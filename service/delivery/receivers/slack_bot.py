@@ -39,19 +39,22 @@ class SlackBot(HttpReceiver):
         headers, secrets = bearer(config.token)
         super().__init__(config, [config.url or URL], wiring, headers=headers, secrets=secrets, settle=_SETTLE)
         self._channel = config.channel
+        self._buttons = config.inbound is not None and config.inbound.enabled
         self._wording = wording(config, wiring, escape=mrkdwn)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        channel = _Channel(self._channel, since=delivery.event.record.created_at - _BEFORE)
+        since = delivery.event.record.created_at - _BEFORE
+        channel = _Channel(self._channel, since=since, buttons=self._buttons)
         return keep_ticket(channel, delivery, self._wording.message(delivery.event), settle=_SETTLE)
 
 
 class _Channel:
     """The Desk protocol: a ticket is a post, `<channel>/<ts>`."""
 
-    def __init__(self, channel: str, since: datetime) -> None:
+    def __init__(self, channel: str, *, since: datetime, buttons: bool) -> None:
         self._channel = channel
         self._since = since
+        self._buttons = buttons
 
     def find(self, message: Message) -> Steps[str | None]:
         query = {
@@ -104,7 +107,7 @@ class _Channel:
         return {
             "channel": self._channel,
             "text": slack_blocks.fallback(message),
-            "blocks": slack_blocks.blocks(message),
+            "blocks": slack_blocks.blocks(message, buttons=self._buttons),
             "metadata": {"event_type": _METADATA, "event_payload": {"alert": message.marker}},
             "unfurl_links": False,
             "unfurl_media": False,
