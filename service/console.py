@@ -52,7 +52,7 @@ def render(event: AlertEvent) -> Group:
     """The whole alert; a line only for what ended."""
     alert = event.record.alert
     lines: list[Text | Table] = [headline(event)]
-    if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED):
+    if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED, EventType.INHIBITED):
         lines.append(_numbers(alert))
         lines += _drivers(alert)
         if alert.action:

@@ -40,7 +40,7 @@ class Inbound(Section):
 class InboundTickets(Inbound):
     """Of a help desk, which tells of our own edits, too.
 
-    account: who we are there, so that our own edits are known as ours: ids as the other side has them (docs/two-way.md).
+    account: who we are there, so that our own edits are known as ours: ids as they stand there (docs/two-way.md).
     acknowledged, closed: names of statuses that mean it; where neither is set, what the other side says of them."""
 
     needs: ClassVar[Sequence[str]] = ("secret", "account")

@@ -5,7 +5,7 @@ Detection's word, each with a new version of the alert:
 | state now              | firing              | resolved                | withdrawn        |
 |------------------------|---------------------|-------------------------|------------------|
 | (new)                  | opened              | resolved                | withdrawn        |
-| pending                | updated, stays      | resolved                | withdrawn        |
+| pending                | updated, stays      | updated, stays          | withdrawn        |
 | firing                 | updated             | resolved                | withdrawn        |
 | acknowledged           | updated, stays      | resolved                | withdrawn        |
 | silenced               | updated, stays      | resolved                | withdrawn        |
@@ -17,6 +17,7 @@ Detection's word, each with a new version of the alert:
 
 - Whoever opens alerts as pending gets the event `pending` and that state in place of `opened` and `reopened`; `opened`
   (below) is what follows when people are to be told.
+- What ends by itself while it is pending stays so until people have been told of it: the money was spent (`ended`).
 - What is resolved and carries the feedback `expected` ends as `expected` in place of `resolved`. Feedback that changes
   after the end moves it between the two with `updated`.
 - What a person resolved stays resolved for this episode (the next episode has another id); when its facts are withdrawn
@@ -85,7 +86,9 @@ def detected(
     record = replace(current, alert=alert, updated_at=at)
     match current.state:
         case AlertState.PENDING | AlertState.FIRING | AlertState.ACKNOWLEDGED | AlertState.SILENCED:
-            if alert.status is AlertStatus.FIRING:
+            goes_on = alert.status is AlertStatus.FIRING
+            unheard = current.state is AlertState.PENDING and _end_of(alert) is AlertState.RESOLVED
+            if goes_on or unheard:
                 return EventType.UPDATED, record
             return _ended(record, _end_of(alert), at=at)
         case AlertState.RESOLVED | AlertState.EXPECTED:
@@ -175,6 +178,13 @@ def opened(current: AlertRecord, *, at: datetime) -> tuple[EventType, AlertRecor
     if current.state is not AlertState.PENDING:
         return None
     return _opening(current), _open(replace(current, pending_since=None, updated_at=at))
+
+
+def ended(current: AlertRecord, *, at: datetime) -> AlertRecord | None:
+    """What detection has ended while it was pending is over now. None where it has not, or it was over already."""
+    if current.state.is_over or current.alert.status is not AlertStatus.RESOLVED:
+        return None
+    return _ended(replace(current, updated_at=at), AlertState.RESOLVED, at=at)[1]
 
 
 def acknowledged(

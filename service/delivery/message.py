@@ -10,6 +10,7 @@ from msgspec import Struct
 from connectors.facts import FeedbackVerdict, format_instant
 from service.core.alerts import Alert, AlertEvent, AlertKind, AlertState, DriverChange, EventType, Severity
 from service.core.markers import marker_of
+from service.core.notices import Member
 from service.core.wording import amount, driver_name, label_name, number, who, whose
 from service.delivery.payload import alert_link
 from service.delivery.texts import clean, cut, one_line
@@ -81,7 +82,7 @@ class Message(Struct, frozen=True, kw_only=True):
         return lines
 
 
-def message_of(event: AlertEvent, public_url: str | None) -> Message:
+def message_of(event: AlertEvent, public_url: str | None, members: Sequence[Member] = ()) -> Message:
     alert, state = event.record.alert, event.record.state
     return Message(
         alert_id=alert.id,
@@ -92,7 +93,7 @@ def message_of(event: AlertEvent, public_url: str | None) -> Message:
         title=_title(alert, state),
         news=_news(event),
         reason=_text(alert.reason),
-        facts=tuple(_facts(alert, state)),
+        facts=tuple(_facts(alert, state, members)),
         drivers=tuple(_driver(driver, alert.unit) for driver in alert.drivers[:SHOWN_DRIVERS]),
         action=_text(alert.action),
         link=alert_link(public_url, alert.id),
@@ -114,7 +115,7 @@ def _news(event: AlertEvent) -> str:
     return cut(f"{happened}{by}{comment}", _TEXT)
 
 
-def _facts(alert: Alert, state: AlertState) -> Sequence[tuple[str, str]]:
+def _facts(alert: Alert, state: AlertState, members: Sequence[Member]) -> Sequence[tuple[str, str]]:
     name, value = whose(alert.series)
     spend = "Spend" if alert.kind in (AlertKind.DROP, AlertKind.MISSING) else "Current spend"
     facts = [
@@ -127,6 +128,7 @@ def _facts(alert: Alert, state: AlertState) -> Sequence[tuple[str, str]]:
         ("State", state.value),
         ("Since", format_instant(alert.starts_at)),
         ("Basis", alert.basis.value),
+        ("Also", "; ".join(member.text for member in members)),
     ]
     return [(cut(one_line(name), 100), cut(one_line(value), _LINE)) for name, value in facts if value]
 

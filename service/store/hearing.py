@@ -30,7 +30,7 @@ async def hear(
     alert_id = await _alert_of(connection, receiver, said)
     if alert_id is None:
         return Heard(outcome=Outcome.UNKNOWN_ALERT)
-    await recording.begin([alert_id])
+    await recording.load([alert_id])
     record = recording.current(alert_id)
     assert record is not None
     kept = await _kept(connection, receiver, alert_id)
@@ -77,7 +77,12 @@ async def _alert_of(connection: AsyncConnection, receiver: str, said: Inbound) -
 
 
 async def _newest(connection: AsyncConnection, receiver: str, which: Any) -> Any:
-    known = and_(deliveries.c.receiver == receiver, deliveries.c.remote_id.is_not(None), which)
+    known = and_(
+        deliveries.c.receiver == receiver,
+        deliveries.c.remote_id.is_not(None),
+        deliveries.c.alert_id.is_not(None),
+        which,
+    )
     query = select(deliveries.c.alert_id, deliveries.c.remote_id).where(known)
     return (await connection.execute(query.order_by(deliveries.c.seq.desc()).limit(1))).first()
 

@@ -95,7 +95,7 @@ class Remote(Listener):
         raise NotImplementedError
 
     def person(self, alert: str, does: Action, who: str = "alice", comment: str = "") -> None:
-        """Somebody does it there, to the newest ticket of an alert: its marker or id. Nothing where it cannot be done."""
+        """Somebody does it there, to the newest ticket of an alert (its marker or id), if it can be done."""
         raise NotImplementedError
 
     def _fault_of(self, request: Request) -> Fault | Reply | None:

@@ -74,6 +74,8 @@ class Issues:
             case AlertState.PENDING | AlertState.FIRING | AlertState.SILENCED:
                 if message.event is EventType.REOPENED:
                     yield from self._bring(key, (_TO_DO, _IN_PROGRESS), message, must=True)
+                elif message.event is EventType.ACK_EXPIRED:
+                    yield from self._bring(key, (_TO_DO,), message, must=False)
 
     def edit(self, key: str, fields: Mapping[str, object]) -> Steps[None]:
         (yield Call(method="PUT", path=f"/rest/api/3/issue/{in_path(key)}", body={"fields": fields})).checked()
@@ -88,7 +90,8 @@ class Issues:
         issue = (yield Call(method="GET", path=path, query={"fields": "status"}, reads=True)).checked().json()
         status = _inner(issue, "fields", "status")
         here = _category(status)
-        if here in categories or (here == _DONE and message.state is AlertState.ACKNOWLEDGED):
+        is_done = here == _DONE and message.event is not EventType.REOPENED and not message.is_over
+        if here in categories or is_done:
             return
         answer = yield Call(method="GET", path=f"{path}/transitions", reads=True)
         transition = _transition(answer.checked(), categories)

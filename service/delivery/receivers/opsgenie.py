@@ -37,7 +37,7 @@ class Opsgenie(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         alias = cut(delivery.event.record.alert.id, _ALIAS)
         for call in self._calls(message, alias):
             (yield call).checked()

@@ -81,6 +81,8 @@ class _Incidents:
         wanted = self._wanted(message, state)
         if wanted is not None and wanted["state"] != state:
             body |= {**wanted, "work_notes": journal(cut(message.news, _DESCRIPTION))}
+        elif message.event is EventType.ACK_EXPIRED:
+            body["work_notes"] = journal(cut(message.news, _DESCRIPTION))
         # What a person has closed is not written to any more: most instances refuse that.
         if state not in _ENDED or "state" in body:
             (yield Call(method="PATCH", path=path, query=asked, body=body)).checked()

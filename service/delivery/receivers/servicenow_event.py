@@ -34,7 +34,7 @@ class ServiceNowEvent(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         if message.event in (EventType.ACKNOWLEDGED, EventType.ACK_EXPIRED):
             return Delivered(remote_id=message.marker)
         body = self._event(message, delivery.event.record.alert, at=delivery.event.at)

@@ -57,6 +57,7 @@ STEPS: dict[str, Step] = {
     "opened": open_it,
     "acknowledged": word(transitions.acknowledged, actor="ada"),
     "acknowledged for an hour": acknowledge_an_hour,
+    "ended": word(transitions.ended),
     "acknowledgement over": word(transitions.acknowledgement_over),
     "silenced": word(transitions.silenced, by=("s1",)),
     "unsilenced": word(transitions.unsilenced),
@@ -80,7 +81,7 @@ WAYS = {
     "silenced while pending": ("fires, pending", "silenced"),
     "silenced while acknowledged": ("fires", "acknowledged", "silenced"),
     "resolved": ("fires", "ends"),
-    "resolved while pending": ("fires, pending", "ends"),
+    "resolved while pending": ("fires, pending", "ends", "ended"),
     "resolved by a person": ("fires", "resolved"),
     "resolved by a person, ended": ("fires", "resolved", "ends"),
     "expected": ("fires", "ends, expected"),
@@ -104,7 +105,7 @@ def after(steps: Sequence[str], *, at: datetime = NOON) -> AlertRecord:
 
 DETECTION_SAYS = ("fires", "ends", "ends, expected", "is withdrawn")
 DETECTED = {
-    "pending": ("updated pending", "resolved resolved", "expected expected", "withdrawn withdrawn"),
+    "pending": ("updated pending", "updated pending", "expected expected", "withdrawn withdrawn"),
     "firing": ("updated firing", "resolved resolved", "expected expected", "withdrawn withdrawn"),
     "acknowledged": ("updated acknowledged", "resolved resolved", "expected expected", "withdrawn withdrawn"),
     "silenced": ("updated silenced", "resolved resolved", "expected expected", "withdrawn withdrawn"),
@@ -308,8 +309,13 @@ def faults(record: AlertRecord) -> list[str]:
     """What cannot be, each as the rule that it breaks."""
     state, is_open = record.state, not record.state.is_over
     fires = record.alert.status is AlertStatus.FIRING
+    # It has ended while it was pending; the dispatch, which tells of it or does not, ends it.
+    unheard = record.alert.status is AlertStatus.RESOLVED and record.pending_since is not None
     rules = {
-        "open is what detection sees and nobody ended": is_open == (fires and record.resolved_by is None),
+        "what detection sees and nobody ended is open": is_open or not fires or record.resolved_by is not None,
+        "open is what detection sees and nobody ended": not is_open
+        or (fires and record.resolved_by is None)
+        or unheard,
         "open has no end": not is_open or record.resolved_at is None,
         "over has one": state not in (RESOLVED, EXPECTED) or record.resolved_at is not None,
         "withdrawn is what detection withdrew": (state is WITHDRAWN) == (record.alert.status is AlertStatus.WITHDRAWN),
