@@ -211,9 +211,10 @@ class MemoryStore:
         self._kept.heard.add((receiver, said.event_id))
         if said.also is not None:
             self._kept.also[receiver, said.also] = alert_id
-        last = max(rows, key=lambda row: row.event.seq, default=None)
-        if decision.retell and last is not None and last.state == "known":
-            self.add_delivery(replace(last, state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
+        last = max((row.event.seq for row in rows if row.state != "known"), default=0)
+        for row in rows:
+            if decision.retell and row.event.seq > last:
+                self.add_delivery(replace(row, state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
         return Heard(outcome=decision.outcome, events=events, record=self._kept.records[alert_id])
 
     def _meant(self, receiver: str, said: Inbound) -> str | None:

@@ -121,8 +121,14 @@ def decide(record: AlertRecord, said: Inbound, known: Known, *, actor: str, now:
     at = said.at or now
     last = known.assigned_at if said.action is Action.ASSIGN else known.at if said.action in STATES else None
     if now - at > MAX_AGE or (last is not None and at < last):
-        return Decision(outcome=Outcome.OUTDATED, known=known)
-    was_over = known.is_over if said.was_over is None else said.was_over
+        overtaken = now - at <= MAX_AGE and not said.ours and said.was_over and known.is_over is False
+        if not overtaken or said.action is Action.CLOSE or not record.state.is_over:
+            return Decision(outcome=Outcome.OUTDATED, known=known)
+        # A person opened it again, and what came after it there, and was heard before it, left it open.
+        back = tuple(_change(EventType.REOPENED, reopened(record, actor=actor, at=now)))
+        return Decision(outcome=Outcome.APPLIED if back else Outcome.OUTDATED, known=known, changes=back)
+    # Last heard of as closed, it was opened in between, whatever this event says.
+    was_over = True if known.is_over else said.was_over if said.was_over is not None else known.is_over
     known = _known(known, said, at)
     if said.ours:
         astray = said.action in STATES and known.is_over is not record.state.is_over

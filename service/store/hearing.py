@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.inbound import MAX_AGE, Heard, Inbound, Known, Outcome, decide
@@ -128,10 +128,9 @@ async def _is_being_told(connection: AsyncConnection, receiver: str, alert_id: s
 
 
 async def _retell(connection: AsyncConnection, receiver: str, alert_id: str, at: datetime) -> None:
-    """Send what was not sent since it came from there, if nothing came after it."""
-    key = deliveries.c.receiver == receiver, deliveries.c.alert_id == alert_id
-    query = select(deliveries.c.id, deliveries.c.state).where(*key).order_by(deliveries.c.seq.desc()).limit(1)
-    last = (await connection.execute(query)).first()
-    if last is not None and last.state == "known":
-        again = update(deliveries).where(deliveries.c.id == last.id)
-        await connection.execute(again.values(state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
+    """Send what was not sent since it came from there, as far as nothing was sent after it."""
+    of_it = and_(deliveries.c.receiver == receiver, deliveries.c.alert_id == alert_id)
+    sent = select(func.coalesce(func.max(deliveries.c.seq), 0)).where(of_it, deliveries.c.state != "known")
+    last = (await connection.execute(sent)).scalar_one()
+    again = update(deliveries).where(of_it, deliveries.c.state == "known", deliveries.c.seq > last)
+    await connection.execute(again.values(state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
