@@ -107,7 +107,7 @@ async def _play(steps: Sequence[tuple[int, int, int]]) -> None:  # noqa: C901  #
 STEPS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 8)), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(steps=STEPS)
 def test_echoes_come_to_rest_and_both_sides_agree(steps: list[tuple[int, int, int]]) -> None:
     asyncio.run(_play(steps))
