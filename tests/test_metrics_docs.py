@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.metrics import ConnectorMetrics
 from detectors import registry as detectors
-from service.delivery.metrics import DeliveryMetrics
+from service.delivery.metrics import DeliveryMetrics, DispatchMetrics
 from service.digests.post import DigestMetrics
 from service.inbound.metrics import InboundMetrics
 from service.metrics import HttpMetrics, new_registry
@@ -50,6 +50,7 @@ def render() -> str:
     InboundMetrics(parts["api"], ["desk"])
     Cache(None, parts["api"])
     DeliveryMetrics(parts["deliver"], ["desk"])
+    DispatchMetrics(parts["deliver"])
     DigestMetrics(parts["deliver"], ["weekly"])
     ConnectorMetrics(parts["connect"])
     sections = [_section("Every role", common, set())]

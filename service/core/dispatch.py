@@ -8,113 +8,27 @@ until it ends; a better head that comes later is inhibited by it.
 The dashboard counts as a receiver that hears of everything (EVERYBODY): what it is not shown apart is `inhibited_by`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
-from service.core.alerts import Alert, AlertRecord, AlertState, AlertStatus, EventType
-from service.core.notices import Notice
+from service.core.alerts import Alert, AlertRecord, AlertState, EventType
+from service.core.board import (
+    ALL_LABELS,
+    DISPATCH,
+    EVERYBODY,
+    Board,
+    Change,
+    Destination,
+    Join,
+    Outcome,
+    Rules,
+    Tell,
+)
+from service.core.hearing import is_ending, is_hearable, is_planned, lingers_until
 from service.core.routing import routing_labels
 from service.core.transitions import ended, expected, reopened, silenced
-
-EVERYBODY = ""
-"""The receiver that stands for the dashboard; no configured one has an empty name."""
-ALL_LABELS = "..."
-"""In `group_by`: every label, as in Alertmanager."""
-Pair = tuple[str, str]
-"""Alert id and receiver."""
-MAX_LINGER = timedelta(days=14)
-DISPATCH = "dispatch"
-"""The actor of what is decided here."""
-
-
-class Destination(Protocol):
-    """Where a route leads to; durations as in Alertmanager."""
-
-    @property
-    def receiver(self) -> str: ...
-    @property
-    def route(self) -> str: ...
-    @property
-    def group_by(self) -> Sequence[str]: ...
-    @property
-    def group_wait(self) -> timedelta: ...
-    @property
-    def group_interval(self) -> timedelta: ...
-    def muted_until(self, at: datetime) -> datetime | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """destinations: of an alert. silenced_by: ids of the silences that hold. planned: what covers the alert's excess,
-    in words; None when nothing does. heads: of alerts, given what was told and who was inhibited by whom, as
-    `incidents.heads`; the order of the dimensions is chosen.
-    inhibits: whether the first alert, while it fires, mutes the second by a rule of the user. affords: whether the
-    alert budget lets people be told; asked once an alert.
-    """
-
-    destinations: Callable[[Alert], Sequence[Destination]]
-    silenced_by: Callable[[Alert, datetime], Collection[str]]
-    planned: Callable[[Alert, datetime], str | None]
-    heads: Callable[[Sequence[Alert], Collection[str], Mapping[str, str]], Mapping[str, str]]
-    inhibits: Callable[[Alert, Alert], bool]
-    affords: Callable[[Alert], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
-    """records: alerts that are open, and those that are only over because they were planned. notices: what each
-    receiver knows of them. waiting: alert id -> since when it waits to be looked at; only those that are due.
-    lingering: what is over, and what it stood for may still come in; their notices are among the others.
-    heard_since: what was over before then, and nobody has heard of, is old news; None: nothing is.
-    """
-
-    records: Mapping[str, AlertRecord]
-    notices: Mapping[Pair, Notice]
-    waiting: Mapping[str, datetime]
-    lingering: Mapping[str, AlertRecord] = field(default_factory=dict)
-    heard_since: datetime | None = None
-
-
-class Change(NamedTuple):
-    """An event to be written down, and what it makes of the alert."""
-
-    kind: EventType
-    record: AlertRecord
-    comment: str = ""
-
-
-class Tell(NamedTuple):
-    """A message to a receiver. kind: what it is to the receiver. members: ids of the alerts told of with it."""
-
-    alert_id: str
-    receiver: str
-    kind: EventType
-    members: tuple[str, ...] = ()
-
-
-class Join(NamedTuple):
-    """The receiver hears of *alert_id* through the message of *lead*."""
-
-    alert_id: str
-    receiver: str
-    lead: str
-
-
-@dataclass(slots=True)
-class Outcome:
-    """changes come first, in their order, then joins, tells and ends. ends: what was over before anybody was told.
-    again: when to look at an alert once more; of the others that were due nothing is left to do.
-    """
-
-    changes: list[Change] = field(default_factory=list)
-    tells: list[Tell] = field(default_factory=list)
-    joins: list[Join] = field(default_factory=list)
-    ends: list[AlertRecord] = field(default_factory=list)
-    again: dict[str, datetime] = field(default_factory=dict)
 
 
 def dispatch(board: Board, rules: Rules, *, now: datetime) -> Outcome:
@@ -138,6 +52,7 @@ class _Round:
             self._mute(self._records[alert_id])
         self._plan_same_money()
         self._let_old_news_go()
+        self._free()
         due = self._hearable()
         shown = self._inhibited(EVERYBODY, due)
         self._join_all(EVERYBODY, shown)
@@ -192,6 +107,18 @@ class _Round:
             is_old = since is not None and ends_at is not None and ends_at < since
             if is_ending(record) and (is_old or not is_hearable(record)) and self._ends(record):
                 self._since.pop(alert_id, None)
+
+    def _free(self) -> None:
+        """Look anew at what somebody was to hear of through an alert that is not told there (any more): its silence
+        may have ended, and no route leads there."""
+        told: dict[str, set[str]] = {}
+        for (alert_id, receiver), notice in self._board.notices.items():
+            if notice.lead is None or alert_id not in self._records or not is_hearable(self._records[alert_id]):
+                continue
+            if receiver not in told:
+                told[receiver] = self._told(receiver)
+            if notice.lead not in told[receiver]:
+                self._since.setdefault(alert_id, self._now)
 
     def _change(self, kind: EventType, record: AlertRecord | None, comment: str = "") -> None:
         """None: nothing changes by it. What can be heard of anew is looked at at once."""
@@ -377,31 +304,6 @@ class _Round:
         if over is not None:
             self._outcome.ends.append(over)
         return over is not None
-
-
-def is_hearable(record: AlertRecord) -> bool:
-    """Whether somebody may be told of it. What a person has taken while it was pending is in good hands."""
-    if record.state is AlertState.ACKNOWLEDGED:
-        return record.pending_since is None
-    return record.state in (AlertState.PENDING, AlertState.FIRING)
-
-
-def is_ending(record: AlertRecord) -> bool:
-    """Whether detection has ended it, and it is only open since people are still to be told of it."""
-    return not record.state.is_over and record.alert.status is AlertStatus.RESOLVED
-
-
-def lingers_until(record: AlertRecord) -> datetime:
-    """A wider series leaves its band later, and gets used to a new level later: an alert that is over stands for others
-    of the same money for as long again as it lasted, at most two weeks."""
-    alert = record.alert
-    lasted = (alert.ends_at or alert.starts_at) - alert.starts_at
-    return record.updated_at + min(lasted, MAX_LINGER)
-
-
-def is_planned(record: AlertRecord) -> bool:
-    """Whether it is only over because a plan covers it. (What a person expects, detection ends.)"""
-    return record.state is AlertState.EXPECTED and record.resolved_by is not None
 
 
 def group_of(alert: Alert, destination: Destination) -> tuple[str, ...] | None:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from service.core.alerts import Alert
+from service.core.board import Rules
 from service.core.budget import PageBook
-from service.core.dispatch import Rules
 from service.core.incidents import heads
 from service.core.inhibit_rules import inhibits, read_rule
 from service.core.routing import Router

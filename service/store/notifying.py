@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
-from service.core.dispatch import EVERYBODY
+from service.core.board import EVERYBODY
 from service.core.incidents import member_text
 from service.core.notices import Member, Notice, notice_of
 from service.store.database import chunks

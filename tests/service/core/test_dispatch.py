@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from service.core.alerts import Alert, AlertRecord, AlertState, EventType
-from service.core.dispatch import EVERYBODY, Board, Change, Join, Outcome, Rules, Tell, dispatch
+from service.core.board import EVERYBODY, Board, Change, Join, Outcome, Rules, Tell
+from service.core.dispatch import dispatch
 from service.core.notices import Notice, notice_of
 from tests.builders import make_alert
 from tests.clock import NOON

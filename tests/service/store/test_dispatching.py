@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from service.core.alerts import Alert, AlertState, EventType, Severity
+from service.core.board import Rules
 from service.core.budget import PageBook
-from service.core.dispatch import Rules
 from service.settings import Budget
 from service.store.dispatching import Dispatching
 from service.store.sql import SqlStore
