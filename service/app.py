@@ -197,10 +197,12 @@ async def run_api(settings: Settings) -> int:
                 # Redis is not among them: without it everything works, only slower.
                 return {"database": store.problem or hub.problem, "kafka": publisher.problem}
 
+            cached = CachedStore(store.sql, cache, hub.seen)
             app = create_api(
                 settings=settings,
-                store=CachedStore(store.sql, cache, hub.seen),
+                store=cached,
                 outbox=store.sql,
+                inbox=cached,
                 hub=hub,
                 publish=publisher.publish,
                 announce=LiveBus(cache).announce,

@@ -1,7 +1,7 @@
 """What the handlers are given; made once by `create_api`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -16,9 +16,11 @@ from service.clock import Clock
 from service.core.alerts import AlertEvent
 from service.core.feedback import feedback_of
 from service.core.transitions import DETECTION, TIME
+from service.inbound.metrics import InboundMetrics
+from service.inbound.sender import Sender
 from service.metrics import HttpMetrics
 from service.settings import Settings
-from service.store.store import AlertStore, Outbox
+from service.store.store import AlertStore, Inbox, Outbox
 from service.web.auth import Access
 from service.web.errors import ProblemError, bad_request, unavailable
 from service.web.idempotency import Idempotency
@@ -39,6 +41,7 @@ class Parts:
     settings: Settings
     store: AlertStore
     outbox: Outbox
+    inbox: Inbox
     hub: Hub
     publish: Publish
     announce: Announce
@@ -49,6 +52,8 @@ class Parts:
     access: Access
     streams: Streams
     idempotency: Idempotency
+    senders: Mapping[str, Sender]
+    inbound_metrics: InboundMetrics
 
     async def acknowledge(
         self, alert_id: str, *, actor: str, comment: str, until: datetime | None = None, cascade: bool = True

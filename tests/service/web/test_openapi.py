@@ -22,6 +22,7 @@ ROUTES = {
     "GET /api/v1/budgets",
     "POST /api/v1/alerts/{alert_id}/feedback",
     "GET /livez",
+    "POST /inbound/{receiver}",
     "GET /metrics",
     "GET /readyz",
     "POST /api/v1/alerts/{alert_id}/acknowledge",
