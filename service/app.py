@@ -203,6 +203,7 @@ async def run_api(settings: Settings) -> int:
                 store=cached,
                 outbox=store.sql,
                 inbox=cached,
+                silences=store.sql,
                 hub=hub,
                 publish=publisher.publish,
                 announce=LiveBus(cache).announce,

@@ -19,6 +19,7 @@ from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, Url
 from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
 from service.routes_cli import app as routes_app
+from service.silences_cli import app as silences_app
 
 app = typer.Typer(
     name="spendwatch",
@@ -40,6 +41,7 @@ deliveries_app = typer.Typer(
 )
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(routes_app, name="routes", rich_help_panel=_LOOK)
+app.add_typer(silences_app, name="silences", rich_help_panel=_LOOK)
 
 digest_app = typer.Typer(help="Look at a digest before it is sent, or send one now.", no_args_is_help=True)
 app.add_typer(digest_app, name="digest", rich_help_panel=_LOOK)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -14,8 +15,10 @@ from service.core.deeds import Deed
 from service.core.inbound import Heard, Inbound, Known, Outcome, decide
 from service.core.markers import marker_of
 from service.core.notices import Notice, Routes, notice_of, to_tell
+from service.core.silences import Silence, SilenceError, SilenceState, check, state_of
 from service.core.transitions import DETECTION, TIME, acknowledgement_over, detected
 from service.store.coalescing import Row, plan
+from service.store.silences import SilenceNotFoundError
 from service.store.store import (
     MAX_PAGE,
     AlertNotFoundError,
@@ -53,6 +56,45 @@ class MemoryDatabase:
     heard: set[tuple[str, str]] = field(default_factory=set)
     known: dict[tuple[str, str], Known] = field(default_factory=dict)
     also: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+class MemorySilences:
+    """SilenceStore in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Silence] = {}
+
+    async def add_silence(self, *, at: datetime, **fields: Any) -> Silence:
+        silence = Silence(id=f"s{len(self.kept) + 1}", created_at=at, updated_at=at, **fields)
+        check(silence)
+        self.kept[silence.id] = silence
+        return silence
+
+    async def silence(self, silence_id: str) -> Silence:
+        if silence_id not in self.kept:
+            raise SilenceNotFoundError(silence_id)
+        return self.kept[silence_id]
+
+    async def change_silence(
+        self, silence_id: str, *, ends_at: datetime, comment: str, amount_per_day: float | None, at: datetime
+    ) -> Silence:
+        known = await self.silence(silence_id)
+        if state_of(known, at) is SilenceState.EXPIRED:
+            raise SilenceError("id", "it has expired; make a new one")
+        changed = replace(known, ends_at=ends_at, comment=comment, amount_per_day=amount_per_day, updated_at=at)
+        check(changed)
+        self.kept[silence_id] = changed
+        return changed
+
+    async def expire_silence(self, silence_id: str, *, at: datetime) -> Silence:
+        known = await self.silence(silence_id)
+        if state_of(known, at) is not SilenceState.EXPIRED:
+            self.kept[silence_id] = replace(known, expired_at=at, updated_at=at)
+        return self.kept[silence_id]
+
+    async def silences(self, *, at: datetime, state: SilenceState | None = None, limit: int = 500) -> list[Silence]:
+        found = [one for one in self.kept.values() if state is None or state_of(one, at) is state]
+        return sorted(found, key=lambda one: one.until, reverse=True)[:limit]
 
 
 class MemoryStore:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -24,6 +25,40 @@ class SilenceNotFoundError(LookupError):
     def __init__(self, silence_id: str) -> None:
         super().__init__(f"no silence has the id {silence_id[:100]!r}")
         self.silence_id = silence_id
+
+
+class SilenceStore(Protocol):
+    """Silences, maintenance windows and plans of people. Each change is one transaction."""
+
+    async def add_silence(
+        self,
+        *,
+        kind: SilenceKind,
+        matchers: Sequence[str],
+        created_by: str,
+        comment: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        recurrence: Sequence[Weekly] = (),
+        amount_per_day: float | None = None,
+        unit: str | None = None,
+        at: datetime,
+    ) -> Silence:
+        """Raises SilenceError."""
+
+    async def silence(self, silence_id: str) -> Silence:
+        """Raises SilenceNotFoundError."""
+
+    async def change_silence(
+        self, silence_id: str, *, ends_at: datetime, comment: str, amount_per_day: float | None, at: datetime
+    ) -> Silence:
+        """Raises SilenceNotFoundError, and SilenceError also for one that is over."""
+
+    async def expire_silence(self, silence_id: str, *, at: datetime) -> Silence:
+        """End it now; one that is over stays as it is. Raises SilenceNotFoundError."""
+
+    async def silences(self, *, at: datetime, state: SilenceState | None = None, limit: int = 500) -> list[Silence]:
+        """Those in this state, or all; what ends last comes first."""
 
 
 class SqlSilences:

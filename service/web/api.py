@@ -19,6 +19,7 @@ from service.inbound.metrics import InboundMetrics
 from service.inbound.senders import make_senders
 from service.metrics import HttpMetrics, service_version
 from service.settings import Settings
+from service.store.silences import SilenceStore
 from service.store.store import AlertStore, Inbox, Outbox
 from service.web import health
 from service.web.alerts import alerts_router
@@ -33,6 +34,7 @@ from service.web.live import Hub, Streams
 from service.web.parts import Announce, Parts, Publish
 from service.web.readiness import ReadyCheck
 from service.web.request import ApiRequest
+from service.web.silences import silences_router
 
 _CSP = "; ".join(
     (
@@ -64,6 +66,7 @@ def create_api(
     store: AlertStore,
     outbox: Outbox,
     inbox: Inbox,
+    silences: SilenceStore,
     hub: Hub,
     publish: Publish,
     registry: CollectorRegistry,
@@ -85,6 +88,7 @@ def create_api(
         store=store,
         outbox=outbox,
         inbox=inbox,
+        silences=silences,
         hub=hub,
         publish=publish,
         announce=announce or _announce_nothing,
@@ -102,6 +106,7 @@ def create_api(
         route_handlers=[
             alerts_router(),
             deliveries_router(),
+            silences_router(),
             ingest_router(),
             inbound_router(),
             *dashboard_routers(),

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import CacheControlHeader, Cookie, State
@@ -16,6 +17,7 @@ from msgspec import Meta, Struct
 
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Severity
+from service.core.matchers import Matcher, Op
 from service.store.store import BadCursorError
 from service.web import docs
 from service.web.alerts import AuditEntry, delivery_entries
@@ -23,6 +25,7 @@ from service.web.auth import COOKIE, PUBLIC, safe_target
 from service.web.live import position
 from service.web.pages import STATIC, page
 from service.web.parts import Given
+from service.web.silences_page import silences_page_router
 from service.web.views import SHOWS, ListView, age, chart_data, driver_rows, row, stakes, who
 
 ACTOR_COOKIE = "spendwatch_actor"
@@ -108,6 +111,8 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
         drivers=driver_rows(record.alert.drivers),
         driver_sum=math.fsum(driver.change for driver in record.alert.drivers),
         timeline=[AuditEntry.of(event) for event in reversed(events)],
+        silence_url="/silences?"
+        + urlencode([("matcher", str(Matcher(name, Op.EQUAL, text))) for name, text in record.alert.labels.items()]),
         deliveries=delivery_entries(await parts.outbox.deliveries_of(alert_id))[::-1],
         actor=request.cookies.get(ACTOR_COOKIE, ""),
         session=parts.access.needs_token,
@@ -246,4 +251,4 @@ def dashboard_routers() -> list[Router]:
         # The address holds a digest of the content, see pages.py.
         cache_control=CacheControlHeader(public=True, max_age=_YEAR_SECONDS, immutable=True),
     )
-    return [Router(path="/", route_handlers=pages, include_in_schema=False), static]
+    return [Router(path="/", route_handlers=pages, include_in_schema=False), silences_page_router(), static]

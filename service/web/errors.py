@@ -13,7 +13,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from service.core.alerts import AlertState, Severity
+from service.core.silences import SilenceError
 from service.errors import UnavailableError
+from service.store.silences import SilenceNotFoundError
 from service.store.store import AlertNotFoundError, BadCursorError, DeliveryState
 from service.web.pages import is_page, page
 
@@ -118,6 +120,14 @@ def _from_alert_not_found(request: WebRequest, error: AlertNotFoundError) -> Res
     return problem_response(request, ProblemError(HTTPStatus.NOT_FOUND, "alert-not-found", str(error)))
 
 
+def _from_silence_not_found(request: WebRequest, error: SilenceNotFoundError) -> Response[Any]:
+    return problem_response(request, ProblemError(HTTPStatus.NOT_FOUND, "silence-not-found", str(error)))
+
+
+def _from_silence_error(request: WebRequest, error: SilenceError) -> Response[Any]:
+    return problem_response(request, bad_request(f"body {error.field}", error.what))
+
+
 def _from_bad_cursor(request: WebRequest, error: BadCursorError) -> Response[Any]:
     return problem_response(request, bad_request("query cursor", str(error)))
 
@@ -171,6 +181,8 @@ HANDLERS: dict[int | type[Exception], Callable[[WebRequest, Any], Response[Any]]
     ProblemError: problem_response,
     AlertNotFoundError: _from_alert_not_found,
     BadCursorError: _from_bad_cursor,
+    SilenceNotFoundError: _from_silence_not_found,
+    SilenceError: _from_silence_error,
     UnavailableError: _from_unavailable,
     HTTPException: _from_http_exception,
     HTTPStatus.INTERNAL_SERVER_ERROR.value: _from_anything,

@@ -20,6 +20,7 @@ from service.inbound.metrics import InboundMetrics
 from service.inbound.sender import Sender
 from service.metrics import HttpMetrics
 from service.settings import Settings
+from service.store.silences import SilenceStore
 from service.store.store import AlertStore, Inbox, Outbox
 from service.web.auth import Access
 from service.web.errors import ProblemError, bad_request, unavailable
@@ -42,6 +43,7 @@ class Parts:
     store: AlertStore
     outbox: Outbox
     inbox: Inbox
+    silences: SilenceStore
     hub: Hub
     publish: Publish
     announce: Announce

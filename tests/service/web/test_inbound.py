@@ -143,6 +143,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         store=store,
         outbox=store,
         inbox=store,
+        silences=store,
         hub=hub,
         publish=publish,
         registry=registry,
