@@ -13,6 +13,7 @@ from detectors.scale import squash, unsquash
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
+from detectors.seasonal_slots import slot_doubt
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -36,13 +37,12 @@ _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
 _FEW = 9.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
-_MOST_REST = 2.0
-"""So many spreads of the latest deviation are taken for what goes on; the rest was its own."""
 UNSURE = 2.0
 """Where the spread is so many times the noise, it is mostly that of a slot hardly known."""
-_SEEN_TWICE = 1.5
-_EXCEPTION = 0.25**2
-"""What a weekday cost the only time it was seen may have been an exception: its variance is at least this."""
+_MOST_REST = 2.5
+"""So many spreads of the latest deviation are taken for what goes on; the rest was its own."""
+TOLD = 2.0
+"""From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
@@ -133,14 +133,11 @@ class SeasonalModel:
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
-        size = layout.size
         for slot in slots:
             base += table[slot]
-            count = table[size + slot]
-            doubt = noise / (count + noise / layout.prior_variance[slot])
-            if count < _SEEN_TWICE and layout.is_weekday_alone(slot):
-                doubt = max(doubt, _EXCEPTION)
-            variance += doubt
+            doubt = slot_doubt(table, layout, slot, noise)
+            # While an episode goes on, a slot hardly known is no excuse.
+            variance += min(doubt, noise) if numbers[HELD] >= TOLD else doubt
         place = base
         if faded:
             place += faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))

@@ -39,9 +39,9 @@ class Layout:
     turn_start: int = 10_000
     clock_changes: bool = False
 
-    def is_weekday_alone(self, slot: int) -> bool:
-        """Whether a bucket's weekday is all that is known of its rhythm."""
-        return self.weekday_start == self.rhythm_start and slot < self.rhythm_start + self.rhythm_size
+    def comes_rarely(self, slot: int) -> bool:
+        """Of days: a weekday, or a month's turn, with few buckets that tell of it."""
+        return self.weekday_start == self.rhythm_start and not self.rhythm_size <= slot < self.turn_start
 
     @property
     def size(self) -> int:
