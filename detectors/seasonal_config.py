@@ -23,8 +23,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         name="evidence",
-        default=4.5,
-        default_note="daily and longer 4.5, hourly 8, finer 1000, which is never",
+        default=4.8,
+        default_note="daily and longer 4.8, hourly 8, finer 1000, which is never",
         minimum=1.0,
         maximum=1000.0,
         meaning="how many spreads must add up, less 0.75 a bucket, for a shift or a creep that no bucket shows alone",
@@ -151,7 +151,7 @@ def _default_sigma(grain_seconds: int) -> float:
 
 
 def _default_evidence(grain_seconds: int) -> float:
-    return 4.5 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
+    return 4.8 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
 
 
 def _default_min_learned(grain_seconds: int) -> int:

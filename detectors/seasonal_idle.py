@@ -63,7 +63,10 @@ def idleness(numbers: "array[float]", table: "array[float]", layout: Layout, slo
 def _share_of_rest(table: "array[float]", layout: Layout) -> float:
     """Of all that was seen of the rhythm's slots, how much was idle."""
     counts = layout.size + layout.rhythm_start
-    active, rests = sum(table[counts : counts + layout.rhythm_size]), sum(table[2 * layout.size :])
+    active, rests = (
+        sum(table[counts : counts + layout.rhythm_size]),
+        sum(table[2 * layout.size : 2 * layout.size + layout.rhythm_size]),
+    )
     return rests / (active + rests)
 
 

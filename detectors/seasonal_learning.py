@@ -8,11 +8,13 @@ import math
 from array import array
 from collections.abc import Sequence
 
+from detectors.calendar import day_of_month
 from detectors.evidence import STANDING, added
 from detectors.scale import squash, unsquash
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
+from detectors.seasonal_monthly import fade, recalled, remember
 from detectors.seasonal_slots import forget_weekday, learn_slots, shake_slots
 from detectors.seasonal_state import (
     ACTIVE,
@@ -84,7 +86,9 @@ class SeasonalLearning(SeasonalModel):
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
         self._numbers = numbers
-        self._slots = array("f", (*first.effects, *first.counts, *first.idle_counts))
+        self._slots = array(
+            "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * 3 * config.layout.remembered)
+        )
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
@@ -103,7 +107,9 @@ class SeasonalLearning(SeasonalModel):
         ahead = self._predict(at, slots)
         reaches = self._reaches(ahead)
         now = squash(value, numbers[ANCHOR])
-        if self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
+        if self._is_monthly(now - ahead.place, at, slots, reaches):
+            numbers[LEVEL] += numbers[TREND]
+        elif self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
             numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
             numbers[LEVEL] += numbers[TREND]
         else:
@@ -130,6 +136,22 @@ class SeasonalLearning(SeasonalModel):
         numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
         numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
         numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
+
+    def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
+        """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
+        layout = self._config.layout
+        if not layout.remembered or len(slots) > 1:
+            return False
+        day = day_of_month(at)[0]
+        down, up, _ = reaches
+        if -down <= off <= up:
+            fade(self._slots, layout, day)
+            return False
+        comes = recalled(self._slots, layout, day)
+        if comes is None or comes * off <= 0.0:
+            return False
+        remember(self._slots, layout, day, off)
+        return True
 
     def _is_holiday(self, off: float, slots: tuple[int, ...], steps: int, reaches: tuple[float, float, float]) -> bool:
         """Whether a bucket is low as the quietest weekday is; nothing is learned of it then but that it was one."""
@@ -204,6 +226,9 @@ class SeasonalLearning(SeasonalModel):
             off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
             before = off if is_first else numbers[REST]
             numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
+        if is_first and layout.remembered and numbers[ACTIVE] and len(layout.of(at)) == 1:
+            ahead = self._predict(at, layout.of(at))
+            remember(self._slots, layout, day_of_month(at)[0], squash(value, numbers[ANCHOR]) - ahead.base)
         if is_first:
             shake_slots(self._slots, layout, layout.of(at), idle=idle)
         elif not idle and numbers[HELD] >= self._config.rates.settled:

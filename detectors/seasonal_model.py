@@ -7,12 +7,14 @@ import math
 from array import array
 from typing import NamedTuple
 
+from detectors.calendar import day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
+from detectors.seasonal_monthly import recalled
 from detectors.seasonal_slots import slot_doubt
 from detectors.seasonal_state import (
     ACTIVE,
@@ -41,6 +43,8 @@ UNSURE = 2.0
 """Where the spread is so many times the noise, it is mostly that of a slot hardly known."""
 _MOST_REST = 2.5
 """So many spreads of the latest deviation are taken for what goes on; the rest was its own."""
+_MONTHLY_PART = 0.25
+"""What comes each month varies by this part of how far off it lay: a credit does not go by the weekday."""
 TOLD = 2.0
 """From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
@@ -79,15 +83,15 @@ class SeasonalModel:
         self._slots = array("f")
         # The latest answer of _places_at, until something is learned: bounds are drawn when a bucket opens, and the
         # same are asked for when it closes.
-        self._memo: tuple[int, tuple[float, float, float]] | None = None
+        self._memo: tuple[int, float, float, float] | None = None
 
     def _places_at(self, at: int) -> tuple[float, float, float] | None:
         """Lower bound, expectation and upper bound on the scale; None while warming up."""
         if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
         if self._memo is None or self._memo[0] != at:
-            self._memo = at, self._new_places_at(at)
-        return self._memo[1]
+            self._memo = (at, *self._new_places_at(at))
+        return self._memo[1:]
 
     def _new_places_at(self, at: int) -> tuple[float, float, float]:
         config, numbers = self._config, self._numbers
@@ -107,7 +111,11 @@ class SeasonalModel:
                     lower = min(lower, expected - reach - rest)
                 else:
                     upper = max(upper, expected + reach + rest)
-            if idle is NEVER and numbers[FACTORS]:
+            monthly = self._monthly_at(at, slots)
+            if monthly is not None:
+                reach += _MONTHLY_PART * abs(monthly)
+                lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
+            elif idle is NEVER and numbers[FACTORS]:
                 # What never rests does not cost nothing, however little is known of it.
                 lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
                 upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
@@ -190,6 +198,14 @@ class SeasonalModel:
         # Where a day has several buckets the first of them may have been taken for a fall.
         most = 1.0 if a_day > 1.0 else 0.0
         return -a_day < held <= most and steps <= 1 + most
+
+    def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
+        """How far off the day may be because it has been in the months before; None for all others."""
+        layout = self._config.layout
+        # The turn of a month has a slot of its own.
+        if not layout.remembered or len(slots) > 1:
+            return None
+        return recalled(self._slots, layout, day_of_month(at)[0])
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""

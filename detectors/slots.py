@@ -25,6 +25,7 @@ class Layout:
     rhythm_place: which of a bucket's slots that is; None without slots.
     turn_start: the first of the slots of a month's turn, if there are any.
     clock_changes: the first 24 slots are hours of the day, by a clock that people set an hour on or back.
+    remembered: so many days of the month that are exceptions are remembered, see `detectors.seasonal_monthly`.
     """
 
     of: Callable[[int], tuple[int, ...]]
@@ -38,6 +39,7 @@ class Layout:
     rhythm_place: int | None = None
     turn_start: int = 10_000
     clock_changes: bool = False
+    remembered: int = 0
 
     def comes_rarely(self, slot: int) -> bool:
         """Of days: a weekday, or a month's turn, with few buckets that tell of it."""
@@ -46,6 +48,11 @@ class Layout:
     @property
     def size(self) -> int:
         return len(self.prior_variance)
+
+    @property
+    def numbers(self) -> int:
+        """How many a table has: effects, counts, idle counts of the rhythm, and three for each day remembered."""
+        return 2 * self.size + self.rhythm_size + 3 * self.remembered
 
 
 _WEEKDAY = 0.5**2
@@ -93,6 +100,7 @@ _DAILY = Layout(
     rhythm_size=7,
     rhythm_place=0,
     turn_start=7,
+    remembered=2,
 )
 _HOURLY = Layout(
     of=_hour,

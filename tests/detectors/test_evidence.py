@@ -188,6 +188,40 @@ def test_holding_back_never_moves_what_is_expected() -> None:
     assert after.upper >= going_on.upper
 
 
+@pytest.mark.parametrize("day", [10, 20])
+@pytest.mark.parametrize("factor", [2.5, -0.4])
+def test_what_comes_on_the_same_day_of_each_month_is_normal_from_the_third_on(day: int, factor: float) -> None:
+    buckets = [
+        Bucket(bucket.value * (factor if day_of_month(bucket.at)[0] == day else 1.0), bucket.at)
+        for bucket in daily_spend(11, days=300, noise=0.05, month_effects=False)
+    ]
+    detector = attentive()
+    found = drive_attentively(detector, buckets)
+    told = [
+        status
+        for status, bucket in zip(found, buckets, strict=True)
+        if status is not Status.WARMING_UP and day_of_month(bucket.at)[0] == day
+    ]
+    assert told[:2] == [HIGH if factor > 1 else LOW] * 2
+    assert set(told[2:]) == {NORMAL}
+    following = next(at for at in range(buckets[-1].at, buckets[-1].at + 40 * DAY, DAY) if day_of_month(at)[0] == day)
+    band, next_day = detector.band_at(following), detector.band_at(following + DAY)
+    assert band is not None
+    assert next_day is not None
+    assert detector.score_one(band.expected, following).status is NORMAL
+    assert detector.score_one(20.0 * band.expected, following).status is HIGH
+    assert detector.score_one(factor * next_day.expected, following + DAY).status is (HIGH if factor > 1 else LOW)
+
+
+def test_a_day_of_the_month_that_was_an_exception_once_is_one_again() -> None:
+    buckets = daily_spend(12, days=160, noise=0.05, month_effects=False)
+    days = [number for number in range(40, 160) if day_of_month(buckets[number].at)[0] == 12]
+    factors = [3.0 if number in (days[0], days[2]) else 1.0 for number in range(160)]
+    found = drive_attentively(attentive(), scaled(buckets, factors))
+    assert found[days[0]] is HIGH
+    assert found[days[2]] is HIGH
+
+
 def test_a_weekday_not_known_yet_is_no_excuse_while_an_episode_goes_on() -> None:
     buckets = daily_spend(7, days=25, noise=0.05, month_effects=False)
     detector = attentive()
