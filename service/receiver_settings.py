@@ -30,9 +30,11 @@ class Templates(Section):
 class Outgoing(Section):
     """What all receivers have. timeout_seconds: of one attempt with all its requests. deadline_seconds: how long after
     its event a message is given up. rate: messages a second in the long run; burst: so many at once.
-    concurrency: attempts at a time. allow_private: permit an address on this machine or in a private network."""
+    concurrency: attempts at a time. allow_private: permit an address on this machine or in a private network.
+    carries_letters: whether it can be sent what is no alert, such as a digest."""
 
     needs: ClassVar[Sequence[str]] = ()
+    carries_letters: ClassVar[bool] = False
 
     name: str = Field(min_length=1, max_length=100)
     timeout_seconds: float = Field(default=15.0, gt=0, le=60)
@@ -105,6 +107,7 @@ class WebhookReceiver(WithUrl, OverHttp):
     mode; both are signed in the same way."""
 
     needs: ClassVar[Sequence[str]] = ("url", "secret")
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["webhook"] = "webhook"
     secret: SecretStr | None = None
@@ -119,6 +122,7 @@ class SlackWebhookReceiver(WithUrl, Worded):
     """A Slack incoming webhook: bound to one channel, each message a new post."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["slack_webhook"]
     rate: float = Field(default=1.0, gt=0, le=10_000)
@@ -132,6 +136,7 @@ class SlackBotReceiver(WithToken, WithUrl, Worded):
     whose answer was lost. channel: its id (C...). url: of the Web API; None: https://slack.com/api."""
 
     needs: ClassVar[Sequence[str]] = ("token", "channel")
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["slack_bot"]
     channel: str
@@ -143,6 +148,7 @@ class TeamsReceiver(WithUrl, Worded):
     """A Microsoft Teams workflow ("When a Teams webhook request is received"): each message a card of its own."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["teams"]
     rate: float = Field(default=2.0, gt=0, le=10_000)
@@ -286,6 +292,7 @@ class EmailReceiver(WithPassword, Outgoing):
     sender, to: addresses, with a name if wanted: `Spendwatch <spendwatch@example.com>`."""
 
     needs: ClassVar[Sequence[str]] = ("host", "sender", "to")
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["email"]
     host: str

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from connectors.facts import FeedbackVerdict
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core import deeds
+from service.core.alerts import COUNTED, Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
+from service.core.deeds import Deed
 from service.core.notices import Notice, Routes, notice_of, to_tell
-from service.core.transitions import DETECTION, acknowledged, commented, detected, resolved
+from service.core.transitions import DETECTION, TIME, acknowledgement_over, detected
 from service.store.coalescing import Row, plan
 from service.store.store import (
     MAX_PAGE,
@@ -20,6 +22,7 @@ from service.store.store import (
     Delivery,
     DeliveryPage,
     DeliveryQuery,
+    LetterDelivery,
     Page,
     Summary,
 )
@@ -73,14 +76,6 @@ class MemoryStore:
                 changes.append(self._change(*change, at=now))
         return changes
 
-    async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        self._check()
-        record = commented(await self.get(alert_id), actor=actor, at=at)
-        said = f"{verdict.value}: {comment}" if comment else verdict.value
-        return self._change(EventType.FEEDBACK, record, at=at, actor=actor, comment=said)
-
     async def budgets(self) -> list[BudgetState]:
         self._check()
         return self.budget_states
@@ -96,6 +91,9 @@ class MemoryStore:
         self._check()
         records = sorted(self._kept.records.values(), key=lambda record: record.seq, reverse=True)
         found = [record for record in records if matches(query, record)]
+        if query.folded:
+            heads = {record.alert.id for record in found if record.inhibited_by is None}
+            found = [record for record in found if record.inhibited_by not in heads]
         after = found
         if query.cursor is not None:
             if not query.cursor.isdecimal():
@@ -108,7 +106,7 @@ class MemoryStore:
     async def summary(self, tenant: str | None = None) -> Summary:
         self._check()
         records = [r for r in self._kept.records.values() if tenant in (None, r.alert.tenant)]
-        still_open = [r for r in records if r.state in (AlertState.FIRING, AlertState.ACKNOWLEDGED)]
+        still_open = [r for r in records if r.state in COUNTED]
         impact: dict[str, float] = {}
         for record in still_open:
             if record.alert.impact > 0:
@@ -119,17 +117,71 @@ class MemoryStore:
             impact=impact,
         )
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        record = acknowledged(await self.get(alert_id), actor=actor, at=at)
-        return (
-            None
-            if record is None
-            else self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
-        )
+    async def acknowledge(
+        self,
+        alert_id: str,
+        *,
+        actor: str,
+        comment: str,
+        at: datetime,
+        until: datetime | None = None,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=until, cascade=cascade)
+        return await self._do(alert_id, deed)
 
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        record = resolved(await self.get(alert_id), actor=actor, at=at)
-        return None if record is None else self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
+    async def resolve(
+        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
+    ) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.resolve(actor=actor, comment=comment, at=at, cascade=cascade))
+
+    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.reopen(actor=actor, comment=comment, at=at))
+
+    async def assign(
+        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.assign(to=to, actor=actor, comment=comment, at=at))
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.comment_on(actor=actor, comment=comment, at=at))
+
+    async def note_feedback(
+        self,
+        alert_id: str,
+        *,
+        verdict: FeedbackVerdict,
+        actor: str,
+        comment: str,
+        at: datetime,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        deed = deeds.give_feedback(verdict=verdict, actor=actor, comment=comment, at=at, cascade=cascade)
+        return await self._do(alert_id, deed)
+
+    async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
+        self._check()
+        over = [acknowledgement_over(record, at=now) for record in self._kept.records.values()]
+        return [self._change(EventType.ACK_EXPIRED, record, at=now, actor=TIME) for record in over if record]
+
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        self._check()
+        found = [record for record in self._kept.records.values() if record.inhibited_by in heads]
+        found.sort(key=lambda record: (-abs(record.alert.impact), record.alert.id))
+        return [replace(record, alert=replace(record.alert, history=())) for record in found]
+
+    def put(self, kind: EventType, record: AlertRecord, *, at: datetime) -> None:
+        """A change that neither detection nor a person made, as the dispatch of alerts does."""
+        self._change(kind, record, at=at)
+
+    async def _do(self, alert_id: str, deed: Deed) -> AlertEvent | None:
+        head = await self.get(alert_id)
+        members = [record for record in self._kept.records.values() if record.inhibited_by == alert_id]
+        events = [
+            self._change(deed.kind, record, at=deed.at, actor=deed.actor, comment=comment)
+            for record, comment in deed.changes(head, members)
+        ]
+        return events[-1] if events else None
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         await self.get(alert_id)
@@ -167,6 +219,11 @@ class MemoryStore:
             self.add_delivery(replace(self._kept.deliveries[chosen.id], attempts=chosen.attempts + 1))
             claimed.append(replace(chosen, attempts=chosen.attempts + 1))
         return sorted(claimed, key=lambda delivery: delivery.event.seq)
+
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        return []  # it keeps none
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()
@@ -259,7 +316,7 @@ class MemoryStore:
         self.events.append(event)
         told = self._kept.told.setdefault(alert.id, {})
         for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
-            told[receiver] = notice_of(alert)
+            told[receiver] = notice_of(record, at)
             self.add_delivery(_delivery(event, receiver))
         return event
 

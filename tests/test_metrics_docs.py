@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from connectors.metrics import ConnectorMetrics
 from detectors import registry as detectors
 from service.delivery.metrics import DeliveryMetrics
+from service.digests.post import DigestMetrics
 from service.metrics import HttpMetrics, new_registry
 from service.store.cache import Cache
 from service.stream.metrics import StreamMetrics
@@ -47,6 +48,7 @@ def render() -> str:
     HttpMetrics(parts["api"])
     Cache(None, parts["api"])
     DeliveryMetrics(parts["deliver"], ["desk"])
+    DigestMetrics(parts["deliver"], ["weekly"])
     ConnectorMetrics(parts["connect"])
     sections = [_section("Every role", common, set())]
     sections += [_section(role, registry, known) for role, registry in parts.items()]

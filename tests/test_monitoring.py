@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from connectors.metrics import ConnectorMetrics
 from detectors import registry as detectors
 from service.delivery.metrics import DeliveryMetrics
+from service.digests.post import DigestMetrics
 from service.metrics import HttpMetrics, new_registry
 from service.settings import Settings
 from service.store.cache import Cache
@@ -49,6 +50,7 @@ def exported() -> dict[str, set[str]]:
     ConnectorMetrics(registry)
     StreamMetrics(registry, detectors=detectors.names())
     DeliveryMetrics(registry, ["desk"])
+    DigestMetrics(registry, ["weekly"])
     Cache(None, registry)
     return labels_by_series(registry)
 

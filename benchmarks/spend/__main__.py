@@ -2,6 +2,7 @@
 
     python -m benchmarks.spend                        days and hours, ours and all peers
     python -m benchmarks.spend --only spendwatch --daily 300 --hourly 60 --seeds 101,102
+    python -m benchmarks.spend --only spendwatch --detector ensemble
 
 spendwatch: the real Fold with default settings, each period judged once, as known when the source vouches for it; so
 are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive; slow for hours, so of fewer
@@ -27,6 +28,7 @@ from benchmarks.spend.oracle import alarms_of, strengths
 from benchmarks.spend.scoring import Alarm, Score, add, line, score
 from benchmarks.spend.views import View, views
 from benchmarks.spend.visibility import LIMIT
+from detectors import registry
 from service.core.policies import PolicyBook
 from service.settings import Policy
 
@@ -79,12 +81,14 @@ def measure_oracle(month: Month, seen: list[View], limits: Sequence[float]) -> l
     return [score(month, *alarms_of(found, seen, limit)) for limit in limits]
 
 
-def lines(names: list[str], seeds: list[int], grain_seconds: int, count: int) -> Iterator[dict[str, object]]:
+def lines(
+    names: list[str], seeds: list[int], grain_seconds: int, count: int, detector: str | None
+) -> Iterator[dict[str, object]]:
     ours = [name for name in names if name not in (ORACLE, ORACLE_ALLOWED)]
     scores: dict[str, list[Score]] = {name: [] for name in ours}
     limits = (LIMIT[grain_seconds], *_LIMITS)
     known: list[list[Score]] = []
-    book = PolicyBook((Policy(),))
+    book = PolicyBook((Policy(detector=detector),))
     for seed in seeds:
         month = make_month(seed, grain_seconds, count)
         seen = views(month.tags, arrivals(month.tags, seed))
@@ -114,13 +118,15 @@ def main() -> None:
     parser.add_argument("--seeds", default="101,102,103")
     parser.add_argument("--daily", type=int, default=100, help="tags a seed, 0 for none")
     parser.add_argument("--hourly", type=int, default=30, help="tags a seed, 0 for none")
+    parser.add_argument("--detector", choices=registry.names(), help="that ours runs with; else the usual one")
     chosen = parser.parse_args()
     names = chosen.only.split(",")
     if unknown := sorted(set(names) - set(NAMES)):
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(NAMES)}")
+    seeds = [int(seed) for seed in chosen.seeds.split(",")]
     for grain_seconds, count in ((DAY, chosen.daily), (HOUR, chosen.hourly)):
         if count:
-            for found in lines(names, [int(seed) for seed in chosen.seeds.split(",")], grain_seconds, count):
+            for found in lines(names, seeds, grain_seconds, count, chosen.detector):
                 print(json.dumps(found), flush=True)
 
 

@@ -68,7 +68,7 @@ def provide_filter(
 
 
 def matches(query: AlertQuery, record: AlertRecord) -> bool:
-    """Whether a record passes the filters of *query*; the same answer as the store's `find`."""
+    """Whether a record passes the filters of *query*; the same answer as the store's `find`, but for `folded`."""
     alert = record.alert
     return (
         (not query.states or record.state in query.states)
@@ -76,6 +76,8 @@ def matches(query: AlertQuery, record: AlertRecord) -> bool:
         and (query.tenant is None or alert.tenant == query.tenant)
         and all(alert.labels.get(key) == value for key, value in query.labels.items())
         and (query.since is None or record.updated_at >= query.since)
+        and (query.assigned_to is None or record.assigned_to == query.assigned_to)
+        and (query.inhibited_by is None or record.inhibited_by == query.inhibited_by)
         and (query.text is None or _contains(alert.series, query.text) or _contains(alert.reason, query.text))
     )
 

@@ -76,7 +76,12 @@ class SlackRemote(Remote):
         found: dict[str, list[str]] = {}
         for post in self.posts.values():
             title = post["blocks"][0]["text"]["text"]
-            state = {"[resolved]": "resolved", "[withdrawn]": "resolved", "[acknowledged]": "acknowledged"}
+            state = {
+                "[resolved]": "resolved",
+                "[expected]": "resolved",
+                "[withdrawn]": "resolved",
+                "[acknowledged]": "acknowledged",
+            }
             marker = post["metadata"]["event_payload"]["alert"]
             found.setdefault(marker, []).append(state.get(title.split(" ")[0], "open"))
         return found

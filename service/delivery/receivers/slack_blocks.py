@@ -6,6 +6,7 @@ Source: https://api.slack.com/reference/block-kit/blocks (50 blocks; header 150,
 from service.core.alerts import AlertState, Severity
 from service.delivery.message import Message
 from service.delivery.texts import cut, fits, mrkdwn
+from service.digests.page import Cell, Page, Section
 
 _HEADER = 150
 _SECTION = 3000
@@ -68,9 +69,11 @@ def _ours(message: Message) -> list[dict[str, object]]:
 
 
 def _sign(message: Message) -> str:
-    if message.state is AlertState.FIRING:
-        return _SIGNS[message.severity]
-    return ":eyes:" if message.state is AlertState.ACKNOWLEDGED else ":white_check_mark:"
+    if message.is_over:
+        return ":white_check_mark:"
+    if message.state is AlertState.SILENCED:
+        return ":no_bell:"
+    return ":eyes:" if message.state is AlertState.ACKNOWLEDGED else _SIGNS[message.severity]
 
 
 def _section(lines: list[str]) -> dict[str, object]:
@@ -79,3 +82,32 @@ def _section(lines: list[str]) -> dict[str, object]:
 
 def _context(text: str) -> dict[str, object]:
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": fits(text.split("\n"), _FIELD)}]}
+
+
+def letter_fallback(page: Page) -> str:
+    """What notifications show of a letter."""
+    return cut(mrkdwn(page.title), _TEXT)
+
+
+def letter_blocks(page: Page) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": cut(page.title, _HEADER), "emoji": False}},
+        _section([mrkdwn(line) for line in page.lead]),
+    ]
+    for section in page.sections:
+        lines = [f"*{mrkdwn(section.title)}*", *(_row(row, section) for row in section.rows)]
+        found.append(_section([*lines, *(f"_{mrkdwn(note)}_" for note in section.notes)]))
+    foot = mrkdwn(page.foot) if page.link is None else f"{mrkdwn(page.foot)} {_link(page.link, 'Dashboard')}"
+    return [*found, _context(foot)]
+
+
+def _row(row: tuple[Cell, ...], section: Section) -> str:
+    first, *others = row
+    name = mrkdwn(first.text) if first.link is None else _link(first.link, first.text)
+    rest = [mrkdwn(cell.text) for cell in others if cell.text]
+    return f"• {name}\n    {', '.join(rest)}" if section.wide else f"• *{name}*  {'  ·  '.join(rest)}"
+
+
+def _link(url: str, text: str) -> str:
+    """Only to pages of ours: what a link shows is escaped, and where it leads is not a tag's."""
+    return f"<{mrkdwn(url)}|{mrkdwn(text)}>"

@@ -77,7 +77,7 @@ async def test_filters_of_the_address_stand_in_the_form(world: World, client: Cl
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("label=nonsense", "expected key:value"), ("show=everything", "show must be one of open, firing")],
+    [("label=nonsense", "expected key:value"), ("show=everything", "show must be one of open, pending, firing")],
 )
 async def test_mistyped_address_shows_a_list_and_says_what_is_wrong(
     world: World, client: Client, query: str, said: str

@@ -1,0 +1,43 @@
+"""What the dispatch goes by, put together from the configuration."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from service.core.alerts import Alert
+from service.core.board import Rules
+from service.core.budget import PageBook
+from service.core.incidents import heads
+from service.core.inhibit_rules import inhibits, read_rule
+from service.core.routing import Router
+from service.settings import FileConnector, Settings
+
+
+def make_rules(settings: Settings, router: Router) -> Callable[[PageBook], Rules]:
+    """Rules for one round of the dispatch, given the book of the alert budgets."""
+    inhibitions = [read_rule(rule) for rule in settings.inhibit_rules]
+
+    order = _order(settings)
+
+    def heads_of(alerts: Sequence[Alert], told: Collection[str], inhibited: Mapping[str, str]) -> Mapping[str, str]:
+        return heads(alerts, told=told, order=order, inhibited=inhibited) if settings.dispatch.same_money else {}
+
+    def rules(book: PageBook) -> Rules:
+        return Rules(
+            destinations=router.destinations,
+            silenced_by=lambda _alert, _at: (),
+            planned=lambda _alert, _at: None,
+            heads=heads_of,
+            inhibits=lambda source, target: any(inhibits(rule, source, target) for rule in inhibitions),
+            affords=lambda alert: not settings.budgets or book.ask(alert),
+        )
+
+    return rules
+
+
+def _order(settings: Settings) -> tuple[str, ...]:
+    """Tags and dimensions in the order in which people would rather hear of them."""
+    splits = [settings.split, *(one.split for one in settings.connectors if isinstance(one, FileConnector))]
+    names = (
+        *(name for split in splits for name in split.tags),
+        *(name for split in splits for name in split.dimensions),
+    )
+    return tuple(dict.fromkeys(names))
