@@ -14,7 +14,7 @@ from detectors.scale import squash, unsquash
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
-from detectors.seasonal_monthly import fade, recalled, remember
+from detectors.seasonal_monthly import fade, recalled, remember, remembers
 from detectors.seasonal_slots import forget_weekday, learn_slots, shake_slots
 from detectors.seasonal_state import (
     ACTIVE,
@@ -107,7 +107,8 @@ class SeasonalLearning(SeasonalModel):
         ahead = self._predict(at, slots)
         reaches = self._reaches(ahead)
         now = squash(value, numbers[ANCHOR])
-        if self._is_monthly(now - ahead.place, at, slots, reaches):
+        remembered = config.layout.remembered and remembers(table)
+        if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):
             numbers[LEVEL] += numbers[TREND]
         elif self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
             numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
@@ -140,7 +141,7 @@ class SeasonalLearning(SeasonalModel):
     def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
         """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
         layout = self._config.layout
-        if not layout.remembered or len(slots) > 1:
+        if len(slots) > 1:
             return False
         day = day_of_month(at)[0]
         down, up, _ = reaches
@@ -176,6 +177,7 @@ class SeasonalLearning(SeasonalModel):
             self._slots,
             self._config.layout,
             slots,
+            ahead.doubts,
             part * rest,
             noise=noise,
             level_variance=ahead.level_variance,
@@ -191,7 +193,7 @@ class SeasonalLearning(SeasonalModel):
     ) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
-        below, above = self._neighbours(slots)
+        below, above = self._neighbours(slots) if self._config.layout.clock_changes else (0.0, 0.0)
         down, up, _ = reaches
         if not -down - below <= off <= up + above:
             # Learned all the same: so this is what it costs now.

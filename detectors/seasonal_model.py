@@ -14,8 +14,8 @@ from detectors.scale import squash, unsquash
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
-from detectors.seasonal_monthly import recalled
-from detectors.seasonal_slots import slot_doubt
+from detectors.seasonal_monthly import recalled, remembers
+from detectors.seasonal_slots import SEEN_TWICE
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -58,7 +58,7 @@ class Ahead(NamedTuple):
 
     place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
     a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
-    the latest one learned.
+    the latest one learned. doubts: variance of the effect of each of its slots.
     """
 
     place: float
@@ -67,6 +67,7 @@ class Ahead(NamedTuple):
     level_variance: float
     spread: float
     steps: int
+    doubts: list[float]
 
 
 class SeasonalModel:
@@ -103,7 +104,7 @@ class SeasonalModel:
             ahead = self._predict(at, slots)
             down, up, reach = self._reaches(ahead)
             expected = ahead.place
-            below, above = self._neighbours(slots)
+            below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
             lower, upper = expected - down - below, expected + up + above
             if self._may_rest(ahead.steps):
                 rest = self._rest_day(slots)
@@ -111,7 +112,8 @@ class SeasonalModel:
                     lower = min(lower, expected - reach - rest)
                 else:
                     upper = max(upper, expected + reach + rest)
-            monthly = self._monthly_at(at, slots)
+            remembered = config.layout.remembered and remembers(self._slots)
+            monthly = self._monthly_at(at, slots) if remembered else None
             if monthly is not None:
                 reach += _MONTHLY_PART * abs(monthly)
                 lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
@@ -141,9 +143,14 @@ class SeasonalModel:
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
+        size, doubts = layout.size, []
         for slot in slots:
             base += table[slot]
-            doubt = slot_doubt(table, layout, slot, noise)
+            count = table[size + slot]
+            doubt = noise / (count + noise / layout.prior_variance[slot])
+            if count < SEEN_TWICE:
+                doubt = max(doubt, layout.exception[slot])
+            doubts.append(doubt)
             # While an episode goes on, a slot hardly known is no excuse.
             variance += min(doubt, noise) if numbers[HELD] >= TOLD else doubt
         place = base
@@ -152,7 +159,7 @@ class SeasonalModel:
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps)
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts)
 
     def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
@@ -176,8 +183,6 @@ class SeasonalModel:
 
     def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
         """How far below and above this hour's the effects of those beside it lie: summer time makes one the other."""
-        if not self._config.layout.clock_changes:
-            return 0.0, 0.0
         hour, table = slots[0], self._slots
         own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
         return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
@@ -201,11 +206,8 @@ class SeasonalModel:
 
     def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
         """How far off the day may be because it has been in the months before; None for all others."""
-        layout = self._config.layout
         # The turn of a month has a slot of its own.
-        if not layout.remembered or len(slots) > 1:
-            return None
-        return recalled(self._slots, layout, day_of_month(at)[0])
+        return recalled(self._slots, self._config.layout, day_of_month(at)[0]) if len(slots) == 1 else None
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""

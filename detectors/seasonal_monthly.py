@@ -14,6 +14,11 @@ _EXPECTED_FROM = 2.0
 _MOST = 3.0
 
 
+def remembers(table: "array[float]") -> bool:
+    """Whether there is any day, in a table that has room for two."""
+    return bool(table[-1] or table[-1 - NUMBERS])
+
+
 def recalled(table: "array[float]", layout: Layout, day: int) -> float | None:
     """How far off the *day* of a month may be, on the scale; None if that is not known."""
     for place in _places(layout):
@@ -59,8 +64,7 @@ def fade(table: "array[float]", layout: Layout, day: int) -> None:
 
 def without_days(table: "array[float]", layout: Layout) -> "array[float]":
     """The table without its end, if no day is remembered: most series have none."""
-    end = layout.numbers - NUMBERS * layout.remembered
-    return table if any(table[end:]) else table[:end]
+    return table if not layout.remembered or remembers(table) else table[: -NUMBERS * layout.remembered]
 
 
 def _places(layout: Layout) -> range:

@@ -6,32 +6,22 @@ of independent effects; a slot's variance is the noise over its count.
 """
 
 from array import array
+from collections.abc import Sequence
 
 from detectors.slots import Layout
 
-_SEEN_TWICE = 1.5
-_WEEKDAY_EXCEPTION, _TURN_EXCEPTION = 0.25**2, 0.15**2
-"""What a weekday or a month's turn cost the only time it was seen may have been an exception: its variance is at least
-this."""
+SEEN_TWICE = 1.5
 _CONTRADICTS = 3.0**2
 _SHAKEN = 0.35
 _HARDLY = 1.0
 """An exception leaves a slot so much of its count, and nothing of a count below the other."""
 
 
-def slot_doubt(table: "array[float]", layout: Layout, slot: int, noise: float) -> float:
-    """Variance of the effect of *slot*. table: effects and counts; noise: the noise variance."""
-    count = table[layout.size + slot]
-    doubt = noise / (count + noise / layout.prior_variance[slot])
-    if count < _SEEN_TWICE and layout.comes_rarely(slot):
-        return max(doubt, _TURN_EXCEPTION if slot >= layout.turn_start else _WEEKDAY_EXCEPTION)
-    return doubt
-
-
 def learn_slots(
     table: "array[float]",
     layout: Layout,
     slots: tuple[int, ...],
+    doubts: Sequence[float],
     rest: float,
     *,
     noise: float,
@@ -40,19 +30,18 @@ def learn_slots(
 ) -> None:
     """Learn that a bucket of these *slots* lies *rest* off, with their effects as they are taken into account.
 
-    rising: the level is above zero, where a fee or a batch adds.
+    doubts: variance of each effect. rising: the level is above zero, where a fee or a batch adds.
     """
-    size = layout.size
-    doubts = [slot_doubt(table, layout, slot, noise) for slot in slots]
-    total = noise + sum(doubts)
+    size, total = layout.size, noise + sum(doubts)
+    far = rest * rest > _CONTRADICTS * (2.0 * noise + level_variance)
     for slot, doubt in zip(slots, doubts, strict=True):
-        count, weight, others = table[size + slot], layout.weight[slot], total - doubt
+        weight, others = layout.weight[slot], total - doubt
         effect = table[slot] + rest * weight * doubt / (weight * doubt + others)
         if slot >= layout.turn_start:
             effect = max(effect, 0.0) if rising else min(effect, 0.0)
         table[slot] = effect
-        far = rest * rest > _CONTRADICTS * (2.0 * noise + level_variance)
-        if far and 0.0 < count < _SEEN_TWICE and layout.comes_rarely(slot):
+        count = table[size + slot]
+        if far and 0.0 < count < SEEN_TWICE and layout.exception[slot]:
             continue  # seen twice, and not alike: the third time will tell
         table[size + slot] = min(count + weight * noise / others, layout.most_counted[slot])
 

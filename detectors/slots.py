@@ -18,6 +18,8 @@ class Layout:
     of: start of a bucket -> numbers of its slots, the rhythm's first, the month's last.
     prior_variance: per slot, of its effect before it has been seen, in squared logarithms.
     weight: per slot, how much one observation counts; less where they come in runs that lean the same way.
+    exception: per slot, the least variance of its effect while it has been seen once, since that may have been an
+        exception; 0 where a slot is seen often.
     most_counted: per slot, beyond so many observations the older ones fade.
     weekday_start: the first of seven slots of weekdays; None without them. weekday_place: which of a bucket's slots is
         one of them.
@@ -30,6 +32,7 @@ class Layout:
 
     of: Callable[[int], tuple[int, ...]]
     prior_variance: tuple[float, ...] = ()
+    exception: tuple[float, ...] = ()
     most_counted: tuple[float, ...] = ()
     weight: tuple[float, ...] = ()
     weekday_start: int | None = None
@@ -40,10 +43,6 @@ class Layout:
     turn_start: int = 10_000
     clock_changes: bool = False
     remembered: int = 0
-
-    def comes_rarely(self, slot: int) -> bool:
-        """Of days: a weekday, or a month's turn, with few buckets that tell of it."""
-        return self.weekday_start == self.rhythm_start and not self.rhythm_size <= slot < self.turn_start
 
     @property
     def size(self) -> int:
@@ -58,6 +57,7 @@ class Layout:
 _WEEKDAY = 0.5**2
 _FIRST_DAY = 0.3**2
 _LAST_DAYS = 0.2**2
+_WEEKDAY_EXCEPTION, _TURN_EXCEPTION = 0.25**2, 0.15**2
 _HOUR_OF_DAY = 0.5**2
 _DAY_OF_HOURS = 0.4**2
 _HOUR_OF_WEEK = 0.2**2
@@ -94,6 +94,7 @@ NO_SLOTS = Layout(of=_none)
 _DAILY = Layout(
     of=_day,
     prior_variance=(_WEEKDAY,) * 7 + (_FIRST_DAY, _LAST_DAYS),
+    exception=(_WEEKDAY_EXCEPTION,) * 7 + (_TURN_EXCEPTION,) * 2,
     most_counted=(12.0,) * 7 + (6.0, 12.0),
     weight=(1.0,) * 9,
     weekday_start=0,
@@ -108,6 +109,7 @@ _HOURLY = Layout(
     + (_DAY_OF_HOURS,) * 7
     + (_HOUR_OF_WEEK,) * 168
     + (_FIRST_HOUR, _FIRST_DAY, _LAST_DAYS),
+    exception=(0.0,) * 202,
     most_counted=(40.0,) * 24 + (100.0,) * 7 + (12.0,) * 168 + (6.0, 50.0, 100.0),
     weight=(1.0,) * 24 + (0.35,) * 7 + (1.0,) * 169 + (0.35,) * 2,
     weekday_start=24,
@@ -121,6 +123,7 @@ _HOURLY = Layout(
 _FINER = Layout(
     of=_part_of_hour,
     prior_variance=(_HOUR_OF_DAY,) * 24,
+    exception=(0.0,) * 24,
     most_counted=(200.0,) * 24,
     weight=(1.0,) * 24,
     rhythm_size=24,
