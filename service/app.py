@@ -197,10 +197,12 @@ async def run_api(settings: Settings) -> int:
                 # Redis is not among them: without it everything works, only slower.
                 return {"database": store.problem or hub.problem, "kafka": publisher.problem}
 
+            cached = CachedStore(store.sql, cache, hub.seen)
             app = create_api(
                 settings=settings,
-                store=CachedStore(store.sql, cache, hub.seen),
+                store=cached,
                 outbox=store.sql,
+                inbox=cached,
                 hub=hub,
                 publish=publisher.publish,
                 announce=LiveBus(cache).announce,
@@ -228,6 +230,7 @@ async def run_api(settings: Settings) -> int:
 async def run_deliver(settings: Settings) -> int:
     """Decide who is told of what has opened, and send what is due in the outbox, until asked to end."""
     from service.delivery.dispatcher import Dispatcher
+    from service.delivery.metrics import DispatchMetrics
     from service.delivery.receivers.factory import make_receivers
     from service.delivery.rules import make_rules
     from service.delivery.run import make_deliverer
@@ -246,6 +249,7 @@ async def run_deliver(settings: Settings) -> int:
                     make_rules(settings, store.router), heard_for=timedelta(days=settings.dispatch.ended_within_days)
                 ),
                 LiveBus(cache).announce,
+                DispatchMetrics(role.registry),
                 SystemClock(),
                 poll_seconds=settings.dispatch.poll_seconds,
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from connectors.errors import ConnectorError
 from detectors import registry
@@ -11,6 +12,7 @@ from service.core.policies import possible_detectors
 from service.core.routing import Router
 from service.delivery.receivers.factory import make_receivers
 from service.errors import ConfigError
+from service.inbound.senders import make_senders
 from service.misshapen import Place
 from service.route_tree import draw
 from service.settings import Connector, Digest, Match, Settings
@@ -78,6 +80,7 @@ def _lines(settings: Settings) -> list[str]:
         lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {detectors}, {money}")
     receivers = ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers)
     lines.append(f"receivers   {receivers or 'none: alerts are shown, nobody is told'}")
+    lines += [f"inbound     POST /inbound/{quote(name, safe='')}" for name in make_senders(settings)]
     for number, budget in enumerate(settings.budgets):
         told = f"{budget.pages} alerts in {budget.days:g} days for each {budget.label}"
         lines.append(f"{'budgets' if number == 0 else '':<12}{number + 1}. at most {told}; the rest is held back")

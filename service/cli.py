@@ -171,7 +171,7 @@ def tail(
 def list_deliveries(
     *,
     state: Annotated[
-        str | None, typer.Option(help="pending, delivered, dead (given up) or superseded; without it all.")
+        str | None, typer.Option(help="pending, delivered, dead (given up), superseded or known; without it all.")
     ] = None,
     receiver: Annotated[str | None, typer.Option(help="Only those to this receiver.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,

@@ -11,7 +11,7 @@ from service.api_client import ApiClient
 from service.console import clean, make_console
 
 _PATH = "/api/v1/deliveries"
-_STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim"}
+_STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim", "known": "dim"}
 
 
 def listed(api: ApiClient, *, state: str | None, receiver: str | None, limit: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
+from service.inbound_settings import Inbound, InboundTickets
 from service.section import Section
 
 _DAY = 86_400.0
@@ -67,7 +68,7 @@ class Worded(OverHttp):
     templates: Templates = Templates()
 
 
-# None of these four has a field of `Outgoing`: pydantic takes a default from the first base that has the field.
+# None of these has a field of `Outgoing`: pydantic takes a default from the first base that has the field.
 class WithUrl(Section):
     url: SecretStr | None = None
     url_file: Path | None = None
@@ -100,6 +101,18 @@ class Ticketing(WithUrl, Worded):
     fields: dict[str, JsonValue] = {}
 
 
+class Answered(Section):
+    """One whose people can answer. inbound: None: what happens there does not come back."""
+
+    inbound: Inbound | None = None
+
+
+class AnsweredTickets(Section):
+    """A help desk whose people can answer. inbound: None: what happens there does not come back."""
+
+    inbound: InboundTickets | None = None
+
+
 class WebhookReceiver(WithUrl, OverHttp):
     """A Standard Webhooks endpoint. secret: `whsec_...`; several, separated by blanks, while it is being rotated.
 
@@ -129,7 +142,7 @@ class SlackWebhookReceiver(WithUrl, Worded):
     burst: int = Field(default=3, ge=1, le=10_000)
 
 
-class SlackBotReceiver(WithToken, WithUrl, Worded):
+class SlackBotReceiver(Answered, WithToken, WithUrl, Worded):
     """A Slack app with a bot token: one post per alert, edited in place, what happens to it in its thread.
 
     token: `xoxb-...` with chat:write, and channels:history (groups:history for a private channel) to find a post again
@@ -155,7 +168,7 @@ class TeamsReceiver(WithUrl, Worded):
     burst: int = Field(default=4, ge=1, le=10_000)
 
 
-class PagerDutyReceiver(WithKey, WithUrl, Worded):
+class PagerDutyReceiver(Answered, WithKey, WithUrl, Worded):
     """PagerDuty Events API v2. key: the integration's routing key. url: None: https://events.pagerduty.com."""
 
     needs: ClassVar[Sequence[str]] = ("key",)
@@ -177,7 +190,7 @@ class OpsgenieReceiver(WithKey, WithUrl, Worded):
     rate: float = Field(default=5.0, gt=0, le=10_000)
 
 
-class JiraReceiver(WithToken, Ticketing):
+class JiraReceiver(AnsweredTickets, WithToken, Ticketing):
     """Issues in Jira Cloud. user, token: e-mail and API token; without user the token is an OAuth bearer token.
 
     priority: whether to set the priority, which not every project has on its screens. resolution: name to set when an
@@ -194,7 +207,7 @@ class JiraReceiver(WithToken, Ticketing):
     resolution: str | None = None
 
 
-class JiraServiceManagementReceiver(WithToken, Ticketing):
+class JiraServiceManagementReceiver(AnsweredTickets, WithToken, Ticketing):
     """Customer requests in Jira Service Management. fields: more request fields. public_comments: whether customers see
     what happens to the alert. The other settings are as for `jira`."""
 
@@ -209,7 +222,7 @@ class JiraServiceManagementReceiver(WithToken, Ticketing):
     resolution: str | None = None
 
 
-class ServiceNowReceiver(WithPassword, WithToken, Ticketing):
+class ServiceNowReceiver(AnsweredTickets, WithPassword, WithToken, Ticketing):
     """Incidents in ServiceNow. user, password: basic authentication; token: an OAuth bearer token instead.
 
     close_code: one of the instance's list. fields: e.g. assignment_group, caller_id, category."""
@@ -239,7 +252,7 @@ class ServiceNowEventReceiver(WithPassword, WithToken, WithUrl, Worded):
         return self
 
 
-class ZendeskReceiver(WithToken, Ticketing):
+class ZendeskReceiver(AnsweredTickets, WithToken, Ticketing):
     """Zendesk tickets. user, token: e-mail and API token; without user the token is an OAuth bearer token."""
 
     needs: ClassVar[Sequence[str]] = ("url", "token")

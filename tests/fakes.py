@@ -11,6 +11,8 @@ from service.core import deeds
 from service.core.alerts import COUNTED, Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
 from service.core.deeds import Deed
+from service.core.inbound import Heard, Inbound, Known, Outcome, decide
+from service.core.markers import marker_of
 from service.core.notices import Notice, Routes, notice_of, to_tell
 from service.core.transitions import DETECTION, TIME, acknowledgement_over, detected
 from service.store.coalescing import Row, plan
@@ -37,17 +39,24 @@ def nobody(alert: Alert) -> Sequence[str]:
 
 @dataclass(slots=True)
 class MemoryDatabase:
-    """What a store keeps. told: alert id -> receiver -> its last notice. leases: delivery id -> worker and end."""
+    """What a store keeps. told: alert id -> receiver -> its last notice. leases: delivery id -> worker and end.
+
+    heard: receiver and event id. known: receiver and alert id -> the ticket there. also: receiver and another name of
+    the ticket -> alert id.
+    """
 
     records: dict[str, AlertRecord] = field(default_factory=dict)
     events: list[AlertEvent] = field(default_factory=list)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     told: dict[str, dict[str, Notice]] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    also: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class MemoryStore:
-    """AlertStore and Outbox in dictionaries, with the state machine and the rules of notices that the real one has.
+    """AlertStore, Outbox and Inbox in dictionaries, with the states and the rules of notices that the real one has.
 
     problem: raised by every method while it is set, as a database that is away would. database: of another store, to
     open it again. Tests may put deliveries in with `add_delivery`.
@@ -183,6 +192,48 @@ class MemoryStore:
         ]
         return events[-1] if events else None
 
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        self._check()
+        if (receiver, said.event_id) in self._kept.heard:
+            return Heard(outcome=Outcome.DUPLICATE)
+        alert_id = self._meant(receiver, said)
+        if alert_id is None:
+            return Heard(outcome=Outcome.UNKNOWN_ALERT)
+        record, key = self._kept.records[alert_id], (receiver, alert_id)
+        decision = decide(record, said, self._kept.known.get(key, Known()), actor=actor, now=at)
+        rows = [row for row in self._kept.deliveries.values() if (row.receiver, row.event.record.alert.id) == key]
+        origin = None if any(row.state == "pending" for row in rows) else receiver
+        events = tuple(
+            self._change(one.kind, one.record, at=at, actor=actor, comment=said.comment, origin=origin)
+            for one in decision.changes
+        )
+        self._kept.known[key] = decision.known
+        self._kept.heard.add((receiver, said.event_id))
+        if said.also is not None:
+            self._kept.also[receiver, said.also] = alert_id
+        last = max((row.event.seq for row in rows if row.state != "known"), default=0)
+        for row in rows:
+            if decision.retell and row.event.seq > last:
+                self.add_delivery(replace(row, state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
+        return Heard(outcome=decision.outcome, events=events, record=self._kept.records[alert_id])
+
+    def _meant(self, receiver: str, said: Inbound) -> str | None:
+        rows = sorted(self._kept.deliveries.values(), key=lambda row: row.event.seq)
+        numbers = {
+            row.event.record.alert.id: row.remote_id
+            for row in rows
+            if row.receiver == receiver and row.remote_id is not None
+        }
+        told = [alert_id for alert_id, notices in self._kept.told.items() if receiver in notices]
+        for alert_id in told:
+            if numbers.get(alert_id) in said.remote_ids:
+                return alert_id
+        if said.alert_id is not None:
+            return said.alert_id if said.alert_id in told else None
+        if said.also is not None and not said.remote_ids:
+            return self._kept.also.get((receiver, said.also))
+        return next((one for one in told if one not in numbers and marker_of(one) == said.marker), None)
+
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         await self.get(alert_id)
         return [event for event in self.events if event.record.alert.id == alert_id]
@@ -305,7 +356,14 @@ class MemoryStore:
         return counts
 
     def _change(
-        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+        self,
+        kind: EventType,
+        record: AlertRecord,
+        *,
+        at: datetime,
+        actor: str = DETECTION,
+        comment: str = "",
+        origin: str | None = None,
     ) -> AlertEvent:
         alert = record.alert
         before = self._kept.records.get(alert.id)
@@ -317,7 +375,8 @@ class MemoryStore:
         told = self._kept.told.setdefault(alert.id, {})
         for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
             told[receiver] = notice_of(record, at)
-            self.add_delivery(_delivery(event, receiver))
+            row = _delivery(event, receiver)
+            self.add_delivery(replace(row, state="known", delivered_at=at) if receiver == origin else row)
         return event
 
     def _first_pending(self, now: datetime) -> list[Delivery]:

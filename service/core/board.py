@@ -38,16 +38,15 @@ class Destination(Protocol):
 class Rules:
     """destinations: of an alert. silenced_by: ids of the silences that hold. planned: what covers the alert's excess,
     in words; None when nothing does. heads: of alerts, given what was told and who was inhibited by whom, as
-    `incidents.heads`; the order of the dimensions is chosen.
-    inhibits: whether the first alert, while it fires, mutes the second by a rule of the user. affords: whether the
-    alert budget lets people be told; asked once an alert.
+    `incidents.heads`; the order of the dimensions is chosen. inhibitors: as `inhibit_rules.inhibitors`, of the user's
+    rules. affords: whether the alert budget lets people be told; asked once an alert.
     """
 
     destinations: Callable[[Alert], Sequence[Destination]]
     silenced_by: Callable[[Alert, datetime], Collection[str]]
     planned: Callable[[Alert, datetime], str | None]
     heads: Callable[[Sequence[Alert], Collection[str], Mapping[str, str]], Mapping[str, str]]
-    inhibits: Callable[[Alert, Alert], bool]
+    inhibitors: Callable[[Sequence[Alert], Sequence[Alert]], Mapping[str, Sequence[str]]]
     affords: Callable[[Alert], bool]
 
 

@@ -52,6 +52,7 @@ class _Round:
             self._mute(self._records[alert_id])
         self._plan_same_money()
         self._let_old_news_go()
+        self._free()
         due = self._hearable()
         shown = self._inhibited(EVERYBODY, due)
         self._join_all(EVERYBODY, shown)
@@ -107,6 +108,18 @@ class _Round:
             if is_ending(record) and (is_old or not is_hearable(record)) and self._ends(record):
                 self._since.pop(alert_id, None)
 
+    def _free(self) -> None:
+        """Look anew at what somebody was to hear of through an alert that is not told there (any more): its silence
+        may have ended, and no route leads there."""
+        told: dict[str, set[str]] = {}
+        for (alert_id, receiver), notice in self._board.notices.items():
+            if notice.lead is None or alert_id not in self._records or not is_hearable(self._records[alert_id]):
+                continue
+            if receiver not in told:
+                told[receiver] = self._told(receiver)
+            if notice.lead not in told[receiver]:
+                self._since.setdefault(alert_id, self._now)
+
     def _change(self, kind: EventType, record: AlertRecord | None, comment: str = "") -> None:
         """None: nothing changes by it. What can be heard of anew is looked at at once."""
         if record is None:
@@ -130,23 +143,20 @@ class _Round:
         waiting = [alert_id for alert_id in due if alert_id not in told]
         found = dict(self._heads([*waiting, *sorted(told)], told, receiver))
         by_rule = [alert_id for alert_id in waiting if alert_id not in found]
-        sources = [*sorted(told), *by_rule]
-        muted: dict[str, str] = {}
-        for alert_id in by_rule:
-            target = self._records[alert_id].alert
-            source = next(
-                (
-                    one
-                    for one in sources
-                    if one != alert_id and one not in muted and self._rules.inhibits(self._all[one].alert, target)
-                ),
-                None,
-            )
-            # What inhibits others already is not inhibited itself: two rules in a circle would make both unheard.
-            if source is not None and alert_id not in muted.values():
-                muted[alert_id] = source
+        muted = self._muted_by_rule(sorted(told), by_rule)
         leads = {alert_id: muted.get(head, head) for alert_id, head in found.items() if alert_id not in told}
         return {**leads, **muted}
+
+    def _muted_by_rule(self, told: Sequence[str], waiting: Sequence[str]) -> dict[str, str]:
+        targets = [self._records[alert_id].alert for alert_id in waiting]
+        found = self._rules.inhibitors([*(self._all[alert_id].alert for alert_id in told), *targets], targets)
+        muted: dict[str, str] = {}
+        for alert_id in waiting:
+            source = next((one for one in found.get(alert_id, ()) if one not in muted), None)
+            # What inhibits others already is not inhibited itself: rules in a circle would leave nothing to be heard.
+            if source is not None and alert_id not in muted.values():
+                muted[alert_id] = source
+        return muted
 
     def _told(self, receiver: str) -> set[str]:
         """What this receiver has been told of, and what it does not hear of for a reason of its own."""

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from service.clock import Clock
 from service.core.alerts import AlertEvent
+from service.delivery.metrics import DispatchMetrics
 from service.errors import UnavailableError
 from service.pauses import pause
 
@@ -18,6 +19,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Dispatching(Protocol):
+    @property
+    def lag(self) -> timedelta: ...
+
     async def run(self, now: datetime) -> list[AlertEvent]:
         """Decide about what is due at *now*. Raises UnavailableError."""
 
@@ -28,9 +32,18 @@ class Dispatcher:
     announce: tells whoever watches live of the events.
     """
 
-    def __init__(self, dispatching: Dispatching, announce: Announce, clock: Clock, *, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        dispatching: Dispatching,
+        announce: Announce,
+        metrics: DispatchMetrics,
+        clock: Clock,
+        *,
+        poll_seconds: float,
+    ) -> None:
         self._dispatching = dispatching
         self._announce = announce
+        self._metrics = metrics
         self._clock = clock
         self._poll_seconds = poll_seconds
         self.problem: str | None = None
@@ -55,6 +68,8 @@ class Dispatcher:
         if self.problem is not None:
             _log.info("the store is back")
         self.problem = None
+        self._metrics.lags(self._dispatching.lag.total_seconds())
+        self._metrics.decided(events)
         return events
 
     async def _announced(self, events: Sequence[AlertEvent]) -> None:

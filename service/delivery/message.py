@@ -3,13 +3,13 @@
 Plain text, cleaned; tag values stand in it as they came, so each receiver escapes it for its markup.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from connectors.facts import FeedbackVerdict, format_instant
 from service.core.alerts import Alert, AlertEvent, AlertKind, AlertState, DriverChange, EventType, Severity
+from service.core.markers import marker_of
 from service.core.notices import Member
 from service.core.wording import amount, driver_name, label_name, number, who, whose
 from service.delivery.payload import alert_link
@@ -80,11 +80,6 @@ class Message(Struct, frozen=True, kw_only=True):
         if self.link is not None:
             lines += ["", f"Details: {self.link}"]
         return lines
-
-
-def marker_of(alert_id: str) -> str:
-    """Tells our ticket of an alert from all others: short, without blanks, the same for ever."""
-    return "spendwatch-" + hashlib.sha256(alert_id.encode()).hexdigest()[:16]
 
 
 def message_of(event: AlertEvent, public_url: str | None, members: Sequence[Member] = ()) -> Message:

@@ -6,7 +6,7 @@ from service.core.alerts import Alert
 from service.core.board import Rules
 from service.core.budget import PageBook
 from service.core.incidents import heads
-from service.core.inhibit_rules import inhibits, read_rule
+from service.core.inhibit_rules import inhibitors, read_rule
 from service.core.routing import Router
 from service.settings import FileConnector, Settings
 
@@ -26,7 +26,7 @@ def make_rules(settings: Settings, router: Router) -> Callable[[PageBook], Rules
             silenced_by=lambda _alert, _at: (),
             planned=lambda _alert, _at: None,
             heads=heads_of,
-            inhibits=lambda source, target: any(inhibits(rule, source, target) for rule in inhibitions),
+            inhibitors=lambda sources, targets: inhibitors(inhibitions, sources, targets),
             affords=lambda alert: not settings.budgets or book.ask(alert),
         )
 

@@ -15,20 +15,21 @@ import msgspec
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState
+from service.core.inbound import Heard, Inbound
 from service.store.cache import Cache, Kind
-from service.store.store import AlertQuery, AlertStore, Page, Summary
+from service.store.store import AlertQuery, AlertStore, Inbox, Page, Summary
 
 T = TypeVar("T")
 TTL = timedelta(seconds=60)
 
 
-class IdentifiedStore(AlertStore, Protocol):
+class IdentifiedStore(AlertStore, Inbox, Protocol):
     async def identity(self) -> int:
         """Drawn when the store was made: numbers of events mean nothing in another one."""
 
 
 class CachedStore:
-    """The AlertStore protocol in front of another one; without Redis it only passes on.
+    """The AlertStore and Inbox protocols in front of another one; without Redis it only passes on.
 
     seen: number of the last event this process knows of (`LiveHub.seen`); where it gives None, or is left out, the
     store is asked, which costs one small query.
@@ -114,6 +115,11 @@ class CachedStore:
 
     async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
         return await self._store.inhibited(heads)
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        heard = await self._store.hear(receiver, said, actor=actor, at=at)
+        self._wrote(*heard.events)
+        return heard
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         return await self._store.events_of(alert_id)

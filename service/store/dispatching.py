@@ -51,6 +51,8 @@ class Dispatching:
         self._open: dict[str, AlertRecord] = {}
         self._over: dict[str, AlertRecord] = {}
         self._looked_at: int | None = None
+        self.lag = timedelta()
+        """For how long the oldest decision had been due when it was last looked."""
 
     async def run(self, now: datetime, *, mutes_changed: bool = False) -> list[AlertEvent]:
         """Decide about what is due at *now*; returns the events that came of it.
@@ -82,7 +84,9 @@ class Dispatching:
 
     async def _has_work(self, now: datetime, *, mutes_changed: bool) -> bool:
         async with self._database.reading() as connection:
-            if await connection.scalar(select(func.count()).select_from(waiting).where(waiting.c.due_at <= now)):
+            oldest = await connection.scalar(select(func.min(waiting.c.due_at)))
+            self.lag = max(now - oldest, timedelta()) if oldest is not None else timedelta()
+            if oldest is not None and oldest <= now:
                 return True
             # Silences and plans are about all that is open, also about what has just changed.
             seq = await last_seq(connection)

@@ -78,9 +78,17 @@ class Notifying:
         return [notice for notice in self._known.get(alert_id, {}).values() if notice.lead is not None]
 
     def tell(
-        self, event: AlertEvent, receiver: str, *, at: datetime, by_hand: bool, told_as: EventType | None = None
+        self,
+        event: AlertEvent,
+        receiver: str,
+        *,
+        at: datetime,
+        by_hand: bool,
+        told_as: EventType | None = None,
+        is_known: bool = False,
     ) -> None:
-        """told_as: what the message is to its receiver where that is not the event's own type."""
+        """told_as: what the message is to its receiver where that is not the event's own type. is_known: it came from
+        the receiver, which is not sent it."""
         # One that was told and is no longer configured has nobody to send to it.
         if receiver != EVERYBODY and self._receivers is not None and receiver not in self._receivers:
             return
@@ -94,10 +102,11 @@ class Notifying:
                 "receiver": receiver,
                 "alert_id": alert_id,
                 "seq": event.seq,
-                "state": "pending",
+                "state": "known" if is_known else "pending",
                 "attempts": 0,
                 "created_at": at,
                 "next_attempt_at": at,
+                "delivered_at": at if is_known else None,
                 "told_as": None if told_as in (None, event.type) else told_as.value,
             }
         )

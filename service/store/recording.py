@@ -102,9 +102,19 @@ class Recording:
         return self._records.get(alert_id) or self._kept[alert_id]
 
     def change(
-        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+        self,
+        kind: EventType,
+        record: AlertRecord,
+        *,
+        at: datetime,
+        actor: str = DETECTION,
+        comment: str = "",
+        origin: str | None = None,
     ) -> None:
-        """Add one event; *record* is what it makes of the alert. Tell those who are to hear of it at once."""
+        """Add one event; *record* is what it makes of the alert. Tell those who are to hear of it at once.
+
+        origin: the receiver it came from, which knows it.
+        """
         alert_id = record.alert.id
         before = self.current(alert_id)
         tell = kind
@@ -131,7 +141,7 @@ class Recording:
         # Detection only speaks in new versions. Who did it is no help: people may take any name.
         by_hand = before is not None and before.alert.version == record.alert.version
         for receiver in names:
-            self.notifying.tell(event, receiver, at=at, by_hand=by_hand)
+            self.notifying.tell(event, receiver, at=at, by_hand=by_hand, is_known=receiver == origin)
 
     def add(
         self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""

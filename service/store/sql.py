@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.clock import Clock
 from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState, states
+from service.core.inbound import Heard, Inbound
 from service.core.notices import Factors, Routes, same_steps
 from service.core.transitions import detected
 from service.settings import Budget
-from service.store import queries
+from service.store import hearing, queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.deeds import SqlDeeds
@@ -26,7 +27,7 @@ from service.store.tables import alerts, counters, events
 
 
 class SqlStore(SqlDeeds, SqlLetters):
-    """The AlertStore, Letters and Outbox protocols on one database.
+    """The AlertStore, Letters, Outbox and Inbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
@@ -119,6 +120,10 @@ class SqlStore(SqlDeeds, SqlLetters):
     async def budgets(self) -> list[BudgetState]:
         async with self._database.reading() as connection:
             return states(self._budgets, await load_pages(connection))
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        async with self._database.writing() as connection:
+            return await hearing.hear(connection, self._recording(connection), receiver, said, actor=actor, at=at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)

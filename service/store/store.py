@@ -9,6 +9,7 @@ from msgspec import Struct
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 from service.core.budget import BudgetState
+from service.core.inbound import Heard, Inbound
 from service.core.notices import Member
 from service.core.spend import SpendStatement
 from service.digests.content import Digest
@@ -63,8 +64,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     impact: dict[str, float]
 
 
-DeliveryState = Literal["pending", "delivered", "dead", "superseded"]
-"""superseded: not sent, since a newer message said all that it would have."""
+DeliveryState = Literal["pending", "delivered", "dead", "superseded", "known"]
+"""Two are not sent. superseded: a newer message said all that it would have. known: what it says came from there."""
 
 
 class DeliveryQuery(Struct, frozen=True, kw_only=True):
@@ -245,6 +246,17 @@ class AlertStore(Protocol):
         """
 
     async def last_seq(self) -> int: ...
+
+
+class Inbox(Protocol):
+    """What comes back from the receivers."""
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        """What a sender says of an alert, heard once: what it changes, that it was heard, and where the other side
+        stands are one transaction. The other receivers are told of it, that one is not.
+
+        actor: who did it, for the audit trail.
+        """
 
 
 class Letters(Protocol):

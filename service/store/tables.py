@@ -163,6 +163,31 @@ pages = Table(
     Index(None, "at"),
 )
 
+# Where a ticket stands on the other side, as far as we have heard (service/core/inbound.py). Times are by its clock.
+# also: a name that only later events use.
+remotes = Table(
+    "remotes",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("alert_id", Text, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("at", Instant),
+    Column("is_over", Boolean),
+    Column("assigned_at", Instant),
+    Column("also", Text),
+    Index(None, "receiver", "also"),
+)
+
+# What was heard, so that it is heard once; kept for longer than anything is heard that is old.
+inbound_events = Table(
+    "inbound_events",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("heard_at", Instant, nullable=False),
+    Index(None, "heard_at"),
+)
+
+_KNOWN = text("remote_id IS NOT NULL")
 # What series cost per bucket (service/core/spend.py). day: the UTC day that `start` is in. (born, log_offset): the age
 # of what is kept, of which the larger counts.
 spend = Table(
@@ -244,4 +269,6 @@ deliveries = Table(
     ),
     Index("ix_deliveries_letter_id", "letter_id", sqlite_where=_WITH_LETTER, postgresql_where=_WITH_LETTER),
     Index("ix_deliveries_head", "receiver", "alert_id", "seq", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    # Which alert a ticket is of.
+    Index("ix_deliveries_remote", "receiver", "remote_id", sqlite_where=_KNOWN, postgresql_where=_KNOWN),
 )

@@ -15,9 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from service.clock import Clock
 from service.core.alerts import AlertEvent
+from service.inbound.metrics import InboundMetrics
+from service.inbound.senders import make_senders
 from service.metrics import HttpMetrics, service_version
 from service.settings import Settings
-from service.store.store import AlertStore, Outbox
+from service.store.store import AlertStore, Inbox, Outbox
 from service.web import health
 from service.web.alerts import alerts_router
 from service.web.auth import Access, AccessMiddleware, HostMiddleware
@@ -25,6 +27,7 @@ from service.web.dashboard import dashboard_routers
 from service.web.deliveries import deliveries_router
 from service.web.errors import HANDLERS
 from service.web.idempotency import Idempotency, LocalIdempotency
+from service.web.inbound import inbound_router
 from service.web.ingest import ingest_router
 from service.web.live import Hub, Streams
 from service.web.parts import Announce, Parts, Publish
@@ -60,6 +63,7 @@ def create_api(
     settings: Settings,
     store: AlertStore,
     outbox: Outbox,
+    inbox: Inbox,
     hub: Hub,
     publish: Publish,
     registry: CollectorRegistry,
@@ -75,10 +79,12 @@ def create_api(
     idempotency: where answers are remembered; this process's memory when left out.
     """
     metrics = HttpMetrics(registry)
+    senders = make_senders(settings)
     parts = Parts(
         settings=settings,
         store=store,
         outbox=outbox,
+        inbox=inbox,
         hub=hub,
         publish=publish,
         announce=announce or _announce_nothing,
@@ -89,9 +95,18 @@ def create_api(
         access=Access(settings.api),
         streams=Streams(),
         idempotency=idempotency or LocalIdempotency(clock),
+        senders=senders,
+        inbound_metrics=InboundMetrics(registry, senders),
     )
     app = Litestar(
-        route_handlers=[alerts_router(), deliveries_router(), ingest_router(), *dashboard_routers(), *health.HANDLERS],
+        route_handlers=[
+            alerts_router(),
+            deliveries_router(),
+            ingest_router(),
+            inbound_router(),
+            *dashboard_routers(),
+            *health.HANDLERS,
+        ],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         middleware=[HostMiddleware(), AccessMiddleware(parts.access)],
         request_class=ApiRequest,

@@ -1,6 +1,8 @@
 """The pages: a live list, one page per alert, signing in, and the API's description for people."""
 
 import math
+from collections import Counter
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -39,6 +41,18 @@ class FeedbackForm(ActionForm, frozen=True, kw_only=True):
     verdict: FeedbackVerdict
 
 
+class AcknowledgeForm(ActionForm, frozen=True, kw_only=True):
+    """minutes: for how long; 0 until it is over."""
+
+    minutes: Annotated[int, Meta(ge=0, le=60 * 24 * 366)] = 0
+
+
+class AssignForm(ActionForm, frozen=True, kw_only=True):
+    """to: the actor where it is empty."""
+
+    to: Annotated[str, Meta(max_length=128)] = ""
+
+
 class LoginForm(Struct, frozen=True, kw_only=True):
     token: Annotated[str, Meta(max_length=4096)] = ""
     next: str = "/"
@@ -58,6 +72,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
         found = await parts.store.find(view.query)
     except BadCursorError:
         return _see(view.first_url)
+    more = Counter(record.inhibited_by for record in await parts.store.inhibited([one.alert.id for one in found.items]))
     now = parts.clock.now()
     is_part = "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
     return page(
@@ -69,6 +84,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
         stakes=stakes(summary),
         rows=[row(record, now) for record in found.items],
         total=found.total,
+        more=more,
         next_url=view.url(cursor=found.next_cursor) if found.next_cursor else "",
         session=parts.access.needs_token,
     )
@@ -86,6 +102,7 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
         seq=seq,
         dimension=dimension,
         value=value,
+        members=[row(member, parts.clock.now()) for member in await parts.store.inhibited([alert_id])],
         age=age(record, parts.clock.now()),
         points=chart_data(record.alert),
         drivers=driver_rows(record.alert.drivers),
@@ -98,8 +115,36 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
 
 
 @post("/alerts/{alert_id:str}/acknowledge", include_in_schema=False)
-async def acknowledge(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
-    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
+async def acknowledge(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[AcknowledgeForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    until = parts.clock.now() + timedelta(minutes=data.minutes) if data.minutes else None
+    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment, until=until)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/reopen", include_in_schema=False)
+async def reopen(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
+    await parts.reopen(alert_id, actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/assign", include_in_schema=False)
+async def assign(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[AssignForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    await parts.assign(alert_id, to=data.to.strip() or data.actor.strip(), actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/comment", include_in_schema=False)
+async def comment(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
+    if data.comment.strip():
+        await parts.comment(alert_id, actor=data.actor, comment=data.comment)
     return _acted(alert_id, data)
 
 
@@ -179,7 +224,20 @@ def _see(path: str) -> Redirect:
 
 
 def dashboard_routers() -> list[Router]:
-    pages = [show_list, show_alert, acknowledge, resolve, give_feedback, ask_token, sign_in, sign_out, show_docs]
+    pages = [
+        show_list,
+        show_alert,
+        acknowledge,
+        resolve,
+        reopen,
+        assign,
+        comment,
+        give_feedback,
+        ask_token,
+        sign_in,
+        sign_out,
+        show_docs,
+    ]
     static = create_static_files_router(
         "/static",
         [STATIC],

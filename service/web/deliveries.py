@@ -10,8 +10,7 @@ from msgspec import Meta, Struct
 
 from service.core.alerts import EventType
 from service.store.store import MAX_PAGE, Delivery, DeliveryQuery, DeliveryState, Letter, LetterDelivery
-from service.web.alerts import BAD_REQUEST, UNAVAILABLE
-from service.web.errors import ProblemError, bad_request, problem_spec
+from service.web.errors import BAD_REQUEST, UNAVAILABLE, ProblemError, bad_request, problem_spec
 from service.web.parts import Given
 
 _NAME = Annotated[str, Meta(min_length=1, max_length=100)]

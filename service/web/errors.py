@@ -79,6 +79,12 @@ def problem_spec(description: str) -> ResponseSpec:
     )
 
 
+BAD_REQUEST = {400: problem_spec("A parameter or the body is not valid; `errors` says which.")}
+NOT_FOUND = {404: problem_spec("No alert has this id.")}
+UNAVAILABLE = {503: problem_spec("A dependency is away; send the same again after `Retry-After` seconds.")}
+OF_ALERT = {**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE}
+
+
 def bad_request(where: str, what: str) -> ProblemError:
     return ProblemError(
         HTTPStatus.BAD_REQUEST, "invalid-request", f"{where}: {what}", errors=(Mistake(where=where, what=what),)

@@ -56,6 +56,11 @@ def provide_filter(
         datetime | None,
         QueryParameter(description="Only what changed at or after this time (RFC 3339, UTC without zone)."),
     ] = None,
+    assigned_to: Annotated[str | None, QueryParameter(description="Whose task it is.", max_length=128)] = None,
+    inhibited_by: Annotated[
+        str | None,
+        QueryParameter(description="Only what the alert with this id is told in place of.", max_length=1000),
+    ] = None,
 ) -> AlertQuery:
     return AlertQuery(
         states=tuple(states or ()),
@@ -64,6 +69,8 @@ def provide_filter(
         labels=parse_labels(label or []),
         text=text or None,
         since=_utc(since),
+        assigned_to=assigned_to or None,
+        inhibited_by=inhibited_by or None,
     )
 
 

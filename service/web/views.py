@@ -64,6 +64,7 @@ class ListView:
             labels={key.strip(): value.strip() for key, value in labels.items()},
             text=text or None,
             tenant=tenant or None,
+            folded=True,
             limit=PAGE_SIZE,
             cursor=cursor or None,
         )

@@ -28,7 +28,7 @@ def check_blocks(blocks: list[dict[str, Any]]) -> None:
                 require(len(block["elements"]) <= 10, b"invalid_blocks")
             case "actions":
                 for button in block["elements"]:
-                    require(len(button["action_id"]) <= 255 and len(button["url"]) <= 3000, b"invalid_blocks")
+                    require(len(button["action_id"]) <= 255 and len(button.get("url", "")) <= 3000, b"invalid_blocks")
                     require(len(button["text"]["text"]) <= 75, b"invalid_blocks")
             case _:
                 raise RefusedError(400, b"invalid_blocks")

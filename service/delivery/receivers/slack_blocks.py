@@ -13,6 +13,7 @@ _SECTION = 3000
 _FIELD = 2000
 _FIELDS = 10
 _TEXT = 3000
+_VALUE = 2000
 _SIGNS = {
     Severity.CRITICAL: ":red_circle:",
     Severity.HIGH: ":large_orange_circle:",
@@ -26,7 +27,8 @@ def fallback(message: Message) -> str:
     return cut(mrkdwn(f"{message.title} - {message.news}"), _TEXT)
 
 
-def blocks(message: Message) -> list[dict[str, object]]:
+def blocks(message: Message, *, buttons: bool = False) -> list[dict[str, object]]:
+    """buttons: with those that come back to us (service/inbound/slack.py)."""
     found: list[dict[str, object]] = [
         # Plain text is shown as it is; emoji names in it would not be.
         {"type": "header", "text": {"type": "plain_text", "text": cut(message.title, _HEADER), "emoji": False}},
@@ -36,21 +38,26 @@ def blocks(message: Message) -> list[dict[str, object]]:
         found.append(_section(message.text.split("\n")))
     else:
         found += _ours(message)
+    elements = _buttons(message) if buttons else []
     if message.link is not None:
-        found.append(
-            {
-                "type": "actions",
-                "elements": [
-                    {
-                        "type": "button",
-                        "action_id": "spendwatch_details",
-                        "text": {"type": "plain_text", "text": "Details"},
-                        "url": cut(message.link, 3000),
-                    }
-                ],
-            }
-        )
+        elements.append(_button("spendwatch_details", "Details") | {"url": cut(message.link, 3000)})
+    if elements:
+        found.append({"type": "actions", "elements": elements})
     return found
+
+
+def _buttons(message: Message) -> list[dict[str, object]]:
+    """What may be said of it as it is; a value that would be cut would name another alert."""
+    if message.is_over or len(message.alert_id) > _VALUE:
+        return []
+    offered = {"acknowledge": "Acknowledge", "resolve": "Resolve", "expected": "Expected"}
+    if message.state is AlertState.ACKNOWLEDGED:
+        del offered["acknowledge"]
+    return [_button(f"spendwatch_{name}", said) | {"value": message.alert_id} for name, said in offered.items()]
+
+
+def _button(action_id: str, said: str) -> dict[str, object]:
+    return {"type": "button", "action_id": action_id, "text": {"type": "plain_text", "text": said}}
 
 
 def _ours(message: Message) -> list[dict[str, object]]:

@@ -41,11 +41,13 @@ class SlackBot(HttpLetters):
         headers, secrets = bearer(config.token)
         super().__init__(config, [config.url or URL], wiring, headers=headers, secrets=secrets, settle=_SETTLE)
         self._channel = config.channel
+        self._buttons = config.inbound is not None and config.inbound.enabled
         self._wording = wording(config, wiring, escape=mrkdwn)
         self._public_url = wiring.get("public_url")
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        channel = _Channel(self._channel, since=delivery.event.record.created_at - _BEFORE)
+        since = delivery.event.record.created_at - _BEFORE
+        channel = _Channel(self._channel, since=since, buttons=self._buttons)
         return keep_ticket(channel, delivery, self._wording.message(delivery.event, delivery.members), settle=_SETTLE)
 
     def tell(self, delivery: LetterDelivery, now: datetime) -> Steps[Outcome]:
@@ -68,9 +70,10 @@ class SlackBot(HttpLetters):
 class _Channel:
     """The Desk protocol: a ticket is a post, `<channel>/<ts>`."""
 
-    def __init__(self, channel: str, since: datetime) -> None:
+    def __init__(self, channel: str, *, since: datetime, buttons: bool) -> None:
         self._channel = channel
         self._since = since
+        self._buttons = buttons
 
     def find(self, message: Message) -> Steps[str | None]:
         return _find(self._channel, self._since, {"alert": message.marker})
@@ -98,7 +101,7 @@ class _Channel:
         return None
 
     def _post(self, message: Message) -> dict[str, object]:
-        blocks = slack_blocks.blocks(message)
+        blocks = slack_blocks.blocks(message, buttons=self._buttons)
         return _post(self._channel, slack_blocks.fallback(message), blocks, {"alert": message.marker})
 
 

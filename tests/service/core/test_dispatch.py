@@ -73,7 +73,10 @@ class World:
             silenced_by=lambda alert, _: ["s1"] if alert.id in self.silences else [],
             planned=lambda alert, _: "planned: 500 USD a day" if alert.id in self.plans else None,
             heads=self._heads,
-            inhibits=lambda source, target: (source.id, target.id) in self.rules,
+            inhibitors=lambda sources, targets: {
+                target.id: [one.id for one in sources if (one.id, target.id) in self.rules and one.id != target.id]
+                for target in targets
+            },
             affords=lambda alert: alert.id not in self.poor,
         )
         outcome = dispatch(board, rules, now=now)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.core.alerts import Severity
-from service.core.inhibit_rules import inhibits, read_rule
+from service.core.alerts import Alert, Severity
+from service.core.inhibit_rules import Inhibition, inhibitors, read_rule
 from service.routing_settings import InhibitRule
 from tests.builders import make_alert
 
@@ -13,6 +13,10 @@ RULE = read_rule(
     )
 )
 PARENT = make_alert("parent", labels={"service_name": "EC2"}, severity=Severity.HIGH)
+
+
+def inhibits(rule: Inhibition, source: Alert, target: Alert) -> bool:
+    return inhibitors([rule], [source], [target]) == {target.id: [source.id]}
 
 
 @pytest.mark.parametrize(

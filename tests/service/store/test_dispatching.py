@@ -48,7 +48,7 @@ class Desk:
             silenced_by=lambda alert, _: ["s1"] if alert.id in self.silenced else [],
             planned=lambda _alert, _at: None,
             heads=self._heads,
-            inhibits=lambda _source, _target: False,
+            inhibitors=lambda _sources, _targets: {},
             affords=lambda alert: not self.budgets or book.ask(alert),
         )
 

@@ -38,6 +38,7 @@ class World:
             settings=Settings(api=api),
             store=self.store,
             outbox=self.store,
+            inbox=self.store,
             hub=self.hub,
             publish=self.publish,
             registry=self.registry,
