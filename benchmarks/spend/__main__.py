@@ -5,8 +5,8 @@
     python -m benchmarks.spend --only spendwatch --detector ensemble
 
 spendwatch: the real Fold with default settings, each period judged once, as known when the source vouches for it; so
-are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive; slow for hours, so of fewer
-tags. oracle: what an observer could find who knows the true baseline and noise, at the limit that is best for these
+are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive, its rises and falls
+counted; slow for hours, so of fewer tags. oracle: what an observer could find who knows the true baseline and noise, at the limit that is best for these
 seeds; oracle_allowed: at the limit at which it raises about as many false alarms as the goal allows. "visible" leaves
 out the incidents that it would rather miss, or that are below the policy's floor.
 
