@@ -133,6 +133,27 @@ class TimeIntervals(Section):
         return NamedIntervals(name=self.name, intervals=tuple(one.interval() for one in self.time_intervals))
 
 
+class Maintenance(Section):
+    """A window that comes again and again, in which alerts that match are told to nobody: those whose first period
+    begins in it. weekdays: none is every day. start_time, end_time: local; a night is two windows, up to 24:00 and
+    from 00:00. location: IANA time zone.
+    """
+
+    name: str = Field(min_length=1, max_length=100)
+    matchers: tuple[MatcherText, ...] = Field(min_length=1)
+    comment: str = ""
+    weekdays: tuple[Annotated[str, _readable_by(parse_weekdays)], ...] = ()
+    start_time: str = "00:00"
+    end_time: str = "24:00"
+    location: str = "UTC"
+
+    @model_validator(mode="after")
+    def _is_a_window(self) -> "Maintenance":
+        parse_times(self.start_time, self.end_time)
+        zone_of(self.location)
+        return self
+
+
 class InhibitRule(Section):
     """While an alert that matches source_matchers is open, those that match target_matchers are not told, if both have
     the same values of all labels in `equal`; a label that both lack is the same."""

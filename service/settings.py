@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connectors.series import Grain
 from service.receiver_settings import Receiver
-from service.routing_settings import InhibitRule, Route, TimeIntervals
+from service.routing_settings import InhibitRule, Maintenance, Route, TimeIntervals
 from service.section import Section
 
 
@@ -318,6 +318,7 @@ class Settings(Section):
     route: Route | None = None
     time_intervals: tuple[TimeIntervals, ...] = ()
     inhibit_rules: tuple[InhibitRule, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
     budgets: tuple[Budget, ...] = ()
     digests: tuple[Digest, ...] = ()
     connectors: tuple[Connector, ...] = ()

@@ -4,7 +4,7 @@ Several processes may do so; the lock on the events makes them take turns, and w
 the next. It costs next to nothing while nothing is due and nothing has changed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,9 +17,11 @@ from service.core.budget import PageBook
 from service.core.dispatch import dispatch
 from service.core.hearing import MAX_LINGER, is_planned, lingers_until
 from service.core.incidents import member_text
+from service.core.silences import Silence, open_now
 from service.core.transitions import DETECTION
 from service.store.database import Database, chunks, last_seq
 from service.store.recording import Recording
+from service.store.silences import load_silences, version_of
 from service.store.tables import alerts, waiting
 
 _OPEN = [state.value for state in AlertState if not state.is_over]
@@ -33,12 +35,12 @@ _NAMED = 5
 _decode_record = msgspec.json.Decoder(AlertRecord).decode
 
 NewRecording = Callable[[AsyncConnection], Recording]
-RulesFor = Callable[[PageBook], Rules]
+RulesFor = Callable[[PageBook, Sequence[Silence]], Rules]
 
 
 class Dispatching:
-    """recording: for a transaction. rules: given the book of the alert budgets; asked anew each time. heard_for: what
-    was over so long ago when it was found is told to nobody.
+    """recording: for a transaction. rules: given the book of the alert budgets and the silences; asked anew each time.
+    heard_for: what was over so long ago when it was found is told to nobody.
     """
 
     def __init__(
@@ -50,16 +52,18 @@ class Dispatching:
         self._rules = rules
         self._open: dict[str, AlertRecord] = {}
         self._over: dict[str, AlertRecord] = {}
-        self._looked_at: int | None = None
+        self._silences: Sequence[Silence] = ()
+        self._silences_version: tuple[datetime | None, int] | None = None
+        self._looked_at: tuple[object, ...] | None = None
         self.lag = timedelta()
         """For how long the oldest decision had been due when it was last looked."""
 
-    async def run(self, now: datetime, *, mutes_changed: bool = False) -> list[AlertEvent]:
-        """Decide about what is due at *now*; returns the events that came of it.
+    async def run(self, now: datetime) -> list[AlertEvent]:
+        """Decide about what is due at *now*, and what is silenced; returns the events that came of it.
 
-        mutes_changed: silences or plans may hold otherwise than at the last call. Raises StoreUnavailableError.
+        Raises StoreUnavailableError.
         """
-        if not await self._has_work(now, mutes_changed=mutes_changed):
+        if not await self._has_work(now):
             return []
         async with self._database.writing() as connection:
             recording = self._recording(connection)
@@ -76,23 +80,31 @@ class Dispatching:
                 lingering=lingering,
                 heard_since=now - self._heard_for,
             )
-            outcome = dispatch(board, self._rules(recording.book), now=now)
+            outcome = dispatch(board, self._rules(recording.book, self._silences), now=now)
             _write(outcome, recording, due, now)
             await recording.flush()
-            self._looked_at = recording.seq
+            if self._looked_at is not None:
+                self._looked_at = (recording.seq, *self._looked_at[1:])
             return recording.events
 
-    async def _has_work(self, now: datetime, *, mutes_changed: bool) -> bool:
+    async def _has_work(self, now: datetime) -> bool:
         async with self._database.reading() as connection:
             oldest = await connection.scalar(select(func.min(waiting.c.due_at)))
             self.lag = max(now - oldest, timedelta()) if oldest is not None else timedelta()
-            if oldest is not None and oldest <= now:
-                return True
+            quieted = await self._read_silences(connection, now)
             # Silences and plans are about all that is open, also about what has just changed.
-            seq = await last_seq(connection)
-        changed = mutes_changed or seq != self._looked_at
-        self._looked_at = seq
-        return changed
+            seen = (await last_seq(connection), *quieted)
+        changed = seen != self._looked_at
+        self._looked_at = seen
+        return changed or (oldest is not None and oldest <= now)
+
+    async def _read_silences(self, connection: AsyncConnection, now: datetime) -> tuple[object, ...]:
+        """What has to be the same for everything to be silenced as before."""
+        version = await version_of(connection)
+        if version != self._silences_version:
+            self._silences = await load_silences(connection, now - _PLANNED_FOR)
+            self._silences_version = version
+        return version, open_now(self._silences, now)
 
     async def _due(self, connection: AsyncConnection, now: datetime) -> dict[str, datetime]:
         query = select(waiting).where(waiting.c.due_at <= now).order_by(waiting.c.due_at).limit(_AT_ONCE)

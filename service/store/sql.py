@@ -22,12 +22,13 @@ from service.store.dispatching import Dispatching, RulesFor
 from service.store.letters import SqlLetters
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
+from service.store.silences import SqlSilences
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlDeeds, SqlLetters):
-    """The AlertStore, Letters, Outbox and Inbox protocols on one database.
+class SqlStore(SqlDeeds, SqlSilences, SqlLetters):
+    """The AlertStore, SilenceStore, Letters, Outbox and Inbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.

@@ -148,6 +148,18 @@ waiting = Table(
     Index(None, "due_at"),
 )
 
+# `document` is the Silence as JSON (service/core/silences.py) and the only truth.
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("until", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "until"),
+    Index(None, "updated_at"),
+)
+
 # The book of the alert budgets (service/core/budget.py). at: event time.
 pages = Table(
     "pages",

@@ -10,6 +10,7 @@ import pytest
 from service.core.alerts import Alert, AlertState, EventType, Severity
 from service.core.board import Rules
 from service.core.budget import PageBook
+from service.core.silences import Silence, SilenceKind, Weekly, planned, silenced_by
 from service.settings import Budget
 from service.store.dispatching import Dispatching
 from service.store.sql import SqlStore
@@ -19,6 +20,8 @@ from tests.clock import NOON, FakeClock
 from tests.service.core.test_dispatch import To
 
 WAIT = timedelta(seconds=5)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 @dataclass
@@ -29,7 +32,6 @@ class Desk:
     clock: FakeClock
     to: Sequence[To] = (To(),)
     same: Collection[str] = ()
-    silenced: list[str] = field(default_factory=list)
     budgets: Sequence[Budget] = ()
     opened: list[SqlStore] = field(default_factory=list)
 
@@ -42,11 +44,11 @@ class Desk:
     def dispatching(self, store: SqlStore) -> Dispatching:
         return store.dispatching(self.rules)
 
-    def rules(self, book: PageBook) -> Rules:
+    def rules(self, book: PageBook, silences: Sequence[Silence]) -> Rules:
         return Rules(
             destinations=lambda _: self.to,
-            silenced_by=lambda alert, _: ["s1"] if alert.id in self.silenced else [],
-            planned=lambda _alert, _at: None,
+            silenced_by=lambda alert, at: silenced_by(silences, alert, at),
+            planned=lambda alert, _: planned(silences, alert),
             heads=self._heads,
             inhibitors=lambda _sources, _targets: {},
             affords=lambda alert: not self.budgets or book.ask(alert),
@@ -117,10 +119,10 @@ async def test_what_is_over_by_itself_before_is_told_all_the_same(desk: Desk) ->
 
 async def test_what_is_over_and_in_good_hands_ends_quietly(desk: Desk) -> None:
     store = desk.open()
-    desk.silenced = ["a2"]
-    await store.record([make_alert("a1"), make_alert("a2")])
+    await silence(store, team="ads")
+    await store.record([make_alert("a1"), make_alert("a2", labels={"team": "ads"})])
     await store.acknowledge("a1", actor="ada", comment="", at=NOON)
-    await store.record([resolved("a1"), resolved("a2")])
+    await store.record([resolved("a1"), resolved("a2", labels={"team": "ads"})])
     await desk.run(store)
     for alert_id in ("a1", "a2"):
         assert (await store.get(alert_id)).state is AlertState.RESOLVED
@@ -215,18 +217,40 @@ async def test_what_outlasts_its_head_by_long_is_told(desk: Desk) -> None:
     assert (await store.get("a2")).inhibited_by is None
 
 
+async def silence(store: SqlStore, *, team: str = "search", **changes: object) -> Silence:
+    """An hour from noon on, unless the test says otherwise."""
+    usual = {
+        "kind": SilenceKind.SILENCE,
+        "matchers": [f'team="{team}"'],
+        "created_by": "ada",
+        "comment": "we know",
+        "starts_at": NOON,
+        "ends_at": NOON + HOUR,
+        "at": NOON,
+    }
+    return await store.add_silence(**(usual | changes))  # type: ignore[arg-type]  # any of its arguments
+
+
 async def test_a_silenced_alert_is_told_once_the_silence_ends(desk: Desk) -> None:
-    desk.silenced = ["a1"]
     store = desk.open()
+    made = await silence(store)
     await store.record([make_alert()])
-    assert await desk.run(store) == [EventType.SILENCED]
-    assert (await store.get("a1")).silenced_by == ("s1",)
-    desk.silenced = []
     dispatching = desk.dispatching(store)
-    assert [event.type for event in await dispatching.run(NOON + 2 * WAIT, mutes_changed=True)] == [
-        EventType.UNSILENCED,
-        EventType.OPENED,
-    ]
+    assert [event.type for event in await dispatching.run(NOON + WAIT)] == [EventType.SILENCED]
+    assert (await store.get("a1")).silenced_by == (made.id,)
+    assert await dispatching.run(NOON + HOUR - WAIT) == []
+    assert [event.type for event in await dispatching.run(NOON + HOUR)] == [EventType.UNSILENCED, EventType.OPENED]
+    assert await told(store) == [EventType.OPENED]
+
+
+async def test_a_silence_that_a_person_ends_ends_at_once(desk: Desk) -> None:
+    store = desk.open()
+    made = await silence(store)
+    await store.record([make_alert()])
+    dispatching = desk.dispatching(store)
+    await dispatching.run(NOON + WAIT)
+    await store.expire_silence(made.id, at=NOON + 2 * WAIT)
+    await dispatching.run(NOON + 2 * WAIT)
     assert await told(store) == [EventType.OPENED]
 
 
@@ -234,10 +258,62 @@ async def test_of_what_was_told_and_is_silenced_only_the_end_is_told(desk: Desk)
     store = desk.open()
     await store.record([make_alert()])
     await desk.run(store)
-    desk.silenced = ["a1"]
+    await silence(store)
     assert await desk.run(store, after=2 * WAIT) == [EventType.SILENCED]
     await store.record([make_alert(version=2, impact=5000.0), resolved(version=3)])
     assert await told(store) == [EventType.OPENED, EventType.RESOLVED]
+
+
+async def test_a_silence_that_recurs_holds_in_its_windows_only(desk: Desk) -> None:
+    store = desk.open()
+    # Noon in UTC is two o'clock in Berlin.
+    nights = Weekly(start_time="14:30", end_time="15:00", location="Europe/Berlin")
+    await silence(store, recurrence=[nights])
+    await store.record([make_alert()])
+    dispatching = desk.dispatching(store)
+    await dispatching.run(NOON + WAIT)
+    assert await told(store) == [EventType.OPENED]
+    assert [event.type for event in await dispatching.run(NOON + HOUR / 2)] == [EventType.SILENCED]
+    assert [event.type for event in await dispatching.run(NOON + HOUR)] == [EventType.UNSILENCED]
+
+
+async def test_planned_spend_covers_so_much_a_day(desk: Desk) -> None:
+    store = desk.open()
+    plan = await silence(
+        store,
+        kind=SilenceKind.PLANNED_SPEND,
+        starts_at=NOON - 2 * DAY,
+        ends_at=NOON + DAY,
+        amount_per_day=300.0,
+        unit="USD",
+    )
+    await store.record([make_alert()])
+    dispatching = desk.dispatching(store)
+    [event] = await dispatching.run(NOON + WAIT)
+    assert (event.type, event.comment) == (EventType.EXPECTED, "300.00 USD a day planned by ada: we know")
+    assert await told(store) == []
+    # It goes on to more than was planned.
+    await store.record([make_alert(version=2, actual=450.0)])
+    kinds = [event.type for event in await dispatching.run(NOON + 2 * WAIT)]
+    assert kinds == [EventType.REOPENED]
+    await dispatching.run(NOON + 3 * WAIT)
+    assert await told(store) == [EventType.OPENED]
+    # And the plan is made larger: it is expected again, which the desk is told.
+    await store.change_silence(
+        plan.id, ends_at=plan.ends_at, comment=plan.comment, amount_per_day=400.0, at=NOON + 3 * WAIT
+    )
+    await dispatching.run(NOON + 4 * WAIT)
+    assert await told(store) == [EventType.OPENED, EventType.EXPECTED]
+
+
+async def test_maintenance_is_about_the_time_of_the_spend(desk: Desk) -> None:
+    """The window is over when its bill comes."""
+    store = desk.open()
+    await silence(store, kind=SilenceKind.MAINTENANCE, starts_at=NOON - 6 * HOUR, ends_at=NOON - 2 * HOUR)
+    await store.record([make_alert("a1"), make_alert("a2", starts_at=NOON)])
+    await desk.run(store)
+    assert (await store.get("a1")).state is AlertState.SILENCED
+    assert await told(store, "a2") == [EventType.OPENED]
 
 
 async def test_a_group_is_one_message(desk: Desk) -> None:
@@ -288,9 +364,9 @@ async def test_nothing_is_looked_at_while_nothing_happens(desk: Desk) -> None:
     store = desk.open()
     looked: list[datetime] = []
 
-    def rules(book: PageBook) -> Rules:
+    def rules(book: PageBook, silences: Sequence[Silence]) -> Rules:
         looked.append(NOON)
-        return desk.rules(book)
+        return desk.rules(book, silences)
 
     dispatching = store.dispatching(rules)
     await store.record([make_alert()])
