@@ -5,10 +5,10 @@
     python -m benchmarks.spend --only spendwatch --detector ensemble
 
 spendwatch: the real Fold with default settings, each period judged once, as known when the source vouches for it; so
-are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive, its rises and falls
-counted; slow for hours, so of fewer tags. oracle: what an observer could find who knows the true baseline and noise, at the limit that is best for these
-seeds; oracle_allowed: at the limit at which it raises about as many false alarms as the goal allows. "visible" leaves
-out the incidents that it would rather miss, or that are below the policy's floor.
+are all peers. spendwatch_delivered: the real engine, fed record by record as they arrive, its rises and falls counted;
+slow for hours, so of fewer tags. oracle: what an observer could find who knows the true baseline and noise, at the
+limit that is best for these seeds; oracle_allowed: at the limit at which it raises about as many false alarms as the
+goal allows. "visible" leaves out the incidents that it would rather miss, or that are below the policy's floor.
 
 Detection is developed on seeds 1 to 9. Those from 101 on are for reports: nobody looks at their incidents one by one.
 """
