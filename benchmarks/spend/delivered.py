@@ -19,6 +19,8 @@ from service.core.engine import Engine
 from service.core.policies import PolicyBook
 
 _SOURCE = "export"
+_BY_VALUE = frozenset({AlertKind.SPIKE, AlertKind.DROP})
+"""New tags and silence are told of as well, by others than the detector, and measured by `benchmarks.newcomers`."""
 
 
 class _Record:
@@ -60,7 +62,7 @@ def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delive
         offset += len(messages)
         for alert in engine.take_alerts():
             latest[alert.id] = alert
-            if alert.status is not AlertStatus.WITHDRAWN:
+            if alert.status is not AlertStatus.WITHDRAWN and alert.kind in _BY_VALUE:
                 _keep(alert, by_key[alert.series], run_at, alarms, hours)
     return Delivered(
         alarms={name: [found[period] for period in sorted(found)] for name, found in alarms.items()},
