@@ -184,7 +184,7 @@ async def compare(store: SqlStore, remote: Remote, kind: Kind) -> Comparison:
 
 
 def _ours(state: AlertState, kind: Kind) -> str:
-    if state in (AlertState.RESOLVED, AlertState.WITHDRAWN):
+    if state.is_over:
         return "resolved"
     return "acknowledged" if state is AlertState.ACKNOWLEDGED and kind.acknowledges else "open"
 

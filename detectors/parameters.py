@@ -31,7 +31,8 @@ class Parameter:
 
     default: its type is the parameter's type; a float parameter also takes whole numbers.
     default_note: where the default depends on the grain, the words for it; `default` is then that of daily series.
-    minimum, maximum: inclusive bounds of a number. choices: the texts a text may be.
+    minimum, maximum: inclusive bounds of a number. choices: the texts a text may be; several: or some of them, each
+    once, with commas in between.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    several: bool = False
 
     def mistake_in(self, value: object) -> str | None:
         """What is wrong with *value*, as a sentence; None if nothing is."""
@@ -52,7 +54,8 @@ class Parameter:
 
     def _allows(self, value: object) -> bool:
         if isinstance(value, str):
-            return value in self.choices
+            chosen = names_in(value) if self.several else (value,)
+            return len(set(chosen)) == len(chosen) and set(chosen) <= set(self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return True
         return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
@@ -63,6 +66,8 @@ class Parameter:
         if isinstance(self.default, bool):
             return "true or false"
         if isinstance(self.default, str):
+            if self.several:
+                return f"some of {', '.join(self.choices)}, each once, with commas in between"
             return f"one of {', '.join(self.choices)}"
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         low, high = self.minimum, self.maximum
@@ -71,6 +76,15 @@ class Parameter:
         if low is not None:
             return f"{kind} of at least {low:g}"
         return kind if high is None else f"{kind} of at most {high:g}"
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """What a text with commas names.
+
+    >>> names_in("seasonal, shift")
+    ('seasonal', 'shift')
+    """
+    return tuple(name.strip() for name in text.split(","))
 
 
 def check(detector: str, declared: Sequence[Parameter], given: Mapping[str, Value]) -> dict[str, Value]:

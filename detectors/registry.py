@@ -6,34 +6,22 @@ A new detector is one file with one class of this shape, and its name in the tup
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from detectors.creep import Creep
 from detectors.detector import Detector
+from detectors.ensemble import Ensemble
+from detectors.joint import Joint
+from detectors.kinds import DetectorType, Factory, prepared
 from detectors.parameters import Parameter, ParameterError, UnknownDetectorError, Value
 from detectors.rolling import Rolling
 from detectors.seasonal import Seasonal
+from detectors.shift import Shift
 from detectors.usage import Usage
 
-Factory = Callable[[], Detector]
-"""Makes one cold detector for one series; its parameters are checked, and shared by all that it makes."""
+__all__ = ["Description", "Factory", "create", "describe", "factory", "names"]
 
 _Config = TypeVar("_Config")
-
-
-class _DetectorType(Protocol[_Config]):
-    """What the class of a detector offers beside the Detector protocol."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def summary(self) -> str: ...
-    @property
-    def parameters(self) -> tuple[Parameter, ...]: ...
-
-    def configure(self, *, grain_seconds: int, params: Mapping[str, Value]) -> _Config:
-        """Raises ParameterError that names every mistake."""
-
-    def __call__(self, config: _Config) -> Detector: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +39,25 @@ class _Entry:
     prepare: Callable[[int, Mapping[str, Value]], Factory]
 
 
-def _entry(detector: _DetectorType[_Config]) -> _Entry:
-    def prepare(grain_seconds: int, params: Mapping[str, Value]) -> Factory:
-        return partial(detector, detector.configure(grain_seconds=grain_seconds, params=params))
-
+def _entry(detector: DetectorType[_Config]) -> _Entry:
     return _Entry(
         description=Description(name=detector.name, summary=detector.summary, parameters=detector.parameters),
-        prepare=prepare,
+        prepare=partial(prepared, detector),
     )
 
 
-_ENTRIES = {entry.description.name: entry for entry in (_entry(Seasonal), _entry(Rolling), _entry(Usage))}
+_ENTRIES = {
+    entry.description.name: entry
+    for entry in (
+        _entry(Seasonal),
+        _entry(Rolling),
+        _entry(Usage),
+        _entry(Shift),
+        _entry(Creep),
+        _entry(Joint),
+        _entry(Ensemble),
+    )
+}
 
 
 def names() -> tuple[str, ...]:

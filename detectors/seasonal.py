@@ -21,6 +21,7 @@ from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configur
 from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_idle import forget_rest
 from detectors.seasonal_learning import SeasonalLearning
+from detectors.seasonal_monthly import without_days
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -53,7 +54,7 @@ class Seasonal(SeasonalLearning):
     ...     detector.learn_one(week[day % 7] * (1.01 if day % 2 else 0.99), day * 86400)
     >>> band = detector.band_at(21 * 86400)
     >>> round(band.lower), round(band.expected), round(band.upper)  # low like a weekend: it may be a holiday
-    (34, 100, 116)
+    (34, 99, 115)
     >>> detector.score_one(100.0, 21 * 86400).status, detector.score_one(100.0, 22 * 86400).status
     (<Status.NORMAL: 'normal'>, <Status.HIGH: 'high'>)
     """
@@ -61,7 +62,7 @@ class Seasonal(SeasonalLearning):
     __slots__ = ()
 
     name: ClassVar[str] = NAME
-    state_version: ClassVar[int] = 2
+    state_version: ClassVar[int] = 3
     summary: ClassVar[str] = "weekday, hour and month-turn effects on a moving level, robust, in factors (the default)"
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
 
@@ -143,12 +144,13 @@ class Seasonal(SeasonalLearning):
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
 
-        At most 45 numbers for days, 592 for hours, 92 for finer grains; while warming up two for each bucket kept.
+        At most 51 numbers for days (45 if no day of the month is remembered), 592 for hours, 92 for finer grains; while
+        warming up two for each bucket kept.
         """
         header = (float(self.state_version), self._config.fingerprint)
         if self._first is not None:
             return (*header, 0.0, *self._first)
-        return (*header, 1.0, *self._numbers, *self._slots)
+        return (*header, 1.0, *self._numbers, *without_days(self._slots, self._config.layout))
 
     def restore(self, state: Sequence[float]) -> None:
         """Raises StateError and leaves the detector as it was."""

@@ -16,15 +16,15 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="sigma",
         default=3.5,
-        default_note="daily and longer 3.5, hourly 4, finer 5",
+        default_note="daily and longer 3.5, hourly 4.5, finer 5",
         minimum=0.5,
         maximum=50.0,
         meaning=SIGMA_MEANING,
     ),
     Parameter(
         name="evidence",
-        default=5.0,
-        default_note="daily and longer 5, hourly 8, finer 1000, which is never",
+        default=4.8,
+        default_note="daily and longer 4.8, hourly 8, finer 1000, which is never",
         minimum=1.0,
         maximum=1000.0,
         meaning="how many spreads must add up, less 0.75 a bucket, for a shift or a creep that no bucket shows alone",
@@ -56,7 +56,8 @@ class Rates:
         seen before it is learned. trend_drift: variance of the trend's own movement, in squared logarithms.
     usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
         the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
-        evidence of a shift loses with each bucket, in spreads.
+        evidence of a shift loses with each bucket, in spreads. settled: so many buckets held back, with gaps between
+        them, are the new level.
     """
 
     level_drift: float
@@ -66,18 +67,20 @@ class Rates:
     idle_gain: float
     a_day: float
     allowance: float
+    settled: float
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
 
 _DAILY = Rates(
     level_drift=0.0007,
-    trend_drift=4e-9,
+    trend_drift=1e-9,
     usual_trend=0.003,
     noise_gain=1 / 60,
     idle_gain=1 / 60,
     a_day=1.0,
     allowance=0.75,
+    settled=10.0,
 )
 _HOURLY = Rates(
     level_drift=4e-5,
@@ -87,6 +90,7 @@ _HOURLY = Rates(
     idle_gain=1 / 300,
     a_day=24.0,
     allowance=0.75,
+    settled=96.0,
 )
 _FINER = Rates(
     level_drift=0.005,
@@ -96,6 +100,7 @@ _FINER = Rates(
     idle_gain=1 / 1000,
     a_day=0.0,
     allowance=0.75,
+    settled=1000.0,
     persistence=0.0,
 )
 
@@ -142,11 +147,11 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
 
 def _default_sigma(grain_seconds: int) -> float:
     """More buckets a month need wider bounds for the same number of false alarms."""
-    return 3.5 if grain_seconds >= DAY else 4.0 if grain_seconds >= HOUR else 5.0
+    return 3.5 if grain_seconds >= DAY else 4.5 if grain_seconds >= HOUR else 5.0
 
 
 def _default_evidence(grain_seconds: int) -> float:
-    return 5.0 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
+    return 4.8 if grain_seconds >= DAY else 8.0 if grain_seconds >= HOUR else 1000.0
 
 
 def _default_min_learned(grain_seconds: int) -> int:

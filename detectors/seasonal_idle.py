@@ -15,6 +15,9 @@ _USUAL = 0.97
 """Where more than the one share of the buckets is idle, one may be; where the other is, one should be."""
 _RHYTHM = 2.5
 """So often a slot has rested before it is a rhythm."""
+_SEEN_ONCE = 1.2
+_CHANCE = 0.2
+"""Where chance would have left a slot idle as often with more than this probability, it is no rhythm."""
 _ERRATIC = 0.15
 """A series that idles at random as often as this has no hours of rest, only hours that have been quiet so far."""
 
@@ -49,11 +52,22 @@ def idleness(numbers: "array[float]", table: "array[float]", layout: Layout, slo
     idle = table[2 * layout.size + slot - layout.rhythm_start]
     if idle < 1.0:
         # In a series that has rested before, a slot seen once may be the next to rest.
-        return at_random if active >= 2.0 or not share else SOMETIMES
+        return at_random if active > _SEEN_ONCE or not share else SOMETIMES
     seen = active + idle
-    if idle >= _RHYTHM and idle >= _USUAL * seen and share < _ERRATIC:
+    rests = idle >= _RHYTHM and idle >= _USUAL * seen and share < _ERRATIC
+    if rests and _share_of_rest(table, layout) ** idle < _CHANCE:
         return ALWAYS
     return SOMETIMES if idle > _RARE * seen else at_random
+
+
+def _share_of_rest(table: "array[float]", layout: Layout) -> float:
+    """Of all that was seen of the rhythm's slots, how much was idle."""
+    counts = layout.size + layout.rhythm_start
+    active, rests = (
+        sum(table[counts : counts + layout.rhythm_size]),
+        sum(table[2 * layout.size : 2 * layout.size + layout.rhythm_size]),
+    )
+    return rests / (active + rests)
 
 
 def forget_rest(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:

@@ -8,11 +8,14 @@ import math
 from array import array
 from collections.abc import Sequence
 
+from detectors.calendar import day_of_month
 from detectors.evidence import STANDING, added
 from detectors.scale import squash, unsquash
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_idle import learn_idleness
-from detectors.seasonal_model import UNSURE, Ahead, SeasonalModel
+from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
+from detectors.seasonal_monthly import fade, recalled, remember, remembers
+from detectors.seasonal_slots import forget_weekday, learn_slots, shake_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -39,16 +42,13 @@ from detectors.seasonal_state import (
 )
 
 _MOST_DOUBT = 1e6
-_SHAKEN = 0.35
-_HARDLY = 1.0
-"""An exception leaves a slot so much of its count, and nothing of a count below the other."""
 _LULLED = 0.03
 _ROUSED = 0.15
 """What an exception takes of the share of active buckets, or of idle ones in a series that rests."""
 _AWAKE = 0.75
 _ENOUGH_HELD = 7.0
-_TOLD = 2.0
-"""From so many buckets held back on, an episode has surely been told."""
+_SHORT_DAY, _LONG_DAY = 6.0, 36.0
+"""Hours held back, from and to which they may have been those of a day like no other of its name."""
 _HESITANT = 0.9
 """What all the evidence there can be takes of the share that a level follows."""
 _ALIKE_SPREAD = 1.1
@@ -86,7 +86,9 @@ class SeasonalLearning(SeasonalModel):
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
         self._numbers = numbers
-        self._slots = array("f", (*first.effects, *first.counts, *first.idle_counts))
+        self._slots = array(
+            "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * 3 * config.layout.remembered)
+        )
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
@@ -105,12 +107,15 @@ class SeasonalLearning(SeasonalModel):
         ahead = self._predict(at, slots)
         reaches = self._reaches(ahead)
         now = squash(value, numbers[ANCHOR])
-        if self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
+        remembered = config.layout.remembered and remembers(table)
+        if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):
+            numbers[LEVEL] += numbers[TREND]
+        elif self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
             numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
             numbers[LEVEL] += numbers[TREND]
         else:
             if numbers[HELD]:
-                self._end_hold()
+                self._end_hold(at)
                 ahead = self._predict(at, slots)
                 reaches = self._reaches(ahead)
             self._learn_active(now, slots, ahead, reaches)
@@ -122,12 +127,32 @@ class SeasonalLearning(SeasonalModel):
         numbers = self._numbers
         numbers[LAST] = max(numbers[LAST], bounded(at))
         if numbers[HELD] >= _ENOUGH_HELD:
-            # Rests in between end each row of them before it is long enough: still this is what it costs now.
-            numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
-            numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
-            numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
+            self._settle()
         elif numbers[HELD] <= 0.0:
             numbers[REST] *= self._config.rates.persistence
+
+    def _settle(self) -> None:
+        """Take what was held back for the new level: rests or gaps ended each row of it before it was long enough."""
+        numbers = self._numbers
+        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
+        numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
+        numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
+
+    def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
+        """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
+        layout = self._config.layout
+        if len(slots) > 1:
+            return False
+        day = day_of_month(at)[0]
+        down, up, _ = reaches
+        if -down <= off <= up:
+            fade(self._slots, layout, day)
+            return False
+        comes = recalled(self._slots, layout, day)
+        if comes is None or comes * off <= 0.0:
+            return False
+        remember(self._slots, layout, day, off)
+        return True
 
     def _is_holiday(self, off: float, slots: tuple[int, ...], steps: int, reaches: tuple[float, float, float]) -> bool:
         """Whether a bucket is low as the quietest weekday is; nothing is learned of it then but that it was one."""
@@ -148,7 +173,16 @@ class SeasonalLearning(SeasonalModel):
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
         self._follow(rest, ahead.steps, noise, of_slots, part=part)
         numbers[REST] = rest * noise / (noise + of_slots)
-        self._learn_slots(part * rest, noise, slots)
+        learn_slots(
+            self._slots,
+            self._config.layout,
+            slots,
+            ahead.doubts,
+            part * rest,
+            noise=noise,
+            level_variance=ahead.level_variance,
+            rising=numbers[LEVEL] >= 0.0,
+        )
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread
         weight = max(rates.noise_gain, 2.0 / numbers[ACTIVE]) * noise / variance
@@ -159,7 +193,7 @@ class SeasonalLearning(SeasonalModel):
     ) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
-        below, above = self._neighbours(slots)
+        below, above = self._neighbours(slots) if self._config.layout.clock_changes else (0.0, 0.0)
         down, up, _ = reaches
         if not -down - below <= off <= up + above:
             # Learned all the same: so this is what it costs now.
@@ -174,16 +208,6 @@ class SeasonalLearning(SeasonalModel):
             if above <= spread or off > above:
                 numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance), limit)
         return max(numbers[RISEN], numbers[FALLEN]) / limit
-
-    def _learn_slots(self, rest: float, noise: float, slots: tuple[int, ...]) -> None:
-        layout, table = self._config.layout, self._slots
-        for slot in slots:
-            count, weight = table[layout.size + slot], layout.weight[slot]
-            table[slot] += weight * rest / (count + noise / layout.prior_variance[slot] + weight)
-            if slot >= layout.turn_start:
-                # A fee or a batch adds; it does not take away.
-                table[slot] = max(table[slot], 0.0) if self._numbers[LEVEL] >= 0.0 else min(table[slot], 0.0)
-            table[layout.size + slot] = min(count + weight, layout.most_counted[slot])
 
     def _hold(self, value: float, at: int) -> None:
         """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
@@ -204,21 +228,21 @@ class SeasonalLearning(SeasonalModel):
             off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
             before = off if is_first else numbers[REST]
             numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
+        if is_first and layout.remembered and numbers[ACTIVE] and len(layout.of(at)) == 1:
+            ahead = self._predict(at, layout.of(at))
+            remember(self._slots, layout, day_of_month(at)[0], squash(value, numbers[ANCHOR]) - ahead.base)
         if is_first:
-            self._shake(layout.of(at), idle=idle)
+            shake_slots(self._slots, layout, layout.of(at), idle=idle)
+        elif not idle and numbers[HELD] >= self._config.rates.settled:
+            self._settle()
 
-    def _shake(self, slots: tuple[int, ...], *, idle: bool) -> None:
-        table, layout = self._slots, self._config.layout
-        for slot in slots[layout.rhythm_place or 0 :]:
-            count = table[layout.size + slot] * _SHAKEN
-            table[layout.size + slot] = count if count >= _HARDLY else 0.0
-            if not idle and layout.rhythm_start <= slot < layout.rhythm_start + layout.rhythm_size:
-                table[2 * layout.size + slot - layout.rhythm_start] *= _SHAKEN
-
-    def _end_hold(self) -> None:
+    def _end_hold(self, at: int) -> None:
         """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
         numbers = self._numbers
-        told = numbers[HELD] >= _TOLD
+        layout = self._config.layout
+        told = numbers[HELD] >= TOLD
+        if layout.clock_changes and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
+            forget_weekday(self._slots, layout, layout.of(at - self._config.grain_seconds))
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0

@@ -7,12 +7,15 @@ import math
 from array import array
 from typing import NamedTuple
 
+from detectors.calendar import day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
+from detectors.seasonal_monthly import recalled, remembers
+from detectors.seasonal_slots import SEEN_TWICE
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -36,13 +39,14 @@ _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
 _FEW = 9.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
-_MOST_REST = 2.0
-"""So many spreads of the latest deviation are taken for what goes on; the rest was its own."""
 UNSURE = 2.0
 """Where the spread is so many times the noise, it is mostly that of a slot hardly known."""
-_SEEN_TWICE = 1.5
-_EXCEPTION = 0.25**2
-"""What a weekday cost the only time it was seen may have been an exception: its variance is at least this."""
+_MOST_REST = 2.5
+"""So many spreads of the latest deviation are taken for what goes on; the rest was its own."""
+_MONTHLY_PART = 0.25
+"""What comes each month varies by this part of how far off it lay: a credit does not go by the weekday."""
+TOLD = 2.0
+"""From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
@@ -54,7 +58,7 @@ class Ahead(NamedTuple):
 
     place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
     a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
-    the latest one learned.
+    the latest one learned. doubts: variance of the effect of each of its slots.
     """
 
     place: float
@@ -63,6 +67,7 @@ class Ahead(NamedTuple):
     level_variance: float
     spread: float
     steps: int
+    doubts: list[float]
 
 
 class SeasonalModel:
@@ -79,15 +84,15 @@ class SeasonalModel:
         self._slots = array("f")
         # The latest answer of _places_at, until something is learned: bounds are drawn when a bucket opens, and the
         # same are asked for when it closes.
-        self._memo: tuple[int, tuple[float, float, float]] | None = None
+        self._memo: tuple[int, float, float, float] | None = None
 
     def _places_at(self, at: int) -> tuple[float, float, float] | None:
         """Lower bound, expectation and upper bound on the scale; None while warming up."""
         if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
         if self._memo is None or self._memo[0] != at:
-            self._memo = at, self._new_places_at(at)
-        return self._memo[1]
+            self._memo = (at, *self._new_places_at(at))
+        return self._memo[1:]
 
     def _new_places_at(self, at: int) -> tuple[float, float, float]:
         config, numbers = self._config, self._numbers
@@ -99,7 +104,7 @@ class SeasonalModel:
             ahead = self._predict(at, slots)
             down, up, reach = self._reaches(ahead)
             expected = ahead.place
-            below, above = self._neighbours(slots)
+            below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
             lower, upper = expected - down - below, expected + up + above
             if self._may_rest(ahead.steps):
                 rest = self._rest_day(slots)
@@ -107,7 +112,12 @@ class SeasonalModel:
                     lower = min(lower, expected - reach - rest)
                 else:
                     upper = max(upper, expected + reach + rest)
-            if idle is NEVER and numbers[FACTORS]:
+            remembered = config.layout.remembered and remembers(self._slots)
+            monthly = self._monthly_at(at, slots) if remembered else None
+            if monthly is not None:
+                reach += _MONTHLY_PART * abs(monthly)
+                lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
+            elif idle is NEVER and numbers[FACTORS]:
                 # What never rests does not cost nothing, however little is known of it.
                 lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
                 upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
@@ -133,21 +143,23 @@ class SeasonalModel:
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
-        size = layout.size
+        size, doubts = layout.size, []
         for slot in slots:
             base += table[slot]
             count = table[size + slot]
             doubt = noise / (count + noise / layout.prior_variance[slot])
-            if count < _SEEN_TWICE and layout.is_weekday_alone(slot):
-                doubt = max(doubt, _EXCEPTION)
-            variance += doubt
+            if count < SEEN_TWICE:
+                doubt = max(doubt, layout.exception[slot])
+            doubts.append(doubt)
+            # While an episode goes on, a slot hardly known is no excuse.
+            variance += min(doubt, noise) if numbers[HELD] >= TOLD else doubt
         place = base
         if faded:
             place += faded * limited(numbers[REST], _MOST_REST * math.sqrt(noise))
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps)
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts)
 
     def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
@@ -171,8 +183,6 @@ class SeasonalModel:
 
     def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
         """How far below and above this hour's the effects of those beside it lie: summer time makes one the other."""
-        if not self._config.layout.clock_changes:
-            return 0.0, 0.0
         hour, table = slots[0], self._slots
         own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
         return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
@@ -193,6 +203,11 @@ class SeasonalModel:
         # Where a day has several buckets the first of them may have been taken for a fall.
         most = 1.0 if a_day > 1.0 else 0.0
         return -a_day < held <= most and steps <= 1 + most
+
+    def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
+        """How far off the day may be because it has been in the months before; None for all others."""
+        # The turn of a month has a slot of its own.
+        return recalled(self._slots, self._config.layout, day_of_month(at)[0]) if len(slots) == 1 else None
 
     def _steps_to(self, at: int) -> int:
         """Buckets since the latest one learned; a repeated or earlier one counts as the next."""

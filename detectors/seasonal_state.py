@@ -1,7 +1,7 @@
 """The numbers that a seasonal detector consists of: where each stands, and what each may be.
 
 Behind the header an exported state has 0 and the first buckets as value, time, value, time ...; or 1, the numbers
-below, and the slots: effects, counts, and idle counts of the rhythm slots.
+below, and the slots: effects, counts, idle counts of the rhythm slots, and days of the month that were exceptions.
 """
 
 import sys
@@ -96,14 +96,22 @@ def first_buckets(state: Sequence[float]) -> "array[float]":
 def model(state: Sequence[float], layout: Layout) -> tuple["array[float]", "array[float]"]:
     """Numbers and slots of a fitted model, from a state whose header is right. Raises StateError."""
     start = HEADER + 1
-    check_length(NAME, state, start + NUMBERS + 2 * layout.size + layout.rhythm_size)
+    days = [0.0] * 3 * layout.remembered
+    if days and len(state) == start + NUMBERS + layout.numbers - len(days):
+        state = (*state, *days)
+    check_length(NAME, state, start + NUMBERS + layout.numbers)
     check_range(NAME, "the mark of a fitted model", state[HEADER], 1.0, 1.0)
     numbers, slots = array("d", state[start : start + NUMBERS]), array("d", state[start + NUMBERS :])
     for number, (what, low, high) in zip(numbers, _ALLOWED, strict=True):
         check_range(NAME, what, number, low, high)
     if layout.size:
+        counts = slots[layout.size : layout.numbers - 3 * layout.remembered]
         check_range(NAME, "a slot's effect", min(slots[: layout.size]), -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
         check_range(NAME, "a slot's effect", max(slots[: layout.size]), -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
-        check_range(NAME, "a slot's count", min(slots[layout.size :]), 0.0, 1e6)
-        check_range(NAME, "a slot's count", max(slots[layout.size :]), 0.0, 1e6)
+        check_range(NAME, "a slot's count", min(counts), 0.0, 1e6)
+        check_range(NAME, "a slot's count", max(counts), 0.0, 1e6)
+    for place in range(len(slots) - 3 * layout.remembered, len(slots), 3):
+        check_range(NAME, "a remembered day", slots[place], 0.0, 31.0)
+        check_range(NAME, "how far a day lay off", slots[place + 1], -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
+        check_range(NAME, "the months of a day", slots[place + 2], 0.0, 1e6)
     return numbers, array("f", slots)

@@ -18,6 +18,8 @@ class Layout:
     of: start of a bucket -> numbers of its slots, the rhythm's first, the month's last.
     prior_variance: per slot, of its effect before it has been seen, in squared logarithms.
     weight: per slot, how much one observation counts; less where they come in runs that lean the same way.
+    exception: per slot, the least variance of its effect while it has been seen once, since that may have been an
+        exception; 0 where a slot is seen often.
     most_counted: per slot, beyond so many observations the older ones fade.
     weekday_start: the first of seven slots of weekdays; None without them. weekday_place: which of a bucket's slots is
         one of them.
@@ -25,10 +27,12 @@ class Layout:
     rhythm_place: which of a bucket's slots that is; None without slots.
     turn_start: the first of the slots of a month's turn, if there are any.
     clock_changes: the first 24 slots are hours of the day, by a clock that people set an hour on or back.
+    remembered: so many days of the month that are exceptions are remembered, see `detectors.seasonal_monthly`.
     """
 
     of: Callable[[int], tuple[int, ...]]
     prior_variance: tuple[float, ...] = ()
+    exception: tuple[float, ...] = ()
     most_counted: tuple[float, ...] = ()
     weight: tuple[float, ...] = ()
     weekday_start: int | None = None
@@ -38,19 +42,22 @@ class Layout:
     rhythm_place: int | None = None
     turn_start: int = 10_000
     clock_changes: bool = False
-
-    def is_weekday_alone(self, slot: int) -> bool:
-        """Whether a bucket's weekday is all that is known of its rhythm."""
-        return self.weekday_start == self.rhythm_start and slot < self.rhythm_start + self.rhythm_size
+    remembered: int = 0
 
     @property
     def size(self) -> int:
         return len(self.prior_variance)
 
+    @property
+    def numbers(self) -> int:
+        """How many a table has: effects, counts, idle counts of the rhythm, and three for each day remembered."""
+        return 2 * self.size + self.rhythm_size + 3 * self.remembered
+
 
 _WEEKDAY = 0.5**2
 _FIRST_DAY = 0.3**2
 _LAST_DAYS = 0.2**2
+_WEEKDAY_EXCEPTION, _TURN_EXCEPTION = 0.25**2, 0.15**2
 _HOUR_OF_DAY = 0.5**2
 _DAY_OF_HOURS = 0.4**2
 _HOUR_OF_WEEK = 0.2**2
@@ -87,12 +94,14 @@ NO_SLOTS = Layout(of=_none)
 _DAILY = Layout(
     of=_day,
     prior_variance=(_WEEKDAY,) * 7 + (_FIRST_DAY, _LAST_DAYS),
+    exception=(_WEEKDAY_EXCEPTION,) * 7 + (_TURN_EXCEPTION,) * 2,
     most_counted=(12.0,) * 7 + (6.0, 12.0),
     weight=(1.0,) * 9,
     weekday_start=0,
     rhythm_size=7,
     rhythm_place=0,
     turn_start=7,
+    remembered=2,
 )
 _HOURLY = Layout(
     of=_hour,
@@ -100,6 +109,7 @@ _HOURLY = Layout(
     + (_DAY_OF_HOURS,) * 7
     + (_HOUR_OF_WEEK,) * 168
     + (_FIRST_HOUR, _FIRST_DAY, _LAST_DAYS),
+    exception=(0.0,) * 202,
     most_counted=(40.0,) * 24 + (100.0,) * 7 + (12.0,) * 168 + (6.0, 50.0, 100.0),
     weight=(1.0,) * 24 + (0.35,) * 7 + (1.0,) * 169 + (0.35,) * 2,
     weekday_start=24,
@@ -113,6 +123,7 @@ _HOURLY = Layout(
 _FINER = Layout(
     of=_part_of_hour,
     prior_variance=(_HOUR_OF_DAY,) * 24,
+    exception=(0.0,) * 24,
     most_counted=(200.0,) * 24,
     weight=(1.0,) * 24,
     rhythm_size=24,

@@ -6,8 +6,10 @@ Heavy imports stand in the functions, so that each role loads what it needs.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -55,9 +57,15 @@ class _Watched:
 
     def __init__(self, settings: Settings) -> None:
         receivers = tuple(receiver.name for receiver in settings.receivers)
-        routes = Router(settings.routes, receivers)
+        self.router = Router(settings.route, receivers, settings.time_intervals)
         self.sql = SqlStore(
-            settings.store.url, routes=routes, clock=SystemClock(), receivers=receivers, budgets=settings.budgets
+            settings.store.url,
+            routes=self.router,
+            factors=self.router.factors,
+            clock=SystemClock(),
+            receivers=receivers,
+            budgets=settings.budgets,
+            wait=timedelta(seconds=settings.dispatch.pending_seconds),
         )
         self.problem: str | None = "not connected yet"
 
@@ -130,21 +138,29 @@ async def run_worker(settings: Settings) -> int:
     from detectors import registry as detectors
     from service.core.engine import Engine
     from service.core.policies import PolicyBook
+    from service.core.spend import followed
     from service.stream.worker import StreamWorker
 
     book = PolicyBook(settings.policies)
+    spend = followed(settings.digests)
     share = max(1, settings.max_new_values // settings.kafka.partitions)
     with _role("worker", settings) as role:
         async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             worker = StreamWorker(
                 settings,
                 engines=lambda partition: Engine(
-                    policies=book, partition=partition, max_new_series=share, close_limit=_CLOSED_AT_ONCE
+                    policies=book,
+                    partition=partition,
+                    max_new_series=share,
+                    close_limit=_CLOSED_AT_ONCE,
+                    spend=spend,
+                    born=int(time.time() * 1000),
                 ),
                 detectors=detectors.names(),
                 store=store.sql,
                 announce=LiveBus(cache).announce,
                 registry=role.registry,
+                spend=store.sql if settings.digests else None,
             )
 
             def ready() -> Mapping[str, str | None]:
@@ -181,10 +197,13 @@ async def run_api(settings: Settings) -> int:
                 # Redis is not among them: without it everything works, only slower.
                 return {"database": store.problem or hub.problem, "kafka": publisher.problem}
 
+            cached = CachedStore(store.sql, cache, hub.seen)
             app = create_api(
                 settings=settings,
-                store=CachedStore(store.sql, cache, hub.seen),
+                store=cached,
                 outbox=store.sql,
+                inbox=cached,
+                silences=store.sql,
                 hub=hub,
                 publish=publisher.publish,
                 announce=LiveBus(cache).announce,
@@ -210,17 +229,34 @@ async def run_api(settings: Settings) -> int:
 
 
 async def run_deliver(settings: Settings) -> int:
-    """Send what is due in the outbox, until asked to end."""
+    """Decide who is told of what has opened, and send what is due in the outbox, until asked to end."""
+    from service.delivery.dispatcher import Dispatcher
+    from service.delivery.metrics import DispatchMetrics
     from service.delivery.receivers.factory import make_receivers
+    from service.delivery.rules import make_rules
     from service.delivery.run import make_deliverer
+    from service.delivery.timekeeping import Timekeeper
+    from service.digests.post import DigestMetrics, Post
 
     with _role("deliver", settings) as role:
-        async with _open_store(settings) as store:
+        async with _open_store(settings) as store, _open_cache(settings, role.registry) as cache:
             receivers = make_receivers(settings)
+            keeper = Timekeeper(store.sql, SystemClock())
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
+            metrics = DigestMetrics(role.registry, [digest.name for digest in settings.digests])
+            post = Post(settings.digests, store.sql, SystemClock(), metrics, tenant=settings.tenant)
+            dispatcher = Dispatcher(
+                store.sql.dispatching(
+                    make_rules(settings, store.router), heard_for=timedelta(days=settings.dispatch.ended_within_days)
+                ),
+                LiveBus(cache).announce,
+                DispatchMetrics(role.registry),
+                SystemClock(),
+                poll_seconds=settings.dispatch.poll_seconds,
+            )
 
             def ready() -> Mapping[str, str | None]:
-                return {"database": deliverer.ready()["store"] or store.problem}
+                return {"database": deliverer.ready()["store"] or dispatcher.problem or store.problem}
 
             async with serve_probe(
                 host=settings.metrics_host,
@@ -229,7 +265,9 @@ async def run_deliver(settings: Settings) -> int:
                 ready=ready,
             ):
                 if await store.prepare(role.stop):
-                    async with _background(asyncio.create_task(store.watch())):
+                    works = [store.watch(), keeper.run(role.stop), dispatcher.run(role.stop)]
+                    works += [post.run(role.stop)] if settings.digests else []
+                    async with _background(*map(asyncio.create_task, works)):
                         await deliverer.run(role.stop)
     return 0
 

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from connectors.errors import ConnectorError
 from detectors import registry
 from detectors.parameters import ParameterError, UnknownDetectorError
 from service.config import load
 from service.core.policies import possible_detectors
+from service.core.routing import Router
 from service.delivery.receivers.factory import make_receivers
 from service.errors import ConfigError
+from service.inbound.senders import make_senders
 from service.misshapen import Place
-from service.settings import Connector, Match, Settings
+from service.route_tree import draw
+from service.settings import Connector, Digest, Match, Settings
 from service.sources import make
 
 
@@ -29,6 +33,12 @@ def mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
             make_receivers(settings.model_copy(update={"receivers": (receiver,)}))
         except ConfigError as error:
             yield ("receivers", number), str(error)
+    carries = {receiver.name: receiver for receiver in settings.receivers if receiver.carries_letters}
+    for number, digest in enumerate(settings.digests):
+        unable = [name for name in digest.names if name not in carries]
+        if unable:
+            able = ", ".join(carries) or "none that is configured"
+            yield ("digests", number), f"no digest can be sent to {', '.join(unable)}; receivers that carry one: {able}"
     for number, connector in enumerate(settings.connectors):
         try:
             make(connector, settings)
@@ -70,15 +80,31 @@ def _lines(settings: Settings) -> list[str]:
         lines.append(f"{name:<12}{number + 1}. {_match(policy.match)}: {detectors}, {money}")
     receivers = ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers)
     lines.append(f"receivers   {receivers or 'none: alerts are shown, nobody is told'}")
-    for number, route in enumerate(settings.routes):
-        wanted = ", ".join(f"{label}={value}" for label, value in route.match.items()) or "every alert"
-        lines.append(f"{'routes' if number == 0 else '':<12}{number + 1}. {wanted} -> {route.receiver}")
+    lines += [f"inbound     POST /inbound/{quote(name, safe='')}" for name in make_senders(settings)]
     for number, budget in enumerate(settings.budgets):
         told = f"{budget.pages} alerts in {budget.days:g} days for each {budget.label}"
         lines.append(f"{'budgets' if number == 0 else '':<12}{number + 1}. at most {told}; the rest is held back")
-    if settings.receivers and not settings.routes:
-        lines.append("routes      none: every receiver hears of every alert")
+    for number, digest in enumerate(settings.digests):
+        name = "digests" if number == 0 else ""
+        lines.append(
+            f"{name:<12}{number + 1}. {digest.name}: by {digest.by}, {_schedule(digest)} -> {', '.join(digest.names)}"
+        )
+    if settings.receivers:
+        lines += _routes(settings)
     return lines
+
+
+def _schedule(digest: Digest) -> str:
+    day = "every day" if digest.every == "day" else f"every {digest.weekday.capitalize()}"
+    return f"{day} at {digest.at:%H:%M} {digest.time_zone}"
+
+
+def _routes(settings: Settings) -> list[str]:
+    if settings.route is None:
+        return ["route       none: every receiver hears of every alert"]
+    receivers = [receiver.name for receiver in settings.receivers]
+    drawn = draw(Router(settings.route, receivers, settings.time_intervals).root)
+    return [f"{'route' if number == 0 else '':<12}{line}" for number, line in enumerate(drawn)]
 
 
 def _connector(connector: Connector) -> str:

@@ -14,7 +14,12 @@ import typer
 
 from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
+from connectors.series import Grain
+from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
+from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
+from service.routes_cli import app as routes_app
+from service.silences_cli import app as silences_app
 
 app = typer.Typer(
     name="spendwatch",
@@ -28,7 +33,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 _RUN = "Run"
 _LOOK = "Look"
 
@@ -36,15 +40,11 @@ deliveries_app = typer.Typer(
     help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
 )
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
+app.add_typer(routes_app, name="routes", rich_help_panel=_LOOK)
+app.add_typer(silences_app, name="silences", rich_help_panel=_LOOK)
 
-UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]
-TokenOption = Annotated[str | None, typer.Option(envvar="SPENDWATCH_API__TOKEN", help="The API's token.")]
-API_URL = "http://127.0.0.1:8321"
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="SPENDWATCH_CONFIG", help="The YAML file; without it the defaults hold."),
-]
+digest_app = typer.Typer(help="Look at a digest before it is sent, or send one now.", no_args_is_help=True)
+app.add_typer(digest_app, name="digest", rich_help_panel=_LOOK)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -157,12 +157,13 @@ def tail(
     token: TokenOption = None,
     after: Annotated[int | None, typer.Option(help="Begin after this event; 0 shows everything kept.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One event a line, as JSON.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what nobody is told of by itself.")] = False,
 ) -> None:
-    """Watch alerts as they happen."""
+    """Watch alerts as people are told of them."""
     from service.tail import tail as watch
 
     async def work() -> int:
-        await watch(url, token=token, after=after, as_json=as_json)
+        await watch(url, token=token, after=after, as_json=as_json, everything=everything)
         return 0
 
     _run(work())
@@ -172,7 +173,7 @@ def tail(
 def list_deliveries(
     *,
     state: Annotated[
-        str | None, typer.Option(help="pending, delivered, dead (given up) or superseded; without it all.")
+        str | None, typer.Option(help="pending, delivered, dead (given up), superseded or known; without it all.")
     ] = None,
     receiver: Annotated[str | None, typer.Option(help="Only those to this receiver.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
@@ -209,6 +210,43 @@ def resend_deliveries(
     typer.echo(f"{count} message{'' if count == 1 else 's'} will be sent again")
 
 
+@digest_app.command("preview")
+def preview_digest(
+    name: Annotated[str, typer.Argument(help="The digest's name in the configuration.")],
+    *,
+    config: ConfigOption = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=MOMENTS, help="As it would have been sent last at this time, in UTC.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="The letter about this value alone, such as a team.")] = None,
+    form: Annotated[DigestFormat, typer.Option("--format", help="As a terminal, a mail or a webhook has it.")] = (
+        DigestFormat.TEXT
+    ),
+) -> None:
+    """Print what a digest would say; without --at, of the days before now."""
+    from service.digests.command import preview
+
+    when = None if at is None else at.replace(tzinfo=UTC)
+    typer.echo(asyncio.run(preview(config, name, at=when, value=group, form=form)))
+
+
+@digest_app.command("send")
+def send_digest(
+    name: Annotated[str, typer.Argument(help="The digest's name in the configuration.")],
+    *,
+    config: ConfigOption = None,
+    now: Annotated[bool, typer.Option("--now", help="Beside its schedule, which goes on.")] = False,
+) -> None:
+    """Send a digest to its receivers without waiting for its time; `spendwatch deliver` or `up` delivers it."""
+    from service.digests.command import send
+    from service.errors import ConfigError
+
+    if not now:
+        raise ConfigError("a digest is sent at its time; say --now to send one beside it")
+    count = asyncio.run(send(config, name))
+    typer.echo(f"{count} message{'' if count == 1 else 's'} put into the outbox")
+
+
 @app.command(rich_help_panel=_LOOK)
 def replay(
     files: Annotated[
@@ -233,10 +271,10 @@ def replay(
         str | None, typer.Option(help="Replay this topic of the configured Kafka; `facts` means its facts topic.")
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--from", formats=_MOMENTS, help="First record time of a --topic, in UTC.")
+        datetime | None, typer.Option("--from", formats=MOMENTS, help="First record time of a --topic, in UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option("--to", formats=_MOMENTS, help="Record time of a --topic to stop before, in UTC.")
+        datetime | None, typer.Option("--to", formats=MOMENTS, help="Record time of a --topic to stop before, in UTC.")
     ] = None,
 ) -> None:
     """What the alerts would be: files or a topic through the worker's own code, at full speed."""
@@ -283,14 +321,18 @@ def score(
     ] = None,
     *,
     out: Annotated[Path | None, typer.Option(help="Write each file's scores there, under its own name.")] = None,
+    detector: Annotated[
+        str, typer.Option(help="A name of check-config --detectors; or metrics: all columns together.")
+    ] = "usage",
+    grain: Annotated[Grain, typer.Option(help="How far apart the rows are.")] = Grain.FIVE_MINUTES,
 ) -> None:
     """Score a metric: timestamp,value CSV in, the rows with an anomaly_score (0 to 1; 0.5 and above is an anomaly) out.
 
     Ends with 1 if rows could not be read (they have no score), with 2 if an input could not be used.
     """
-    from service.score import run
+    from service.score import Scoring, run
 
-    raise typer.Exit(run(files or [], out))
+    raise typer.Exit(run(files or [], out, Scoring(detector=detector, grain=grain)))
 
 
 @app.command("check-config", rich_help_panel=_LOOK)
@@ -307,7 +349,7 @@ def check_config(
 
 @app.command(rich_help_panel=_LOOK)
 def schema(
-    name: Annotated[str, typer.Argument(help="fact, watermark, alert, asyncapi or config.")] = "fact",
+    name: Annotated[str, typer.Argument(help="fact, watermark, alert, spend, digest, asyncapi or config.")] = "fact",
 ) -> None:
     """Print the JSON Schema of a message, of the configuration file, or the AsyncAPI document of the topics."""
     from service.schemas import print_schema

@@ -29,6 +29,7 @@ from service.misshapen import (
     take_out,
     without_tag,
 )
+from service.route_mistakes import MOVED, route_mistakes
 from service.settings import Settings
 
 PREFIX = "SPENDWATCH_"
@@ -36,7 +37,7 @@ _NOT_SETTINGS = ("SPENDWATCH_CONFIG", "SPENDWATCH_TEST_", "SPENDWATCH_CHAOS_", "
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = ("url", "secret", "token", "password", "key", "title", "text")
 """What may stand in a file of its own: secrets, and templates."""
-_FREE = ("match", "params", "fields")
+_FREE = ("match", "params", "fields", "to")
 """Mappings whose names are the user's own: a label called `path` is no file."""
 _PATHS = ("path", "truth_path", "checkpoint_path", *(f"{name}_file" for name in _SECRETS))
 
@@ -69,7 +70,9 @@ class _Reader:
         raw = self._read_file()
         self._overlay_environment(raw)
         self._read_secret_files(raw, ())
-        for place, mistake in name_mistakes(raw):
+        if raw.pop("routes", None) is not None:
+            self._mistakes.append(self._tell(("routes",), MOVED))
+        for place, mistake in (*name_mistakes(raw), *route_mistakes(raw)):
             self._mistakes.append(self._tell(place, mistake))
         settings, numbers = self._validated(raw)
         for place, mistake in check(settings):

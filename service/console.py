@@ -34,8 +34,8 @@ def moment(at: datetime, grain: str) -> str:
 def headline(event: AlertEvent) -> Text:
     alert = event.record.alert
     text = Text()
-    if event.type in (EventType.RESOLVED, EventType.WITHDRAWN):
-        text.append(f" {event.type.value} ", style="green" if event.type is EventType.RESOLVED else "dim")
+    if event.type in (EventType.RESOLVED, EventType.EXPECTED, EventType.WITHDRAWN):
+        text.append(f" {event.type.value} ", style="dim" if event.type is EventType.WITHDRAWN else "green")
         text.append(f"{clean(who(alert.series))} ", style="bold")
         text.append(f"{clean(alert.metric)} since {moment(alert.starts_at, alert.grain)}", style="dim")
         return text
@@ -52,7 +52,7 @@ def render(event: AlertEvent) -> Group:
     """The whole alert; a line only for what ended."""
     alert = event.record.alert
     lines: list[Text | Table] = [headline(event)]
-    if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED):
+    if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED, EventType.INHIBITED):
         lines.append(_numbers(alert))
         lines += _drivers(alert)
         if alert.action:

@@ -11,7 +11,7 @@ from service.api_client import ApiClient
 from service.console import clean, make_console
 
 _PATH = "/api/v1/deliveries"
-_STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim"}
+_STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim", "known": "dim"}
 
 
 def listed(api: ApiClient, *, state: str | None, receiver: str | None, limit: int) -> list[dict[str, Any]]:
@@ -46,9 +46,17 @@ def show(items: list[dict[str, Any]], *, as_json: bool, console: Console | None 
         line = Text()
         line.append(f"{item['state']:<10} ", style=_STYLES.get(item["state"], ""))
         line.append(f"{clean(item['receiver'])} ", style="bold")
-        line.append(f"{item['event']} of {clean(item['alert_id'])}, {item['attempts']} attempts, {item['id']}")
+        line.append(f"{_about(item)}, {item['attempts']} attempts, {item['id']}")
         if item.get("last_error"):
             line.append(f"\n           {clean(item['last_error'])}", style="dim")
         console.print(line, soft_wrap=True)
     if not items and not as_json:
         console.print("no such messages", style="dim")
+
+
+def _about(item: dict[str, Any]) -> str:
+    letter = item.get("letter")
+    if letter is None:
+        return f"{item['event']} of {clean(item['alert_id'])}"
+    of = "" if letter["value"] is None else f" of {clean(letter['value'])}"
+    return f"digest {letter['digest']}{of}, due {letter['due_at']}"

@@ -40,21 +40,36 @@ def _named(raw: Mapping[str, object], section: str, key: str, default: str | Non
 
 
 def name_mistakes(raw: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
-    """Names that stand twice, and routes to nobody; whatever else is wrong with those that bear them."""
+    """Names that stand twice, whatever else is wrong with those that bear them."""
     for section, key, default, says in (
         ("receivers", "name", None, "is named"),
         ("connectors", "name", None, "is named"),
+        ("time_intervals", "name", None, "is named"),
         ("budgets", "label", "team", "is for"),
+        ("digests", "name", None, "is named"),
     ):
         names = _named(raw, section, key, default)
         for number, name in enumerate(names):
             if name is not None and name in names[:number]:
                 yield (section, number, key), f"{section}[{names.index(name)}] {says} {name!r} too"
     receivers = [name for name in _named(raw, "receivers", "name") if name is not None]
-    for number, receiver in enumerate(_named(raw, "routes", "receiver")):
-        if receiver is not None and receiver not in receivers:
-            known = ", ".join(receivers) or "none is configured"
-            yield ("routes", number, "receiver"), f"{receiver!r} is not one of the receivers: {known}"
+    known = ", ".join(receivers) or "none is configured"
+    for place, name in addressed(raw):
+        if name not in receivers:
+            yield place, f"{name!r} is not one of the receivers: {known}"
+
+
+def addressed(raw: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
+    """Receivers that digests name, and where."""
+    for number, digest in enumerate(items_of(raw, "digests")):
+        if not isinstance(digest, dict):
+            continue
+        single = digest.get("to")
+        lists = [(("to", str(value)), names) for value, names in single.items()] if isinstance(single, dict) else []
+        for place, names in ((("receivers",), digest.get("receivers")), *lists):
+            for name in names if isinstance(names, list) else [names]:
+                if isinstance(name, str):
+                    yield ("digests", number, *place), name
 
 
 def plainer(place: Place, mistake: ErrorDetails) -> tuple[Place, str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
+from service.inbound_settings import Inbound, InboundTickets
 from service.section import Section
 
 _DAY = 86_400.0
@@ -30,9 +31,11 @@ class Templates(Section):
 class Outgoing(Section):
     """What all receivers have. timeout_seconds: of one attempt with all its requests. deadline_seconds: how long after
     its event a message is given up. rate: messages a second in the long run; burst: so many at once.
-    concurrency: attempts at a time. allow_private: permit an address on this machine or in a private network."""
+    concurrency: attempts at a time. allow_private: permit an address on this machine or in a private network.
+    carries_letters: whether it can be sent what is no alert, such as a digest."""
 
     needs: ClassVar[Sequence[str]] = ()
+    carries_letters: ClassVar[bool] = False
 
     name: str = Field(min_length=1, max_length=100)
     timeout_seconds: float = Field(default=15.0, gt=0, le=60)
@@ -65,7 +68,7 @@ class Worded(OverHttp):
     templates: Templates = Templates()
 
 
-# None of these four has a field of `Outgoing`: pydantic takes a default from the first base that has the field.
+# None of these has a field of `Outgoing`: pydantic takes a default from the first base that has the field.
 class WithUrl(Section):
     url: SecretStr | None = None
     url_file: Path | None = None
@@ -98,6 +101,18 @@ class Ticketing(WithUrl, Worded):
     fields: dict[str, JsonValue] = {}
 
 
+class Answered(Section):
+    """One whose people can answer. inbound: None: what happens there does not come back."""
+
+    inbound: Inbound | None = None
+
+
+class AnsweredTickets(Section):
+    """A help desk whose people can answer. inbound: None: what happens there does not come back."""
+
+    inbound: InboundTickets | None = None
+
+
 class WebhookReceiver(WithUrl, OverHttp):
     """A Standard Webhooks endpoint. secret: `whsec_...`; several, separated by blanks, while it is being rotated.
 
@@ -105,6 +120,7 @@ class WebhookReceiver(WithUrl, OverHttp):
     mode; both are signed in the same way."""
 
     needs: ClassVar[Sequence[str]] = ("url", "secret")
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["webhook"] = "webhook"
     secret: SecretStr | None = None
@@ -119,19 +135,21 @@ class SlackWebhookReceiver(WithUrl, Worded):
     """A Slack incoming webhook: bound to one channel, each message a new post."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["slack_webhook"]
     rate: float = Field(default=1.0, gt=0, le=10_000)
     burst: int = Field(default=3, ge=1, le=10_000)
 
 
-class SlackBotReceiver(WithToken, WithUrl, Worded):
+class SlackBotReceiver(Answered, WithToken, WithUrl, Worded):
     """A Slack app with a bot token: one post per alert, edited in place, what happens to it in its thread.
 
     token: `xoxb-...` with chat:write, and channels:history (groups:history for a private channel) to find a post again
     whose answer was lost. channel: its id (C...). url: of the Web API; None: https://slack.com/api."""
 
     needs: ClassVar[Sequence[str]] = ("token", "channel")
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["slack_bot"]
     channel: str
@@ -143,13 +161,14 @@ class TeamsReceiver(WithUrl, Worded):
     """A Microsoft Teams workflow ("When a Teams webhook request is received"): each message a card of its own."""
 
     needs: ClassVar[Sequence[str]] = ("url",)
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["teams"]
     rate: float = Field(default=2.0, gt=0, le=10_000)
     burst: int = Field(default=4, ge=1, le=10_000)
 
 
-class PagerDutyReceiver(WithKey, WithUrl, Worded):
+class PagerDutyReceiver(Answered, WithKey, WithUrl, Worded):
     """PagerDuty Events API v2. key: the integration's routing key. url: None: https://events.pagerduty.com."""
 
     needs: ClassVar[Sequence[str]] = ("key",)
@@ -171,7 +190,7 @@ class OpsgenieReceiver(WithKey, WithUrl, Worded):
     rate: float = Field(default=5.0, gt=0, le=10_000)
 
 
-class JiraReceiver(WithToken, Ticketing):
+class JiraReceiver(AnsweredTickets, WithToken, Ticketing):
     """Issues in Jira Cloud. user, token: e-mail and API token; without user the token is an OAuth bearer token.
 
     priority: whether to set the priority, which not every project has on its screens. resolution: name to set when an
@@ -188,7 +207,7 @@ class JiraReceiver(WithToken, Ticketing):
     resolution: str | None = None
 
 
-class JiraServiceManagementReceiver(WithToken, Ticketing):
+class JiraServiceManagementReceiver(AnsweredTickets, WithToken, Ticketing):
     """Customer requests in Jira Service Management. fields: more request fields. public_comments: whether customers see
     what happens to the alert. The other settings are as for `jira`."""
 
@@ -203,7 +222,7 @@ class JiraServiceManagementReceiver(WithToken, Ticketing):
     resolution: str | None = None
 
 
-class ServiceNowReceiver(WithPassword, WithToken, Ticketing):
+class ServiceNowReceiver(AnsweredTickets, WithPassword, WithToken, Ticketing):
     """Incidents in ServiceNow. user, password: basic authentication; token: an OAuth bearer token instead.
 
     close_code: one of the instance's list. fields: e.g. assignment_group, caller_id, category."""
@@ -233,7 +252,7 @@ class ServiceNowEventReceiver(WithPassword, WithToken, WithUrl, Worded):
         return self
 
 
-class ZendeskReceiver(WithToken, Ticketing):
+class ZendeskReceiver(AnsweredTickets, WithToken, Ticketing):
     """Zendesk tickets. user, token: e-mail and API token; without user the token is an OAuth bearer token."""
 
     needs: ClassVar[Sequence[str]] = ("url", "token")
@@ -286,6 +305,7 @@ class EmailReceiver(WithPassword, Outgoing):
     sender, to: addresses, with a name if wanted: `Spendwatch <spendwatch@example.com>`."""
 
     needs: ClassVar[Sequence[str]] = ("host", "sender", "to")
+    carries_letters: ClassVar[bool] = True
 
     type: Literal["email"]
     host: str

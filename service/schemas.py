@@ -15,10 +15,18 @@ from msgspec import Struct
 from connectors.facts import Fact, Watermark
 from connectors.schema import asyncapi, message_schemas
 from service.core.alerts import Alert
+from service.core.spend import SpendStatement
+from service.delivery.letter_payload import DigestMessage
 from service.errors import ConfigError
 from service.settings import Settings
 
-_MESSAGES: dict[str, type[Struct]] = {"fact": Fact, "watermark": Watermark, "alert": Alert}
+_MESSAGES: dict[str, type[Struct]] = {
+    "fact": Fact,
+    "watermark": Watermark,
+    "alert": Alert,
+    "spend": SpendStatement,
+    "digest": DigestMessage,
+}
 
 
 def print_schema(name: str) -> str:
@@ -42,6 +50,26 @@ def topics(prefix: str = "spendwatch") -> dict[str, Any]:
         "description": "Internal and compacted: what the worker needs to go on after a restart. Only the worker writes "
         "it; its layout is no promise. To delete it is to let every series warm up again.",
         "messages": {"snapshot": {"$ref": "#/components/messages/snapshot"}},
+    }
+    document["channels"]["spend"] = {
+        "address": f"{prefix}.spend",
+        "description": "What the series that digests ask for cost in each complete bucket, and again when it is "
+        "restated; nothing where no digest is configured. Compacted, and kept for 400 days. Of two about the same "
+        "bucket the one with the larger (born, offset) counts.",
+        "messages": {"spend": {"$ref": "#/components/messages/spend"}},
+    }
+    document["components"]["messages"]["spend"] = {
+        "name": "spend",
+        "summary": "What one series cost in one closed bucket.",
+        "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": {"$ref": "spend.json"}},
+        "bindings": {
+            "kafka": {"key": {"type": "string", "description": "The series, `@`, the start in Unix seconds."}}
+        },
+    }
+    document["operations"]["readSpend"] = {
+        "action": "send",
+        "channel": {"$ref": "#/channels/spend"},
+        "summary": "For any consumer.",
     }
     document["components"]["messages"]["snapshot"] = {
         "name": "snapshot",

@@ -2,17 +2,20 @@
 
 One YAML file (`--config`, SPENDWATCH_CONFIG) plus the environment, which wins: SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS sets
 `kafka.bootstrap_servers`. A secret `x` may be given as `x_file` instead, a path whose content is the secret.
-service/config.py reads both; service/receiver_settings.py holds what can be set of receivers.
+service/config.py reads both; service/receiver_settings.py and service/routing_settings.py hold what can be set of
+receivers and of who hears what.
 """
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connectors.series import Grain
-from service.core.alerts import Severity
 from service.receiver_settings import Receiver
+from service.routing_settings import InhibitRule, Maintenance, Route, TimeIntervals
 from service.section import Section
 
 
@@ -83,6 +86,21 @@ class Worker(Section):
 class Deliver(Section):
     metrics_port: int = Field(default=8323, ge=0, le=65535)
     poll_seconds: float = Field(default=0.5, gt=0)
+
+
+class Dispatch(Section):
+    """Who is told of an alert when it opens (docs/alerts.md).
+
+    pending_seconds: how long an alert waits before anybody is told, so that what belongs together comes together, and
+    what is over at once is not heard of. same_money: one incident shows as team, project, service and total; tell each
+    receiver of one of them. ended_within_days: what a late bill brings to light is told though it is over, if it was
+    not over for longer than this; older news stand on the dashboard.
+    """
+
+    pending_seconds: float = Field(default=5.0, ge=0, le=3600)
+    poll_seconds: float = Field(default=0.25, gt=0, le=60)
+    same_money: bool = True
+    ended_within_days: float = Field(default=3.0, ge=0, le=3650)
 
 
 class Connect(Section):
@@ -158,17 +176,6 @@ class Policy(Section):
     missing_after: int | None = Field(default=None, ge=0)
 
 
-class Route(Section):
-    """Who hears of an alert: every route whose matchers all hold. A matcher is `label: value` or `label: [a, b]`.
-
-    Labels are the alert's labels plus `severity`, `kind`, `tenant` and `unit`.
-    """
-
-    receiver: str
-    match: dict[str, str | tuple[str, ...]] = {}
-    min_severity: Severity | None = None
-
-
 class Budget(Section):
     """At most `pages` alerts in `days` days are told for each value of a label of the alerts, such as each team.
 
@@ -179,6 +186,69 @@ class Budget(Section):
     label: str = "team"
     pages: int = Field(ge=0)
     days: float = Field(default=7.0, gt=0, le=366)
+
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MINUTES_A_DAY = 24 * 60
+
+
+class Digest(Section):
+    """A letter that is not an alert: what each team spent, what changed, what is open, what the budget held back.
+
+    by: the label that spend is told by, such as a tag or `service_name`. metric: the money that is added up.
+    every, at, weekday, time_zone: when it is sent, on the clock of that place. lag_days: so many days before that are
+    left out, because their bill is not there yet. receivers: get the overview of all values. to: value -> who gets the
+    letter about that value alone. only: the values it is about; None: all. top: how many of each list are named.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    by: str = Field(default="team", min_length=1, max_length=64)
+    metric: Literal["billed_cost", "effective_cost"] = "effective_cost"
+    every: Literal["day", "week"] = "week"
+    at: time = time(8)
+    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    time_zone: str = "UTC"
+    lag_days: int = Field(default=0, ge=0, le=14)
+    receivers: tuple[str, ...] = ()
+    to: dict[str, str | tuple[str, ...]] = {}
+    only: tuple[str, ...] | None = None
+    top: int = Field(default=5, ge=1, le=20)
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _reads_a_clock(cls, value: object) -> object:
+        """YAML reads an unquoted 18:30 as a number to the base of 60."""
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MINUTES_A_DAY:
+            return time(*divmod(value, 60))
+        return value
+
+    @field_validator("at")
+    @classmethod
+    def _is_of_its_time_zone(cls, value: time) -> time:
+        if value.tzinfo is not None or value.second or value.microsecond:
+            raise ValueError("must be hours and minutes, such as 08:00; where they are told is time_zone")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_place(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            raise ValueError(f"must be a time zone such as Europe/Berlin, got {value[:100]!r}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _is_for_somebody(self) -> "Digest":
+        if not self.receivers and not self.to:
+            raise ValueError("set receivers, or `to` with the receivers of single values: nobody would get it")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All receivers, each once."""
+        single = (name for names in self.to.values() for name in ((names,) if isinstance(names, str) else names))
+        return tuple(dict.fromkeys((*self.receivers, *single)))
 
 
 class FileConnector(Section):
@@ -234,6 +304,7 @@ Connector = Annotated[FileConnector | MetricsFileConnector | SyntheticConnector,
 class Settings(Section):
     """The whole configuration.
 
+    route: the root of the routing tree; None: every receiver hears of every alert.
     metrics_host: where worker, deliver and connect answer health and metrics; 0.0.0.0 inside a container."""
 
     tenant: str = "default"
@@ -244,11 +315,16 @@ class Settings(Section):
     api: Api = Api()
     worker: Worker = Worker()
     deliver: Deliver = Deliver()
+    dispatch: Dispatch = Dispatch()
     connect: Connect = Connect()
     split: Split = Split()
     policies: tuple[Policy, ...] = (Policy(),)
     receivers: tuple[Receiver, ...] = ()
-    routes: tuple[Route, ...] = ()
+    route: Route | None = None
+    time_intervals: tuple[TimeIntervals, ...] = ()
+    inhibit_rules: tuple[InhibitRule, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    digests: tuple[Digest, ...] = ()
     connectors: tuple[Connector, ...] = ()
     max_new_values: int = Field(default=10_000, ge=1, description="new values of one dimension per tenant and hour")

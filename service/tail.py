@@ -12,6 +12,8 @@ from service.console import make_console, render
 from service.core.alerts import AlertEvent, EventType
 from service.errors import UnavailableError
 
+_FIRST_TRIES = 10
+"""About ten seconds: an API that is being started comes up, and a wrong address is said to be one."""
 _STREAM = "/api/v1/alerts/stream"
 _EVENTS = frozenset(EventType)
 
@@ -27,19 +29,21 @@ async def follow(
     after: int | None = None,
     retry: bool = True,
     pause_seconds: float = 1.0,
+    first_tries: int | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     on_wait: Callable[[str], None] = lambda _reason: None,
 ) -> AsyncGenerator[AlertEvent, None]:
     """Events as they happen, each once and in order, across breaks of the connection.
 
     after: the number of the last event already seen; None begins with what comes next. pause_seconds: before it
-    connects again. on_wait: told why, once for each time that the API is away.
+    connects again. first_tries: so often an API that has never answered is tried; None for as long as it takes.
+    on_wait: told why, once for each time that the API is away.
     Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
     """
     headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
     timeout = httpx.Timeout(10.0, read=60.0)
     async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, transport=transport) as client:
-        is_away = False
+        is_away, tries = False, first_tries
         while True:
             resume = {} if after is None else {"Last-Event-ID": str(after)}
             try:
@@ -47,7 +51,7 @@ async def follow(
                     if response.is_client_error:
                         raise UnavailableError(f"{base_url} answered {response.status_code} to the live stream")
                     response.raise_for_status()
-                    is_away = False
+                    is_away, tries = False, None
                     async for event in _events(response.aiter_lines()):
                         if isinstance(event, int):
                             after = event
@@ -55,7 +59,8 @@ async def follow(
                         after = event.seq
                         yield event
             except httpx.HTTPError as error:
-                if not retry:
+                tries = None if tries is None else tries - 1
+                if not retry or tries == 0:
                     raise UnavailableError(f"{base_url} does not answer: {type(error).__name__}") from None
                 if not is_away:
                     is_away = True
@@ -89,13 +94,21 @@ def _say_waiting(reason: str) -> None:
     sys.stderr.write(f"{reason}\n")
 
 
-async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool) -> None:
-    """Print until interrupted."""
+async def tail(base_url: str, *, token: str | None, after: int | None, as_json: bool, everything: bool) -> None:
+    """Print until interrupted. everything: also what nobody is told of: pending, or told with another alert."""
     console = make_console()
     if console.is_terminal and not as_json:
         console.print(f"following {base_url}, Ctrl-C ends", style="dim")
-    async for event in follow(base_url, token=token, after=after, on_wait=_say_waiting):
+    following = follow(base_url, token=token, after=after, first_tries=_FIRST_TRIES, on_wait=_say_waiting)
+    async for event in following:
+        if not everything and is_aside(event):
+            continue
         if as_json:
             console.print(msgspec.json.encode(event).decode(), markup=False, highlight=False, soft_wrap=True)
         else:
             console.print(render(event))
+
+
+def is_aside(event: AlertEvent) -> bool:
+    """Whether people are not told of it: it is not decided yet, or another alert is told in its place."""
+    return event.record.pending_since is not None or event.record.inhibited_by is not None

@@ -23,8 +23,11 @@ from tests.clock import NOON
 
 _START = NOON - timedelta(hours=12)
 _STATES = {
+    EventType.PENDING: AlertState.PENDING,
     EventType.ACKNOWLEDGED: AlertState.ACKNOWLEDGED,
+    EventType.SILENCED: AlertState.SILENCED,
     EventType.RESOLVED: AlertState.RESOLVED,
+    EventType.EXPECTED: AlertState.EXPECTED,
     EventType.WITHDRAWN: AlertState.WITHDRAWN,
 }
 

@@ -3,15 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
 from connectors.facts import FeedbackVerdict
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core import deeds
+from service.core.alerts import COUNTED, Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
+from service.core.deeds import Deed
+from service.core.inbound import Heard, Inbound, Known, Outcome, decide
+from service.core.markers import marker_of
 from service.core.notices import Notice, Routes, notice_of, to_tell
-from service.core.transitions import DETECTION, acknowledged, commented, detected, resolved
+from service.core.silences import Silence, SilenceError, SilenceState, check, state_of
+from service.core.transitions import DETECTION, TIME, acknowledgement_over, detected
 from service.store.coalescing import Row, plan
+from service.store.silences import SilenceNotFoundError
 from service.store.store import (
     MAX_PAGE,
     AlertNotFoundError,
@@ -20,6 +27,7 @@ from service.store.store import (
     Delivery,
     DeliveryPage,
     DeliveryQuery,
+    LetterDelivery,
     Page,
     Summary,
 )
@@ -34,17 +42,63 @@ def nobody(alert: Alert) -> Sequence[str]:
 
 @dataclass(slots=True)
 class MemoryDatabase:
-    """What a store keeps. told: alert id -> receiver -> its last notice. leases: delivery id -> worker and end."""
+    """What a store keeps. told: alert id -> receiver -> its last notice. leases: delivery id -> worker and end.
+
+    heard: receiver and event id. known: receiver and alert id -> the ticket there. also: receiver and another name of
+    the ticket -> alert id.
+    """
 
     records: dict[str, AlertRecord] = field(default_factory=dict)
     events: list[AlertEvent] = field(default_factory=list)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     told: dict[str, dict[str, Notice]] = field(default_factory=dict)
     leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    heard: set[tuple[str, str]] = field(default_factory=set)
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    also: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+class MemorySilences:
+    """SilenceStore in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Silence] = {}
+
+    async def add_silence(self, *, at: datetime, **fields: Any) -> Silence:
+        silence = Silence(id=f"s{len(self.kept) + 1}", created_at=at, updated_at=at, **fields)
+        check(silence)
+        self.kept[silence.id] = silence
+        return silence
+
+    async def silence(self, silence_id: str) -> Silence:
+        if silence_id not in self.kept:
+            raise SilenceNotFoundError(silence_id)
+        return self.kept[silence_id]
+
+    async def change_silence(
+        self, silence_id: str, *, ends_at: datetime, comment: str, amount_per_day: float | None, at: datetime
+    ) -> Silence:
+        known = await self.silence(silence_id)
+        if state_of(known, at) is SilenceState.EXPIRED:
+            raise SilenceError("id", "it has expired; make a new one")
+        changed = replace(known, ends_at=ends_at, comment=comment, amount_per_day=amount_per_day, updated_at=at)
+        check(changed)
+        self.kept[silence_id] = changed
+        return changed
+
+    async def expire_silence(self, silence_id: str, *, at: datetime) -> Silence:
+        known = await self.silence(silence_id)
+        if state_of(known, at) is not SilenceState.EXPIRED:
+            self.kept[silence_id] = replace(known, expired_at=at, updated_at=at)
+        return self.kept[silence_id]
+
+    async def silences(self, *, at: datetime, state: SilenceState | None = None, limit: int = 500) -> list[Silence]:
+        found = [one for one in self.kept.values() if state is None or state_of(one, at) is state]
+        return sorted(found, key=lambda one: one.until, reverse=True)[:limit]
 
 
 class MemoryStore:
-    """AlertStore and Outbox in dictionaries, with the state machine and the rules of notices that the real one has.
+    """AlertStore, Outbox and Inbox in dictionaries, with the states and the rules of notices that the real one has.
 
     problem: raised by every method while it is set, as a database that is away would. database: of another store, to
     open it again. Tests may put deliveries in with `add_delivery`.
@@ -73,14 +127,6 @@ class MemoryStore:
                 changes.append(self._change(*change, at=now))
         return changes
 
-    async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        self._check()
-        record = commented(await self.get(alert_id), actor=actor, at=at)
-        said = f"{verdict.value}: {comment}" if comment else verdict.value
-        return self._change(EventType.FEEDBACK, record, at=at, actor=actor, comment=said)
-
     async def budgets(self) -> list[BudgetState]:
         self._check()
         return self.budget_states
@@ -96,6 +142,9 @@ class MemoryStore:
         self._check()
         records = sorted(self._kept.records.values(), key=lambda record: record.seq, reverse=True)
         found = [record for record in records if matches(query, record)]
+        if query.folded:
+            heads = {record.alert.id for record in found if record.inhibited_by is None}
+            found = [record for record in found if record.inhibited_by not in heads]
         after = found
         if query.cursor is not None:
             if not query.cursor.isdecimal():
@@ -108,7 +157,7 @@ class MemoryStore:
     async def summary(self, tenant: str | None = None) -> Summary:
         self._check()
         records = [r for r in self._kept.records.values() if tenant in (None, r.alert.tenant)]
-        still_open = [r for r in records if r.state in (AlertState.FIRING, AlertState.ACKNOWLEDGED)]
+        still_open = [r for r in records if r.state in COUNTED]
         impact: dict[str, float] = {}
         for record in still_open:
             if record.alert.impact > 0:
@@ -119,17 +168,113 @@ class MemoryStore:
             impact=impact,
         )
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        record = acknowledged(await self.get(alert_id), actor=actor, at=at)
-        return (
-            None
-            if record is None
-            else self._change(EventType.ACKNOWLEDGED, record, at=at, actor=actor, comment=comment)
-        )
+    async def acknowledge(
+        self,
+        alert_id: str,
+        *,
+        actor: str,
+        comment: str,
+        at: datetime,
+        until: datetime | None = None,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=until, cascade=cascade)
+        return await self._do(alert_id, deed)
 
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        record = resolved(await self.get(alert_id), actor=actor, at=at)
-        return None if record is None else self._change(EventType.RESOLVED, record, at=at, actor=actor, comment=comment)
+    async def resolve(
+        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
+    ) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.resolve(actor=actor, comment=comment, at=at, cascade=cascade))
+
+    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.reopen(actor=actor, comment=comment, at=at))
+
+    async def assign(
+        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.assign(to=to, actor=actor, comment=comment, at=at))
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.comment_on(actor=actor, comment=comment, at=at))
+
+    async def note_feedback(
+        self,
+        alert_id: str,
+        *,
+        verdict: FeedbackVerdict,
+        actor: str,
+        comment: str,
+        at: datetime,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        deed = deeds.give_feedback(verdict=verdict, actor=actor, comment=comment, at=at, cascade=cascade)
+        return await self._do(alert_id, deed)
+
+    async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
+        self._check()
+        over = [acknowledgement_over(record, at=now) for record in self._kept.records.values()]
+        return [self._change(EventType.ACK_EXPIRED, record, at=now, actor=TIME) for record in over if record]
+
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        self._check()
+        found = [record for record in self._kept.records.values() if record.inhibited_by in heads]
+        found.sort(key=lambda record: (-abs(record.alert.impact), record.alert.id))
+        return [replace(record, alert=replace(record.alert, history=())) for record in found]
+
+    def put(self, kind: EventType, record: AlertRecord, *, at: datetime) -> None:
+        """A change that neither detection nor a person made, as the dispatch of alerts does."""
+        self._change(kind, record, at=at)
+
+    async def _do(self, alert_id: str, deed: Deed) -> AlertEvent | None:
+        head = await self.get(alert_id)
+        members = [record for record in self._kept.records.values() if record.inhibited_by == alert_id]
+        events = [
+            self._change(deed.kind, record, at=deed.at, actor=deed.actor, comment=comment)
+            for record, comment in deed.changes(head, members)
+        ]
+        return events[-1] if events else None
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        self._check()
+        if (receiver, said.event_id) in self._kept.heard:
+            return Heard(outcome=Outcome.DUPLICATE)
+        alert_id = self._meant(receiver, said)
+        if alert_id is None:
+            return Heard(outcome=Outcome.UNKNOWN_ALERT)
+        record, key = self._kept.records[alert_id], (receiver, alert_id)
+        decision = decide(record, said, self._kept.known.get(key, Known()), actor=actor, now=at)
+        rows = [row for row in self._kept.deliveries.values() if (row.receiver, row.event.record.alert.id) == key]
+        origin = None if any(row.state == "pending" for row in rows) else receiver
+        events = tuple(
+            self._change(one.kind, one.record, at=at, actor=actor, comment=said.comment, origin=origin)
+            for one in decision.changes
+        )
+        self._kept.known[key] = decision.known
+        self._kept.heard.add((receiver, said.event_id))
+        if said.also is not None:
+            self._kept.also[receiver, said.also] = alert_id
+        last = max((row.event.seq for row in rows if row.state != "known"), default=0)
+        for row in rows:
+            if decision.retell and row.event.seq > last:
+                self.add_delivery(replace(row, state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
+        return Heard(outcome=decision.outcome, events=events, record=self._kept.records[alert_id])
+
+    def _meant(self, receiver: str, said: Inbound) -> str | None:
+        rows = sorted(self._kept.deliveries.values(), key=lambda row: row.event.seq)
+        numbers = {
+            row.event.record.alert.id: row.remote_id
+            for row in rows
+            if row.receiver == receiver and row.remote_id is not None
+        }
+        told = [alert_id for alert_id, notices in self._kept.told.items() if receiver in notices]
+        for alert_id in told:
+            if numbers.get(alert_id) in said.remote_ids:
+                return alert_id
+        if said.alert_id is not None:
+            return said.alert_id if said.alert_id in told else None
+        if said.also is not None and not said.remote_ids:
+            return self._kept.also.get((receiver, said.also))
+        return next((one for one in told if one not in numbers and marker_of(one) == said.marker), None)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         await self.get(alert_id)
@@ -167,6 +312,11 @@ class MemoryStore:
             self.add_delivery(replace(self._kept.deliveries[chosen.id], attempts=chosen.attempts + 1))
             claimed.append(replace(chosen, attempts=chosen.attempts + 1))
         return sorted(claimed, key=lambda delivery: delivery.event.seq)
+
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        return []  # it keeps none
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         self._check()
@@ -248,7 +398,14 @@ class MemoryStore:
         return counts
 
     def _change(
-        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+        self,
+        kind: EventType,
+        record: AlertRecord,
+        *,
+        at: datetime,
+        actor: str = DETECTION,
+        comment: str = "",
+        origin: str | None = None,
     ) -> AlertEvent:
         alert = record.alert
         before = self._kept.records.get(alert.id)
@@ -259,8 +416,9 @@ class MemoryStore:
         self.events.append(event)
         told = self._kept.told.setdefault(alert.id, {})
         for receiver in to_tell(kind, record, before=before.alert if before else None, told=told, routes=self._routes):
-            told[receiver] = notice_of(alert)
-            self.add_delivery(_delivery(event, receiver))
+            told[receiver] = notice_of(record, at)
+            row = _delivery(event, receiver)
+            self.add_delivery(replace(row, state="known", delivered_at=at) if receiver == origin else row)
         return event
 
     def _first_pending(self, now: datetime) -> list[Delivery]:

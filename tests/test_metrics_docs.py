@@ -6,7 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from connectors.metrics import ConnectorMetrics
 from detectors import registry as detectors
-from service.delivery.metrics import DeliveryMetrics
+from service.delivery.metrics import DeliveryMetrics, DispatchMetrics
+from service.digests.post import DigestMetrics
+from service.inbound.metrics import InboundMetrics
 from service.metrics import HttpMetrics, new_registry
 from service.store.cache import Cache
 from service.stream.metrics import StreamMetrics
@@ -45,8 +47,11 @@ def render() -> str:
     parts = {name: CollectorRegistry() for name in ("worker", "api", "deliver", "connect")}
     StreamMetrics(parts["worker"], detectors=detectors.names())
     HttpMetrics(parts["api"])
+    InboundMetrics(parts["api"], ["desk"])
     Cache(None, parts["api"])
     DeliveryMetrics(parts["deliver"], ["desk"])
+    DispatchMetrics(parts["deliver"])
+    DigestMetrics(parts["deliver"], ["weekly"])
     ConnectorMetrics(parts["connect"])
     sections = [_section("Every role", common, set())]
     sections += [_section(role, registry, known) for role, registry in parts.items()]

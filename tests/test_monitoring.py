@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from connectors.metrics import ConnectorMetrics
 from detectors import registry as detectors
-from service.delivery.metrics import DeliveryMetrics
+from service.delivery.metrics import DeliveryMetrics, DispatchMetrics
+from service.digests.post import DigestMetrics
 from service.metrics import HttpMetrics, new_registry
 from service.settings import Settings
 from service.store.cache import Cache
@@ -49,6 +50,8 @@ def exported() -> dict[str, set[str]]:
     ConnectorMetrics(registry)
     StreamMetrics(registry, detectors=detectors.names())
     DeliveryMetrics(registry, ["desk"])
+    DispatchMetrics(registry)
+    DigestMetrics(registry, ["weekly"])
     Cache(None, registry)
     return labels_by_series(registry)
 

@@ -3,13 +3,16 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from river import anomaly, compose, preprocessing, stats
 
+from connectors.series import Grain
 from detectors.alarm import AlarmControl
 from detectors.usage import Usage
 from detectors.usage_model import RULE
+from service.scorers import DetectorScorer
 
 _LAGS = 8
 
@@ -37,6 +40,19 @@ class Spendwatch:
 
     def state_bytes(self) -> int:
         return 8 * len(self._detector.export())
+
+
+class Named:
+    """Another of our detectors, as `spendwatch score --detector` runs it: the abnormal is held back."""
+
+    def __init__(self, name: str) -> None:
+        self._scorer = DetectorScorer(name, Grain.FIVE_MINUTES)
+
+    def score(self, value: float, at: int) -> float:
+        return float(self._scorer.score_and_learn([value], at)[0])
+
+    def state_bytes(self) -> int:
+        return self._scorer.state_bytes()
 
 
 @dataclass
@@ -118,6 +134,7 @@ class Controlled:
 OURS = "spendwatch"
 CONTENDERS: dict[str, Callable[[], Contender]] = {
     OURS: Spendwatch,
+    **{name: partial(Named, name) for name in ("seasonal", "shift", "creep", "joint", "ensemble")},
     "river_ew_z_score": ExponentialZ,
     "river_ew_z_score_with_our_alarm_control": lambda: Controlled(ExponentialZ()),
     "river_gaussian_scorer": Gaussian,

@@ -4,8 +4,6 @@ After each delivery run the source vouches for what ended a day before. An alert
 whether or not it was taken back later: a person has seen it.
 """
 
-import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +19,8 @@ from service.core.engine import Engine
 from service.core.policies import PolicyBook
 
 _SOURCE = "export"
+_BY_VALUE = frozenset({AlertKind.SPIKE, AlertKind.DROP})
+"""New tags and silence are told of as well, by others than the detector, and measured by `benchmarks.newcomers`."""
 
 
 class _Record:
@@ -37,65 +37,38 @@ class _Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """alarms: by tag, in order of their periods, of all that was ever told. standing: of what was not taken back.
+    """alarms: by tag, in order of their periods. hours: by tag and period, when its alert was first raised.
 
-    Both without what is told of absent records, which no value shows. told: by kind of alert, how many there were.
-    withdrawn: how many of them were taken back in the end. messages: versions of all alerts together. hours: by tag and
-    period, when it was first told of, in hours since 1970. us_per_fact: CPU time.
+    withdrawn: how many alerts were taken back in the end.
     """
 
     alarms: dict[str, list[Alarm]]
-    standing: dict[str, list[Alarm]]
-    told: Counter[AlertKind]
-    withdrawn: Counter[AlertKind]
-    messages: int
     hours: dict[tuple[str, int], float]
-    us_per_fact: float
+    withdrawn: int
 
 
 def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delivered:
     engine = Engine(policies=book)
     keys = [series_of(tag) for tag in tags]
     by_key = dict(zip(keys, tags, strict=True))
-    offset, messages, seconds = 0, 0, 0.0
-    heard: dict[str, dict[int, Alarm]] = {tag.name: {} for tag in tags}
-    standing: dict[str, dict[int, Alarm]] = {tag.name: {} for tag in tags}
+    offset = 0
+    alarms: dict[str, dict[int, Alarm]] = {tag.name: {} for tag in tags}
     hours: dict[tuple[str, int], float] = {}
     latest: dict[str, Alert] = {}
     for run_at, batch in _runs(arrived, RUN_HOURS[tags[0].grain_seconds] * HOUR):
-        words: list[Fact | Watermark] = [_fact(keys, tags, arrival) for arrival in batch]
-        words.append(_word(run_at))
-        records = [_Record(offset + place, message) for place, message in enumerate(words, start=1)]
-        offset += len(records)
-        started = time.process_time()
-        engine.apply(records)
-        alerts = engine.take_alerts()
-        seconds += time.process_time() - started
-        messages += len(alerts)
-        for alert in alerts:
+        messages: list[Fact | Watermark] = [_fact(keys, tags, arrival) for arrival in batch]
+        messages.append(_word(run_at))
+        engine.apply([_Record(offset + place, message) for place, message in enumerate(messages, start=1)])
+        offset += len(messages)
+        for alert in engine.take_alerts():
             latest[alert.id] = alert
-            if alert.status is not AlertStatus.WITHDRAWN:
-                _keep(alert, by_key[alert.series], run_at, heard, hours)
-    # The records of a tag end some day, and the source goes on: that it is missing then is no finding.
-    last = {key: tag.calendar[-1].at for key, tag in by_key.items()}
-    told = [alert for alert in latest.values() if alert.starts_at.timestamp() <= last[alert.series]]
-    taken_back = [alert for alert in told if alert.status is AlertStatus.WITHDRAWN]
-    for alert in told:
-        if alert.status is not AlertStatus.WITHDRAWN:
-            _keep(alert, by_key[alert.series], 0, standing, {})
+            if alert.status is not AlertStatus.WITHDRAWN and alert.kind in _BY_VALUE:
+                _keep(alert, by_key[alert.series], run_at, alarms, hours)
     return Delivered(
-        alarms=_in_order(heard),
-        standing=_in_order(standing),
-        told=Counter(alert.kind for alert in told),
-        withdrawn=Counter(alert.kind for alert in taken_back),
-        messages=messages,
+        alarms={name: [found[period] for period in sorted(found)] for name, found in alarms.items()},
         hours=hours,
-        us_per_fact=seconds / max(len(arrived), 1) * 1e6,
+        withdrawn=sum(alert.status is AlertStatus.WITHDRAWN for alert in latest.values()),
     )
-
-
-def _in_order(alarms: dict[str, dict[int, Alarm]]) -> dict[str, list[Alarm]]:
-    return {name: [found[period] for period in sorted(found)] for name, found in alarms.items()}
 
 
 def _runs(arrived: list[Arrival], every: int) -> Iterator[tuple[int, list[Arrival]]]:
@@ -130,8 +103,6 @@ def _text(at: int) -> str:
 def _keep(
     alert: Alert, tag: Tag, run_at: int, alarms: dict[str, dict[int, Alarm]], hours: dict[tuple[str, int], float]
 ) -> None:
-    if alert.kind is AlertKind.MISSING:
-        return
     first = (int(alert.starts_at.timestamp()) - tag.calendar[0].at) // tag.grain_seconds
     rises = alert.kind is not AlertKind.DROP
     for period in range(first, first + alert.buckets):

@@ -81,10 +81,7 @@ def make_month(seed: int, grain_seconds: int, count: int) -> Month:
     month = Month(grain_seconds=grain_seconds, tags=[], incidents=[], neutral=[])
     for number in range(count):
         tag = make_tag(f"t{seed}-{number:04}", grain_seconds, rng)
-        month.tags.append(tag)
-        if tag.habit.commitment is not None:
-            at = tag.habit.commitment[0]
-            month.neutral.append(_label(tag, Kind.SHIFT, at, at, within_days=28, aftermath_days=28))
+        _take_in(month, tag)
         if rng.random() < CLEAN_SHARE:
             continue
         places = sorted(_places(tag, rng.randint(1, 3), rng))
@@ -94,6 +91,13 @@ def make_month(seed: int, grain_seconds: int, count: int) -> Month:
                 kind = Kind.SHIFT  # nothing can happen to a tag that is gone
             _plant(month, tag, kind, first, rng)
     return month
+
+
+def _take_in(month: Month, tag: Tag) -> None:
+    month.tags.append(tag)
+    if tag.habit.commitment is not None:
+        at = tag.habit.commitment[0]
+        month.neutral.append(_label(tag, Kind.SHIFT, at, at, within_days=28, aftermath_days=28))
 
 
 def _places(tag: Tag, count: int, rng: random.Random) -> list[int]:
@@ -225,9 +229,9 @@ def _drop(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
 
 def _idle(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     """The usage of the tag falls to zero while its cost stays: a series of its own shows it."""
-    usage = make_tag(f"{tag.name}-usage", tag.grain_seconds, rng, metric="usage")
+    usage = make_tag(f"{tag.name}-usage-{first}", tag.grain_seconds, rng, metric="usage")
     _scale(usage, first, len(usage.values), 0.0)
-    month.tags.append(usage)
+    _take_in(month, usage)
     within = 7 if tag.per_day == 1 else 2
     month.incidents.append(_label(usage, Kind.IDLE, first, first, within_days=within, aftermath_days=28, rises=False))
 
@@ -250,12 +254,12 @@ def _missing(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
 
 def _retagged(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     """What the tag costs is charged to another tag from now on."""
-    heir = make_tag(f"{tag.name}-heir", tag.grain_seconds, rng)
+    heir = make_tag(f"{tag.name}-heir-{first}", tag.grain_seconds, rng)
     heir.calendar = tag.calendar
     heir.values = [None if place < first else value for place, value in enumerate(tag.values)]
     heir.normal = [0.0] * len(heir.values)
     _scale(tag, first, len(tag.values), 0.0)
-    month.tags.append(heir)
+    _take_in(month, heir)
     within = 7 if tag.per_day == 1 else 2
     month.incidents.append(_label(tag, Kind.RETAGGED, first, first, within_days=within, aftermath_days=28, rises=False))
     month.neutral.append(_label(heir, Kind.NEW_TAG, first, first, within_days=28, aftermath_days=28))
@@ -265,14 +269,14 @@ def _hidden(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     """The tag rises while another falls by as much: their sum shows nothing."""
     amplitude = max(_amplitude(tag, rng), 0.3)
     _scale(tag, first, len(tag.values), 1.0 + amplitude)
-    other = make_tag(f"{tag.name}-other", tag.grain_seconds, rng)
+    other = make_tag(f"{tag.name}-other-{first}", tag.grain_seconds, rng)
     other.calendar, other.habit = tag.calendar, tag.habit
-    for place in range(len(other.values)):
-        rise = (tag.values[place] or 0.0) * amplitude / (1.0 + amplitude)
-        value = (tag.normal[place] or 0.0) * 1.6
-        other.normal[place] = value
-        other.values[place] = value - rise if place >= first else value
-    month.tags.append(other)
+    for place, normal in enumerate(tag.normal):
+        other.normal[place] = normal * (0.6 + amplitude)
+        other.expected[place] = tag.expected[place] * (0.6 + amplitude)
+        other.added[place] = tag.added[place] * (0.6 + amplitude)
+        other.values[place] = normal * 0.6 if place >= first else other.normal[place]
+    _take_in(month, other)
     within = 7 if tag.per_day == 1 else 2
     month.incidents.append(
         _label(tag, Kind.HIDDEN, first, first, within_days=within, aftermath_days=28, rises=True, part=amplitude)
@@ -282,10 +286,10 @@ def _hidden(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
 
 def _new_tag(month: Month, tag: Tag, first: int, rng: random.Random) -> None:
     """A tag first seen, and dear: 1,000 to 5,000 a day from its first period on."""
-    new = make_tag(f"{tag.name}-new", tag.grain_seconds, rng)
+    new = make_tag(f"{tag.name}-new-{first}", tag.grain_seconds, rng)
     factor = rng.uniform(1000.0, 5000.0) / new.habit.level
     new.values = [None if place < first else (value or 0.0) * factor for place, value in enumerate(new.values)]
-    month.tags.append(new)
+    _take_in(month, new)
     month.incidents.append(
         _label(new, Kind.NEW_TAG, first, first + 1, within_days=_period(new), aftermath_days=28, rises=True)
     )

@@ -8,6 +8,7 @@ from statistics import median
 from benchmarks.spend.calendars import DAY, HOUR
 from benchmarks.spend.incidents import Incident, Kind, Month
 from benchmarks.spend.tags import Tag
+from benchmarks.spend.visibility import is_visible, ratio_before
 
 MERGED_WITHIN = {DAY: 3, HOUR: 12}
 """Alarms of one tag that lie no further apart, in periods, are one."""
@@ -26,35 +27,64 @@ class Alarm:
 
 
 @dataclass(slots=True, kw_only=True)
-class Score:
-    """delays: periods from the first of the incident to the first that was flagged, by kind."""
+class Tally:
+    """Of some incidents: how many were found, and how much of what the rises among them cost was still to come then."""
 
     hits: int = 0
     missed: int = 0
-    false: int = 0
-    false_on_clean: int = 0
-    hit_dollars: float = 0.0
-    false_dollars: float = 0.0
     excess: float = 0.0
     caught: float = 0.0
-    months: float = 0.0
-    clean_months: float = 0.0
-    clean_tags: int = 0
-    loud_tags: int = 0
-    found: dict[Kind, list[int]] = field(default_factory=lambda: defaultdict(list))
-    planted: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
-
-    @property
-    def precision(self) -> float:
-        return self.hits / max(self.hits + self.false, 1)
 
     @property
     def recall(self) -> float:
         return self.hits / max(self.hits + self.missed, 1)
 
     @property
-    def f1(self) -> float:
-        return 2 * self.hits / max(2 * self.hits + self.missed + self.false, 1)
+    def cost_caught(self) -> float:
+        return self.caught / max(self.excess, 1e-9)
+
+    def precision(self, false: int) -> float:
+        return self.hits / max(self.hits + false, 1)
+
+    def f1(self, false: int) -> float:
+        return 2 * self.hits / max(2 * self.hits + self.missed + false, 1)
+
+    def count(self, excess: Sequence[float], *, delay: int | None, rises: bool | None) -> None:
+        """delay: of the alarm that found it; None if none has."""
+        self.hits += delay is not None
+        self.missed += delay is None
+        if rises:
+            self.excess += sum(excess)
+            self.caught += sum(excess[delay:]) if delay is not None else 0.0
+
+    def add(self, other: "Tally") -> None:
+        self.hits += other.hits
+        self.missed += other.missed
+        self.excess += other.excess
+        self.caught += other.caught
+
+
+@dataclass(slots=True, kw_only=True)
+class Score:
+    """all, visible: incidents that values can show, and those of them that anybody could see (`visibility`).
+
+    found: periods from the first of an incident to the first that was flagged, by kind. visible_of: how many were
+    visible, by kind.
+    """
+
+    all: Tally = field(default_factory=Tally)
+    visible: Tally = field(default_factory=Tally)
+    false: int = 0
+    false_on_clean: int = 0
+    hit_dollars: float = 0.0
+    false_dollars: float = 0.0
+    months: float = 0.0
+    clean_months: float = 0.0
+    clean_tags: int = 0
+    loud_tags: int = 0
+    found: dict[Kind, list[int]] = field(default_factory=lambda: defaultdict(list))
+    planted: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
+    visible_of: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
 
 
 def score(month: Month, alarms: Mapping[str, Sequence[Alarm]], judged: Mapping[str, int]) -> Score:
@@ -89,18 +119,16 @@ def _score_tag(
         total.planted[incident.kind] += 1
         finding = [alarm for episode in episodes for alarm in episode if _finds(incident, alarm)]
         excess = _excess(tag, incident)
-        counts = incident.kind in BY_VALUE
-        if counts and incident.rises:
-            total.excess += sum(excess)
-        if finding:
-            delay = finding[0].period - incident.first
+        delay = finding[0].period - incident.first if finding else None
+        if delay is not None:
             total.found[incident.kind].append(delay)
-            if counts:
-                total.hit_dollars += sum(map(abs, excess))
-                total.caught += sum(excess[delay:]) if incident.rises else 0.0
-        if counts:
-            total.hits += bool(finding)
-            total.missed += not finding
+        if incident.kind not in BY_VALUE:
+            continue
+        total.all.count(excess, delay=delay, rises=incident.rises)
+        if is_visible(tag, incident):
+            total.visible_of[incident.kind] += 1
+            total.visible.count(excess, delay=delay, rises=incident.rises)
+        total.hit_dollars += sum(map(abs, excess)) if finding else 0.0
     loud = False
     for episode in episodes:
         if any(_belongs(incident, alarm) for incident in (*incidents, *neutral) for alarm in episode):
@@ -124,7 +152,8 @@ def _excess(tag: Tag, incident: Incident) -> list[float]:
     """Per period from its first on: what was spent beyond what would have been, for four weeks at the most."""
     lasting = incident.kind not in (Kind.SPIKE, Kind.DROP)
     last = min(incident.first + _EXCESS_DAYS * tag.per_day - 1, len(tag.values) - 1) if lasting else incident.last
-    return [(tag.values[place] or 0.0) - tag.normal[place] for place in range(incident.first, last + 1)]
+    before = ratio_before(tag, incident)
+    return [(tag.values[place] or 0.0) - before * tag.normal[place] for place in range(incident.first, last + 1)]
 
 
 def _merged(alarms: Iterable[Alarm], within: int) -> list[list[Alarm]]:
@@ -148,14 +177,18 @@ def add(scores: Sequence[Score]) -> Score:
     """Of several months together."""
     total = Score()
     for one in scores:
-        for name in ("hits", "missed", "false", "false_on_clean", "clean_tags", "loud_tags"):
+        total.all.add(one.all)
+        total.visible.add(one.visible)
+        for name in ("false", "false_on_clean", "clean_tags", "loud_tags"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
-        for name in ("hit_dollars", "false_dollars", "excess", "caught", "months", "clean_months"):
+        for name in ("hit_dollars", "false_dollars", "months", "clean_months"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
         for kind, delays in one.found.items():
             total.found[kind].extend(delays)
         for kind, count in one.planted.items():
             total.planted[kind] += count
+        for kind, count in one.visible_of.items():
+            total.visible_of[kind] += count
     return total
 
 
@@ -165,6 +198,7 @@ def line(name: str, total: Score) -> dict[str, object]:
         kind.value: {
             "found": len(total.found[kind]),
             "of": total.planted[kind],
+            "visible": total.visible_of[kind],
             "delay_p50": median(total.found[kind]) if total.found[kind] else None,
             "delay_p90": _p90(total.found[kind]),
         }
@@ -173,15 +207,22 @@ def line(name: str, total: Score) -> dict[str, object]:
     }
     return {
         "name": name,
-        "precision": round(total.precision, 3),
-        "recall": round(total.recall, 3),
-        "f1": round(total.f1, 3),
+        **_rates(total.all, total.false),
+        "visible": _rates(total.visible, total.false),
         "false_alarms_per_tag_month": round(total.false / max(total.months, 1e-9), 4),
         "false_alarms_per_clean_tag_month": round(total.false_on_clean / max(total.clean_months, 1e-9), 4),
         "silent_decoy_tags": round(1.0 - total.loud_tags / max(total.clean_tags, 1), 3),
-        "cost_caught": round(total.caught / max(total.excess, 1e-9), 3),
         "dollar_precision": round(total.hit_dollars / max(total.hit_dollars + total.false_dollars, 1e-9), 3),
         "kinds": kinds,
+    }
+
+
+def _rates(tally: Tally, false: int) -> dict[str, float]:
+    return {
+        "precision": round(tally.precision(false), 3),
+        "recall": round(tally.recall, 3),
+        "f1": round(tally.f1(false), 3),
+        "cost_caught": round(tally.cost_caught, 3),
     }
 
 

@@ -14,7 +14,8 @@ from benchmarks.spend.calendars import DAY, HOUR, Moment, moments
 NOISES = (0.02, 0.05, 0.10, 0.20)
 PERIODS = {DAY: 400, HOUR: 120 * 24}
 SPARSE_SHARE = 0.1
-_PERSISTENCE = 0.5
+PERSISTENCE = 0.5
+"""Of the noise: how much of a deviation is left in the next period."""
 _YEAR = 365
 
 
@@ -43,13 +44,18 @@ class Habit:
 
 @dataclass(slots=True, kw_only=True)
 class Tag:
-    """values: what each period cost in the end; None where no record will ever come. normal: without incidents."""
+    """values: what each period cost in the end; None where no record will ever come. normal: without incidents.
+
+    expected, added: of which normal is the first times the noise, or zero where the tag rests, plus the second.
+    """
 
     name: str
     metric: str
     grain_seconds: int
     habit: Habit
     calendar: list[Moment]
+    expected: list[float]
+    added: list[float]
     normal: list[float]
     values: list[float | None] = field(default_factory=list)
 
@@ -63,13 +69,18 @@ def make_tag(name: str, grain_seconds: int, rng: random.Random, *, metric: str =
     start = date(2024, 1, 1) + timedelta(days=rng.randrange(_YEAR))
     calendar = moments(start, periods, grain_seconds, summer_time=rng.random() < 0.5)
     habit = _habit(rng, periods)
-    normal = _costs(habit, calendar, grain_seconds, rng)
+    per_day = DAY // grain_seconds
+    expected = [_expected(habit, number, moment, per_day) for number, moment in enumerate(calendar)]
+    added = [_added(habit, moment, per_day) for moment in calendar]
+    normal = [cost + extra for cost, extra in zip(_noisy(habit, expected, rng), added, strict=True)]
     return Tag(
         name=name,
         metric=metric,
         grain_seconds=grain_seconds,
         habit=habit,
         calendar=calendar,
+        expected=expected,
+        added=added,
         normal=normal,
         values=list(normal),
     )
@@ -95,28 +106,32 @@ def _habit(rng: random.Random, periods: int) -> Habit:
     )
 
 
-def _costs(habit: Habit, calendar: list[Moment], grain_seconds: int, rng: random.Random) -> list[float]:
-    per_day = DAY // grain_seconds
-    level = habit.level / per_day
+def _noisy(habit: Habit, expected: list[float], rng: random.Random) -> list[float]:
     deviation, found = 0.0, []
-    for number, moment in enumerate(calendar):
-        deviation = _PERSISTENCE * deviation + math.sqrt(1.0 - _PERSISTENCE**2) * rng.gauss(0.0, habit.noise)
-        value = level * (1.0 + habit.growth) ** (number / per_day / 30) * math.exp(deviation)
-        value *= habit.weekend if moment.weekend or moment.holiday else 1.0
-        if per_day > 1:
-            value *= 1.0 + habit.swing * math.sin(2.0 * math.pi * (moment.hour - habit.peak) / 24)
-        if habit.commitment is not None and number >= habit.commitment[0]:
-            value *= habit.commitment[1]
-        value *= 1.0 + _turn(habit, moment, per_day)
-        if habit.idle and rng.random() < habit.idle:
-            value = 0.0
-        first_hour = moment.at % DAY == 0
-        if first_hour and moment.day == 1 and per_day > 1 and habit.fee_in_first_hour:
-            value += habit.fee * habit.level
-        if habit.credit and moment.day == habit.credit_day and first_hour:
-            value -= habit.credit * habit.level
-        found.append(value)
+    for value in expected:
+        deviation = PERSISTENCE * deviation + math.sqrt(1.0 - PERSISTENCE**2) * rng.gauss(0.0, habit.noise)
+        rests = habit.idle and rng.random() < habit.idle
+        found.append(0.0 if rests else value * math.exp(deviation))
     return found
+
+
+def _expected(habit: Habit, number: int, moment: Moment, per_day: int) -> float:
+    value = habit.level / per_day * math.pow(1.0 + habit.growth, number / per_day / 30)
+    value *= habit.weekend if moment.weekend or moment.holiday else 1.0
+    if per_day > 1:
+        value *= 1.0 + habit.swing * math.sin(2.0 * math.pi * (moment.hour - habit.peak) / 24)
+    if habit.commitment is not None and number >= habit.commitment[0]:
+        value *= habit.commitment[1]
+    return value * (1.0 + _turn(habit, moment, per_day))
+
+
+def _added(habit: Habit, moment: Moment, per_day: int) -> float:
+    """What a month's first hour is charged, and the credit."""
+    if moment.at % DAY:
+        return 0.0
+    fee = habit.fee if moment.day == 1 and per_day > 1 and habit.fee_in_first_hour else 0.0
+    credit = habit.credit if moment.day == habit.credit_day else 0.0
+    return (fee - credit) * habit.level
 
 
 def _turn(habit: Habit, moment: Moment, per_day: int) -> float:

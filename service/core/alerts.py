@@ -125,19 +125,41 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class AlertState(StrEnum):
-    """What a person sees: detection's status joined with what people did."""
+    """What a person sees: detection's status joined with what people did. How it moves: service/core/transitions.py."""
 
+    PENDING = "pending"
+    """Seen, and nobody told yet."""
     FIRING = "firing"
     ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+    """Open, but a silence matches, and nobody looks after it."""
     RESOLVED = "resolved"
+    EXPECTED = "expected"
+    """Over, since a person or a plan said that it was meant."""
     WITHDRAWN = "withdrawn"
+
+    @property
+    def is_over(self) -> bool:
+        return self in _OVER
+
+
+_OVER = frozenset((AlertState.RESOLVED, AlertState.EXPECTED, AlertState.WITHDRAWN))
+COUNTED = (AlertState.PENDING, AlertState.FIRING, AlertState.ACKNOWLEDGED)
+"""What counts as open where alerts and money are summed up. Silenced ones are open, too, and listed apart."""
 
 
 class AlertRecord(Struct, frozen=True, kw_only=True):
     """An alert as the store keeps it.
 
     seq: number of its last event; orders the live stream.
-    resolved_by: who resolved it by hand; None when detection did. held_back: beyond an alert budget: nobody was told.
+    acknowledged_until: when the acknowledgement ends by itself; None for never.
+    resolved_by: who ended it, a person or a plan; None when detection did.
+    held_back: beyond an alert budget: nobody was told.
+    assigned_to: whose task it is, as people named them.
+    silenced_by: ids of the silences that match, while it is open.
+    inhibited_by: id of the alert that is told in its place, since it is the same money or a rule says so.
+    pending_since: since when it has been waiting for people to be told; None once they were to be.
+    reopened_at: when it last came back after an end that people had seen; None when it never did.
     """
 
     alert: Alert
@@ -147,16 +169,35 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
+    acknowledged_until: datetime | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     held_back: bool = False
+    assigned_to: str | None = None
+    silenced_by: tuple[str, ...] = ()
+    inhibited_by: str | None = None
+    pending_since: datetime | None = None
+    reopened_at: datetime | None = None
 
 
 class EventType(StrEnum):
+    PENDING = "pending"
+    """Detection has found it, or it is back; nobody told yet."""
     OPENED = "opened"
     UPDATED = "updated"
     ACKNOWLEDGED = "acknowledged"
+    ACK_EXPIRED = "ack_expired"
+    """The time is over for which somebody wanted to look after it."""
+    ASSIGNED = "assigned"
+    """Also to nobody: see `assigned_to` of the record."""
+    COMMENTED = "commented"
+    SILENCED = "silenced"
+    """Other silences match than before, and at least one."""
+    UNSILENCED = "unsilenced"
+    INHIBITED = "inhibited"
+    """Another alert is told in its place, or none any more: see `inhibited_by` of the record."""
     RESOLVED = "resolved"
+    EXPECTED = "expected"
     WITHDRAWN = "withdrawn"
     REOPENED = "reopened"
     FEEDBACK = "feedback"

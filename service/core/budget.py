@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from service.core.alerts import Alert
-from service.core.routing import routing_labels
+from service.core.labels import routing_labels
 from service.settings import Budget
 
 

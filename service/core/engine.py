@@ -5,7 +5,7 @@ that were prepared for it, when a bucket closes, or when a closed one is restate
 its records alone, not on how they were cut into batches, and not on a clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -40,6 +40,7 @@ from service.core.snapshot import (
     offset_of,
 )
 from service.core.sources import FOREVER, NEVER, Source
+from service.core.spend import Followed, SpendBook, SpendStatement
 from service.core.state import SeriesState
 from service.core.stats import EngineStats
 from service.core.validation import (
@@ -67,6 +68,8 @@ class Engine:
     kept_detectors: how many series keep their detector as an object; the others keep its numbers.
     driver_buckets: of so many of a series' latest buckets with drivers these are kept. What is restated later than
         that is judged the same, and explained as far as was said before.
+    spend: series whose closed buckets are stated (`take_spend`). born: when this state begins, if nothing is restored,
+        milliseconds since 1970: what is stated of another log of facts is older, or newer, as a whole.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class Engine:
         close_limit: int | None = None,
         kept_detectors: int = KEPT_OBJECTS,
         driver_buckets: int = KEPT_BUCKETS,
+        spend: Collection[Followed] = (),
+        born: int = 0,
     ) -> None:
         self.stats = EngineStats()
         self._policies = policies
@@ -95,6 +100,9 @@ class Engine:
         self._offset = -1
         self._frozen_offset = -1
         self._restored_offset = -1
+        self._spend = SpendBook(spend) if spend else None
+        self._born = born
+        self._stated: Collection[tuple[str, str]] = ()
         self._decode = msgspec.json.Decoder(Fact).decode
         self._life = Lifecycle(
             stats=self.stats,
@@ -104,6 +112,7 @@ class Engine:
             touch=self._touch,
             note=self._notes.append,
             driver_buckets=driver_buckets,
+            spend=self._spend,
         )
         self._folding = Folding(stats=self.stats, registers=self._registers, life=self._life)
         self._closing = Closing(self._folding.settle_waiting, self._peers.take_again)
@@ -353,6 +362,10 @@ class Engine:
         self._notes.clear()
         return notes
 
+    def take_spend(self) -> list[SpendStatement]:
+        """What the series that are followed cost, of each bucket that was closed or restated; clears."""
+        return [] if self._spend is None else self._spend.take(born=self._born, offset=self._offset)
+
     def freeze(self, limit: int | None = None) -> list[tuple[bytes, bytes]]:
         """Snapshots (key, value) of what changed since the last time; clears what it returns.
 
@@ -374,6 +387,8 @@ class Engine:
                 hour=self._newcomers.hour,
                 newcomers=self._newcomers.export(),
                 last_start=self.stats.last_start,
+                born=self._born,
+                stated=[] if self._spend is None else sorted(self._spend.followed),
             )
             snapshots.append((PARTITION_KEY, encode_partition(partition)))
         return snapshots
@@ -399,7 +414,8 @@ class Engine:
         if known is not None and offset_of(key, snapshot) <= known.restored_offset:
             return
         try:
-            judge = self._policies.judge_of(SeriesKey.parse(key.decode()))
+            series = SeriesKey.parse(key.decode())
+            judge = self._policies.judge_of(series)
             state = decode_series(key, snapshot, judge, origin_of=self._registers.origin, intern=self._registers.labels)
         except (UnicodeDecodeError, SeriesKeyError, RejectError) as error:
             raise SnapshotError(key, str(error)) from None
@@ -407,6 +423,8 @@ class Engine:
         self._states[key] = state
         self._restored_offset = max(self._restored_offset, state.restored_offset)
         self._restored.append(state)
+        if self._spend is not None:
+            self._spend.watch(state, series)
 
     def _restore_partition(self, key: bytes, data: bytes) -> None:
         snapshot = decode_partition(key, data)
@@ -415,12 +433,16 @@ class Engine:
             self._registers.take_over(snapshot.sources)
             self._newcomers.take_over(snapshot.hour, snapshot.newcomers)
             self.stats.last_start = snapshot.last_start
+            self._born = snapshot.born or self._born
+            self._stated = snapshot.stated
 
     def _awaken(self) -> None:
         """All snapshots are there: have the sources wake the series again, and close what was due."""
         # A newer one of the same series may have come after an older one.
         restored = [state for state in self._restored if self._states[state.key] is state]
         self._restored = []
+        if self._spend is not None:
+            self._spend.restored(restored, self._stated)
         for state in restored:
             self._peers.restored(state)
         waiting = [state for state in restored if state.rare.waits_for is not None]

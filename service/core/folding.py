@@ -216,7 +216,7 @@ class Folding:
         ring.put(bucket, ring.judgement(index))
         if same:
             return
-        state.unsettled = index if state.unsettled is None else min(index, state.unsettled)
+        self._life.restated(state, index)
         self._catch_up_late(state, valid.origin.source, offset)
 
     def _too_late(self, state: SeriesState, index: int, valid: Valid) -> None:

@@ -19,6 +19,7 @@ from service.core.peers import Peers
 from service.core.ring import Ring
 from service.core.running import RUNNING_BUCKETS, RunningTotals, needs_look
 from service.core.sources import FOREVER
+from service.core.spend import SpendBook
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
 from service.core.telling import Telling
@@ -29,7 +30,7 @@ class Lifecycle:
     """Closes, settles and reports series; the engine decides when.
 
     emit: takes each alert as it arises. touch: told of each series that changed. note: takes what is worth a line, and
-    no alert. peers: what series of one dimension say about each other.
+    no alert. peers: what series of one dimension say about each other. spend: takes which buckets cost something else.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Lifecycle:
         touch: Callable[[SeriesState], None],
         note: Callable[[Note], None],
         driver_buckets: int = KEPT_BUCKETS,
+        spend: SpendBook | None = None,
     ) -> None:
         self._stats = stats
+        self._spend = spend
         self._peers = peers
         self._touch = touch
         self._driver_buckets = driver_buckets
@@ -95,8 +98,16 @@ class Lifecycle:
 
     def welcome(self, state: SeriesState, series: SeriesKey) -> None:
         """A series that nothing is known of yet."""
+        if self._spend is not None:
+            self._spend.watch(state, series)
         if may_borrow(series, state.judge):
             state.own_rare().newcomer = Newcomer()
+
+    def restated(self, state: SeriesState, index: int) -> None:
+        """A closed bucket is another than before; what follows from it comes with `settle`."""
+        state.unsettled = index if state.unsettled is None else min(index, state.unsettled)
+        if self._spend is not None:
+            self._spend.changed(state, index)
 
     def resumed(self, state: SeriesState) -> None:
         """There is a fact again: end what was said of its absence."""
@@ -181,6 +192,8 @@ class Lifecycle:
         state.run = fold.run
         self._count(state, fold)
         self._stats.closed += 1
+        if self._spend is not None:
+            self._spend.changed(state, index)
         self._learned.advance(state, ring)
         self._peers.changed(state, index, index + 1)
         # Had the days before been there, its total would have been judged when it came.

@@ -229,12 +229,14 @@ def _changes(state: SeriesState, episode: Episode, known: Reported) -> tuple[Cha
     if bucket is None and ring is not None and ring.whole is not None:
         bucket = ring.whole.get(worst.index)
     parts = None if bucket is None else bucket.parts
+    baseline, totals = _baseline(ring, worst.index)
+    if parts is None and actual == 0 and baseline:
+        parts = {}  # what costs nothing has no drivers left: all that it had are gone
     if parts is None:
         kept = known.changes if known.worst == worst.index else ()
         if not kept and not is_money(SeriesKey.parse(state.text).unit):
             return ()  # a level of usage has no parts
         return with_rest(kept, actual=actual, expected=expected)
-    baseline, totals = _baseline(ring, worst.index)
     if known.worst == worst.index and len(baseline) < known.baseline:
         return with_rest(known.changes, actual=actual, expected=expected)
     known.baseline = len(baseline)

@@ -75,7 +75,8 @@ class _Series(Struct, array_like=True, frozen=True):
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
-    """sources: name, seen, word. newcomers: tenant, dimension, count within `hour`."""
+    """sources: name, seen, word. newcomers: tenant, dimension, count within `hour`. born, stated: see spend.py; what is
+    older than they are knows neither."""
 
     version: int = VERSION
     offset: int
@@ -83,6 +84,8 @@ class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
     hour: int
     newcomers: list[tuple[str, str, int]]
     last_start: int
+    born: int = 0
+    stated: list[tuple[str, str]] = []
 
 
 class _Header(Struct, array_like=True, frozen=True):

@@ -3,13 +3,14 @@
 Plain text, cleaned; tag values stand in it as they came, so each receiver escapes it for its markup.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from connectors.facts import FeedbackVerdict, format_instant
 from service.core.alerts import Alert, AlertEvent, AlertKind, AlertState, DriverChange, EventType, Severity
+from service.core.markers import marker_of
+from service.core.notices import Member
 from service.core.wording import amount, driver_name, label_name, number, who, whose
 from service.delivery.payload import alert_link
 from service.delivery.texts import clean, cut, one_line
@@ -20,14 +21,24 @@ _TITLE = 200
 _LINE = 500
 _TEXT = 2000
 _HAPPENED = {
+    EventType.PENDING: "Pending, nobody told yet",
     EventType.OPENED: "Opened",
     EventType.UPDATED: "Updated",
     EventType.ACKNOWLEDGED: "Acknowledged",
+    EventType.ACK_EXPIRED: "No longer acknowledged, its time is over",
+    EventType.ASSIGNED: "Assigned",
+    EventType.COMMENTED: "Commented",
+    EventType.SILENCED: "Silenced",
+    EventType.UNSILENCED: "Unsilenced",
+    EventType.INHIBITED: "Inhibited by another alert",
     EventType.RESOLVED: "Resolved",
+    EventType.EXPECTED: "Over, as expected",
     EventType.WITHDRAWN: "Withdrawn, the bill was restated",
     EventType.REOPENED: "Reopened, it is back",
     EventType.FEEDBACK: "Feedback",
 }
+_OF_DETECTION = (EventType.PENDING, EventType.OPENED, EventType.UPDATED, EventType.ACK_EXPIRED)
+"""Goes without saying who did it."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -50,7 +61,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        return self.state in (AlertState.RESOLVED, AlertState.WITHDRAWN)
+        return self.state.is_over
 
     @property
     def is_first(self) -> bool:
@@ -71,12 +82,7 @@ class Message(Struct, frozen=True, kw_only=True):
         return lines
 
 
-def marker_of(alert_id: str) -> str:
-    """Tells our ticket of an alert from all others: short, without blanks, the same for ever."""
-    return "spendwatch-" + hashlib.sha256(alert_id.encode()).hexdigest()[:16]
-
-
-def message_of(event: AlertEvent, public_url: str | None) -> Message:
+def message_of(event: AlertEvent, public_url: str | None, members: Sequence[Member] = ()) -> Message:
     alert, state = event.record.alert, event.record.state
     return Message(
         alert_id=alert.id,
@@ -87,7 +93,7 @@ def message_of(event: AlertEvent, public_url: str | None) -> Message:
         title=_title(alert, state),
         news=_news(event),
         reason=_text(alert.reason),
-        facts=tuple(_facts(alert, state)),
+        facts=tuple(_facts(alert, state, members)),
         drivers=tuple(_driver(driver, alert.unit) for driver in alert.drivers[:SHOWN_DRIVERS]),
         action=_text(alert.action),
         link=alert_link(public_url, alert.id),
@@ -104,12 +110,12 @@ def _news(event: AlertEvent) -> str:
     happened = _HAPPENED[event.type]
     if event.type is EventType.WITHDRAWN and event.record.alert.feedback is FeedbackVerdict.FALSE_ALARM:
         happened = "Withdrawn, said to be a false alarm"
-    by = "" if event.type in (EventType.OPENED, EventType.UPDATED) else f" by {one_line(event.actor)}"
+    by = "" if event.type in _OF_DETECTION else f" by {one_line(event.actor)}"
     comment = f": {clean(event.comment)}" if event.comment.strip() else ""
     return cut(f"{happened}{by}{comment}", _TEXT)
 
 
-def _facts(alert: Alert, state: AlertState) -> Sequence[tuple[str, str]]:
+def _facts(alert: Alert, state: AlertState, members: Sequence[Member]) -> Sequence[tuple[str, str]]:
     name, value = whose(alert.series)
     spend = "Spend" if alert.kind in (AlertKind.DROP, AlertKind.MISSING) else "Current spend"
     facts = [
@@ -122,6 +128,7 @@ def _facts(alert: Alert, state: AlertState) -> Sequence[tuple[str, str]]:
         ("State", state.value),
         ("Since", format_instant(alert.starts_at)),
         ("Basis", alert.basis.value),
+        ("Also", "; ".join(member.text for member in members)),
     ]
     return [(cut(one_line(name), 100), cut(one_line(value), _LINE)) for name, value in facts if value]
 

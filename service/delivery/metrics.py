@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from service.core.alerts import AlertEvent, EventType
 from service.delivery.receivers.receiver import FailureReason
 
 _SEND_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
@@ -74,3 +75,42 @@ class DeliveryMetrics:
         for receiver, by_state in counts.items():
             self._pending.labels(receiver).set(by_state.get("pending", 0))
             self._dead.labels(receiver).set(by_state.get("dead", 0))
+
+
+_DECISIONS = {
+    EventType.OPENED: "told",
+    EventType.REOPENED: "told",
+    EventType.INHIBITED: "inhibited",
+    EventType.SILENCED: "silenced",
+    EventType.EXPECTED: "planned",
+}
+
+
+class DispatchMetrics:
+    """What is decided of alerts that have opened."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decided = Counter(
+            "spendwatch_alerts_dispatched_total",
+            "Decisions who is told of an alert: told, inhibited by another, silenced, planned, held back by a budget.",
+            ["decision"],
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "spendwatch_dispatch_lag_seconds",
+            "For how long the oldest decision has been due; 0 when none is.",
+            registry=registry,
+        )
+        for decision in (*_DECISIONS.values(), "held_back"):
+            self._decided.labels(decision)
+
+    def decided(self, events: Iterable[AlertEvent]) -> None:
+        for event in events:
+            decision = _DECISIONS.get(event.type)
+            if decision == "told" and event.record.held_back:
+                decision = "held_back"
+            if decision is not None:
+                self._decided.labels(decision).inc()
+
+    def lags(self, seconds: float) -> None:
+        self._lag.set(seconds)

@@ -22,11 +22,21 @@ from service.clock import Clock
 from service.delivery.backoff import Backoff
 from service.delivery.metrics import DeliveryMetrics
 from service.delivery.pace import LONGEST_PAUSE_SECONDS, Pace
-from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Receiver, Rejected, Retry
+from service.delivery.receivers.receiver import (
+    CarriesLetters,
+    Delivered,
+    FailureReason,
+    Outcome,
+    Receiver,
+    Rejected,
+    Retry,
+)
 from service.errors import UnavailableError
-from service.store.store import Delivery, Outbox
+from service.store.store import Delivery, LetterDelivery, Outbox
 
 T = TypeVar("T")
+Parcel = Delivery | LetterDelivery
+"""What a receiver is sent; from claim to mark both are treated alike."""
 
 LEASE_MARGIN = timedelta(seconds=10)
 """A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt. Longer
@@ -124,7 +134,8 @@ class Deliverer:
         unseen = receiver.settle + _OVERTIME if receiver.settle else timedelta()
         return receiver.timeout + max(self._lease_margin, unseen)
 
-    async def _claim(self, receiver: Receiver, limit: int) -> list[Delivery]:
+    async def _claim(self, receiver: Receiver, limit: int) -> list[Parcel]:
+        """Alerts first: a letter can wait."""
         lease = self._lease(receiver).total_seconds()
         claimed = await self._ask(
             lambda: self._outbox.claim(
@@ -136,9 +147,21 @@ class Deliverer:
                 newest_only=receiver.newest_only,
             )
         )
-        return claimed or []
+        parcels: list[Parcel] = [*(claimed or ())]
+        if isinstance(receiver, CarriesLetters) and len(parcels) < limit:
+            letters = await self._ask(
+                lambda: self._outbox.claim_letters(
+                    worker=self._worker,
+                    now=self._clock.now(),
+                    lease_seconds=lease,
+                    limit=limit - len(parcels),
+                    receiver=receiver.name,
+                )
+            )
+            parcels += letters or ()
+        return parcels
 
-    async def _attempt(self, receiver: Receiver, delivery: Delivery, pace: Pace) -> None:
+    async def _attempt(self, receiver: Receiver, delivery: Parcel, pace: Pace) -> None:
         """One attempt and its mark. Never raises but when cancelled."""
         started = self._clock.now()
         lease_until = started + self._lease(receiver)
@@ -167,11 +190,14 @@ class Deliverer:
             due = self._clock.now() + receiver.settle
             await self._did(self._outbox.hasten(receiver.name, at=due))
 
-    async def _send(self, receiver: Receiver, delivery: Delivery, now: datetime) -> Outcome:
+    async def _send(self, receiver: Receiver, delivery: Parcel, now: datetime) -> Outcome:
         try:
             # The receiver keeps its own time; this is for one that does not.
             async with asyncio.timeout((receiver.timeout + _OVERTIME).total_seconds()):
-                return await receiver.send(delivery, now=now)
+                if isinstance(delivery, Delivery):
+                    return await receiver.send(delivery, now=now)
+                assert isinstance(receiver, CarriesLetters), "no other claims letters"
+                return await receiver.send_letter(delivery, now=now)
         except TimeoutError:
             detail = f"no outcome within {receiver.timeout + _OVERTIME}"
             return Retry(reason=FailureReason.TIMEOUT, detail=detail)
@@ -180,7 +206,7 @@ class Deliverer:
             _log.exception("receiver failed", receiver=receiver.name, delivery=delivery.id)
             return Retry(reason=FailureReason.INTERNAL, detail=f"fault in the receiver: {type(error).__name__}")
 
-    async def _mark(self, receiver: Receiver, delivery: Delivery, outcome: Outcome, pace: Pace) -> bool:
+    async def _mark(self, receiver: Receiver, delivery: Parcel, outcome: Outcome, pace: Pace) -> bool:
         """Whether the store took it."""
         now = self._clock.now()
         match outcome:
@@ -216,7 +242,7 @@ class Deliverer:
             case never:
                 assert_never(never)
 
-    async def _give_up(self, receiver: Receiver, delivery: Delivery, error: str, outcome: Retry | Rejected) -> bool:
+    async def _give_up(self, receiver: Receiver, delivery: Parcel, error: str, outcome: Retry | Rejected) -> bool:
         _log.warning(
             "message given up",
             receiver=receiver.name,
@@ -230,7 +256,7 @@ class Deliverer:
             )
         )
 
-    async def _give_back(self, delivery: Delivery, due: datetime) -> None:
+    async def _give_back(self, delivery: Parcel, due: datetime) -> None:
         error = "stopped while sending; it may have arrived"
         await self._did(self._outbox.retry(delivery.id, error=error, next_attempt_at=due, worker=self._worker))
 

@@ -4,7 +4,7 @@ The shape is Standard Webhooks': type, timestamp of the event, data. It stays be
 holds: first drivers go, then texts are cut shorter; the link leads to the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from connectors.facts import format_instant
 from service.core.alerts import AlertEvent, DriverChange
+from service.core.notices import Member
 
 MAX_BYTES = 20_000
 """The size the Standard Webhooks specification recommends to stay under."""
@@ -24,9 +25,10 @@ class _Limits(Struct, frozen=True):
     drivers: int
     label: int
     text: int
+    members: int
 
 
-_STEPS = (_Limits(10, 256, 1000), _Limits(5, 128, 500), _Limits(2, 64, 250), _Limits(0, 32, 120))
+_STEPS = (_Limits(10, 256, 1000, 21), _Limits(5, 128, 500, 10), _Limits(2, 64, 250, 5), _Limits(0, 32, 120, 0))
 
 
 def event_type(event: AlertEvent) -> str:
@@ -39,16 +41,16 @@ def alert_link(public_url: str | None, alert_id: str) -> str | None:
     return None if public_url is None else f"{public_url.rstrip('/')}/alerts/{quote(alert_id, safe='')}"
 
 
-def body_of(event: AlertEvent, public_url: str | None) -> bytes:
+def body_of(event: AlertEvent, public_url: str | None, members: Sequence[Member] = ()) -> bytes:
     """JSON in UTF-8, below MAX_BYTES. Deterministic: all attempts send the same bytes."""
     for limits in _STEPS:
-        body = msgspec.json.encode(_body(event, public_url, limits))
+        body = msgspec.json.encode(_body(event, public_url, members, limits))
         if len(body) < MAX_BYTES:
             break
     return body
 
 
-def _body(event: AlertEvent, public_url: str | None, limits: _Limits) -> dict[str, object]:
+def _body(event: AlertEvent, public_url: str | None, members: Sequence[Member], limits: _Limits) -> dict[str, object]:
     record, alert = event.record, event.record.alert
     return {
         "type": event_type(event),
@@ -83,9 +85,14 @@ def _body(event: AlertEvent, public_url: str | None, limits: _Limits) -> dict[st
             "actor": _cut(event.actor, limits.label),
             "comment": _cut(event.comment, limits.text),
             "acknowledged_by": _cut_or_none(record.acknowledged_by, limits.label),
+            "members": [_member(one, limits) for one in members[: limits.members]],
             "resolved_by": _cut_or_none(record.resolved_by, limits.label),
         },
     }
+
+
+def _member(member: Member, limits: _Limits) -> dict[str, object]:
+    return {"id": member.alert_id or None, "text": _cut(member.text, limits.label)}
 
 
 def _driver(driver: DriverChange, limits: _Limits) -> dict[str, object]:

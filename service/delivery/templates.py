@@ -3,7 +3,7 @@
 What stands in `{{ }}` is escaped for the receiver's markup, so that a template may hold markup and a tag value cannot.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from service.core.alerts import (
     EventType,
     Severity,
 )
+from service.core.notices import Member
 from service.core.wording import amount, driver_name
 from service.delivery.message import Message, message_of, resource_of
 from service.delivery.texts import Escape, clean, cut, one_line
@@ -59,9 +60,9 @@ class Wording:
                 if template is not None:
                     _check(name, template, file, where, _context(message_of(event, public_url), event))
 
-    def message(self, event: AlertEvent) -> Message:
+    def message(self, event: AlertEvent, members: Sequence[Member] = ()) -> Message:
         """Never raises: where a template fails on an alert, the alert is told in our words."""
-        message = message_of(event, self._public_url)
+        message = message_of(event, self._public_url, members)
         try:
             if self._title is not None:
                 message = replace(message, title=cut(one_line(_rendered(self._title, message, event)), _TITLE))
@@ -69,7 +70,7 @@ class Wording:
                 message = replace(message, text=clean(_rendered(self._text, message, event)))
         except Exception as error:  # a template may raise anything
             _log.warning("a template failed; our own words are sent", receiver=self._where, error=type(error).__name__)
-            return message_of(event, self._public_url)
+            return message_of(event, self._public_url, members)
         return message
 
 

@@ -20,7 +20,9 @@ Message = MutableMapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One webhook: its id, the alert it is about, what happened to it, and the first characters of its signature."""
+    """One webhook: its id, the alert it is about, what happened to it, and the first characters of its signature.
+
+    alert_id: empty for a letter, which is about none."""
 
     webhook_id: str
     alert_id: str
@@ -60,7 +62,7 @@ class Desk:
         payload = json.loads(body)
         received = Received(
             webhook_id=headers["webhook-id"],
-            alert_id=payload["data"]["id"],
+            alert_id=payload["data"].get("id", ""),
             type=payload["type"],
             signature=headers["webhook-signature"],
         )

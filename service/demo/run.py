@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,7 @@ from service.core.alerts import AlertEvent, EventType
 from service.delivery.signing import SigningSecret
 from service.demo.desk import Desk, Received, open_desk
 from service.demo.scorecard import Scorecard
+from service.digests.command import preview_of
 from service.logs import configure
 from service.settings import Settings, SyntheticConnector
 from service.sources import synthetic_options
@@ -35,6 +36,7 @@ from service.up import Stack
 
 CONFIG = Path(__file__).parent / "demo.yaml"
 _PORT = 8321
+_LETTER_LINES = 24
 _SETTLE_SECONDS = 20.0
 """How long the last alerts may take after the last fact was sent."""
 
@@ -53,6 +55,7 @@ class Figures:
     ready: float | None = None
     first_alert: float | None = None
     alerts: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -103,6 +106,7 @@ class _Demo:
 
     def __init__(self, stack: Stack, settings: Settings, desk: Desk) -> None:
         self._stack = stack
+        self._settings = settings
         self._source = next(one for one in settings.connectors if isinstance(one, SyntheticConnector))
         self._options = synthetic_options(self._source, settings.tenant)
         self._card = Scorecard(plan(self._options))
@@ -122,6 +126,8 @@ class _Demo:
             self._introduce()
             await self._watch()
             code = self._sum_up(await self._count())
+            await self._show_digest()
+            self._console.print(_GO_ON)
             if stay:
                 self._console.print(f"\nThe dashboard stays at {self._stack.api_url} until Ctrl-C.")
                 await asyncio.Event().wait()
@@ -178,17 +184,19 @@ class _Demo:
             if self._figures.first_alert is None:
                 self._figures.first_alert = self._figures.elapsed()
             self._figures.alerts.add(event.record.alert.id)
-            incident = self._card.saw(event)
-            if incident is not None or event.type in (EventType.OPENED, EventType.REOPENED):
-                self._show(event, incident)
+            self._show(event, self._card.saw(event))
             self._changed.set()
 
     def _show(self, event: AlertEvent, incident: Incident | None) -> None:
-        # One incident moves the team, the project, the service and the total alike: what was planted is shown in
-        # full, the rest with a line each.
-        self._console.print(render(event) if incident is not None else brief(event))
+        """What people are told of; what was planted in full, the rest with a line each."""
+        is_told = event.type in (EventType.OPENED, EventType.REOPENED) and event.record.inhibited_by is None
+        if is_told:
+            self._figures.told.add(event.record.alert.id)
+        if is_told or incident is not None:
+            self._console.print(render(event) if incident is not None else brief(event))
         if incident is not None:
-            text = f"   planted {incident.kind} found, {self._card.found} of {len(self._card.incidents)}"
+            beside = "" if is_told else " (told with another alert that is the same money)"
+            text = f"   planted {incident.kind} found{beside}, {self._card.found} of {len(self._card.incidents)}"
             self._console.print(Text(text, style="green"))
 
     def _was_delivered(self, received: Received) -> None:
@@ -231,7 +239,10 @@ class _Demo:
             ("billing and metric rows read", f"{counted.get('spendwatch_rows_read_total', 0):,.0f}"),
             ("facts read from Kafka", f"{counted.get('spendwatch_facts_consumed_total', 0):,.0f}"),
             ("series watched", f"{counted.get('spendwatch_series_tracked', 0):,.0f}"),
-            ("alerts", f"{len(figures.alerts):,}"),
+            (
+                "alerts",
+                f"{len(figures.alerts):,}, of which {len(figures.told):,} were told: the others are the same money",
+            ),
             ("webhooks verified", f"{len(self._desk.received):,} ({self._desk.refused} refused)"),
             ("incidents found", f"{card.found} of {len(card.incidents)}"),
             ("incidents delivered", f"{card.delivered} of {len(card.incidents)}"),
@@ -245,8 +256,16 @@ class _Demo:
             self._console.print(
                 Text(f"missing: {incident.kind} {clean(', '.join(incident.must))}: {how_far}", style="red")
             )
-        self._console.print(_GO_ON)
         return 0 if card.is_complete else 1
+
+    async def _show_digest(self) -> None:
+        """The letter of the synthetic month's last full week, as far as a screen goes."""
+        end = datetime.combine(self._options.first_live_day, datetime.min.time(), UTC)
+        end += timedelta(days=self._source.days - 1)
+        text = await preview_of(self._settings, self._settings.digests[0], due=end, made_at=datetime.now(UTC))
+        self._console.print("\nWhat finance would get by mail:\n", style="bold")
+        for line in text.splitlines()[:_LETTER_LINES]:
+            self._console.print(Text(f"  {line}", no_wrap=True, overflow="ellipsis"))
 
     def _show_logs(self) -> None:
         for log in sorted(self._stack.logs.glob("*.log")) if self._stack.logs else []:

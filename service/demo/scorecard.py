@@ -14,12 +14,16 @@ class Scorecard:
 
     incidents: Sequence[Incident]
     _found: dict[int, str] = field(default_factory=dict)
+    _heads: dict[str, str] = field(default_factory=dict)
+    """Alert -> the one that is told in its place."""
     _delivered: set[str] = field(default_factory=set)
 
     def saw(self, event: AlertEvent) -> Incident | None:
         """Returns the incident that this event is the first to tell of."""
         alert = event.record.alert
-        if event.type is EventType.WITHDRAWN:
+        if event.record.inhibited_by is not None:
+            self._heads[alert.id] = event.record.inhibited_by
+        if event.type not in (EventType.OPENED, EventType.REOPENED, EventType.INHIBITED):
             return None
         for number, incident in enumerate(self.incidents):
             begin, end = datetime.fromisoformat(incident.start), datetime.fromisoformat(incident.end)
@@ -39,7 +43,7 @@ class Scorecard:
 
     @property
     def delivered(self) -> int:
-        return sum(alert_id in self._delivered for alert_id in self._found.values())
+        return sum(self._is_delivered(alert_id) for alert_id in self._found.values())
 
     @property
     def is_complete(self) -> bool:
@@ -50,5 +54,9 @@ class Scorecard:
         return [
             (incident, "found, not delivered" if number in self._found else "not found")
             for number, incident in enumerate(self.incidents)
-            if self._found.get(number) not in self._delivered
+            if not self._is_delivered(self._found.get(number))
         ]
+
+    def _is_delivered(self, alert_id: str | None) -> bool:
+        """By itself, or as the same money as another alert that was delivered."""
+        return alert_id in self._delivered or self._heads.get(alert_id or "") in self._delivered

@@ -64,7 +64,7 @@ class Played:
     def book(self, settings: Settings) -> PageBook:
         """The alert budgets, asked for every alert that a receiver would hear of, in the order they fired."""
         receivers = tuple(receiver.name for receiver in settings.receivers)
-        router = Router(settings.routes, receivers)
+        router = Router(settings.route, receivers, settings.time_intervals)
         book = PageBook(settings.budgets)
         for alert in self.alerts:
             if not receivers or router(alert):

@@ -15,20 +15,21 @@ import msgspec
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState
+from service.core.inbound import Heard, Inbound
 from service.store.cache import Cache, Kind
-from service.store.store import AlertQuery, AlertStore, Page, Summary
+from service.store.store import AlertQuery, AlertStore, Inbox, Page, Summary
 
 T = TypeVar("T")
 TTL = timedelta(seconds=60)
 
 
-class IdentifiedStore(AlertStore, Protocol):
+class IdentifiedStore(AlertStore, Inbox, Protocol):
     async def identity(self) -> int:
         """Drawn when the store was made: numbers of events mean nothing in another one."""
 
 
 class CachedStore:
-    """The AlertStore protocol in front of another one; without Redis it only passes on.
+    """The AlertStore and Inbox protocols in front of another one; without Redis it only passes on.
 
     seen: number of the last event this process knows of (`LiveHub.seen`); where it gives None, or is left out, the
     store is asked, which costs one small query.
@@ -61,17 +62,64 @@ class CachedStore:
     async def budgets(self) -> list[BudgetState]:
         return await self._store.budgets()
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return self._wrote(await self._store.acknowledge(alert_id, actor=actor, comment=comment, at=at))
+    async def acknowledge(
+        self,
+        alert_id: str,
+        *,
+        actor: str,
+        comment: str,
+        at: datetime,
+        until: datetime | None = None,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        return self._wrote(
+            await self._store.acknowledge(alert_id, actor=actor, comment=comment, at=at, until=until, cascade=cascade)
+        )
 
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return self._wrote(await self._store.resolve(alert_id, actor=actor, comment=comment, at=at))
+    async def resolve(
+        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
+    ) -> AlertEvent | None:
+        return self._wrote(await self._store.resolve(alert_id, actor=actor, comment=comment, at=at, cascade=cascade))
+
+    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return self._wrote(await self._store.reopen(alert_id, actor=actor, comment=comment, at=at))
+
+    async def assign(
+        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        return self._wrote(await self._store.assign(alert_id, to=to, actor=actor, comment=comment, at=at))
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return self._wrote(await self._store.comment(alert_id, actor=actor, comment=comment, at=at))
 
     async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+        self,
+        alert_id: str,
+        *,
+        verdict: FeedbackVerdict,
+        actor: str,
+        comment: str,
+        at: datetime,
+        cascade: bool = True,
     ) -> AlertEvent | None:
-        said = await self._store.note_feedback(alert_id, verdict=verdict, actor=actor, comment=comment, at=at)
-        return self._wrote(said)
+        return self._wrote(
+            await self._store.note_feedback(
+                alert_id, verdict=verdict, actor=actor, comment=comment, at=at, cascade=cascade
+            )
+        )
+
+    async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
+        events = await self._store.expire_acknowledgements(now)
+        self._wrote(*events)
+        return events
+
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        return await self._store.inhibited(heads)
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        heard = await self._store.hear(receiver, said, actor=actor, at=at)
+        self._wrote(*heard.events)
+        return heard
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         return await self._store.events_of(alert_id)

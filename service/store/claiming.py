@@ -5,18 +5,24 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, EventType
+from service.core.notices import Member
+from service.digests.content import Digest
 from service.store.coalescing import Plan, Row, plan
 from service.store.recording import decode_record
-from service.store.store import Delivery
-from service.store.tables import deliveries, events
+from service.store.store import Delivery, Letter, LetterDelivery
+from service.store.tables import deliveries, events, letters
 
 # A literal, since neither database uses a partial index for a parameter.
 PENDING: ColumnElement[str] = literal_column("'pending'")
+# What the message is to its receiver.
+_TYPE = func.coalesce(deliveries.c.told_as, events.c.type).label("type")
+_decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
 
 
 def event_of(row: Any) -> AlertEvent:
@@ -71,7 +77,7 @@ async def plans_of(connection: AsyncConnection, receiver: str, alert_ids: Sequen
             deliveries.c.id,
             deliveries.c.seq,
             deliveries.c.state,
-            events.c.type,
+            _TYPE,
             deliveries.c.remote_id,
         )
         .join(events, events.c.seq == deliveries.c.seq)
@@ -106,14 +112,90 @@ async def as_planned(connection: AsyncConnection, claimed: Sequence[Delivery], p
 
 
 def with_event() -> Select[Any]:
+    """Messages about alerts."""
     return select(
         deliveries,
         events.c.at,
-        events.c.type,
+        _TYPE,
         events.c.actor,
         events.c.comment,
         events.c.document,
-    ).join(events, events.c.seq == deliveries.c.seq)
+    ).join(events, and_(events.c.seq == deliveries.c.seq, deliveries.c.letter_id.is_(None)))
+
+
+def with_either() -> Select[Any]:
+    """Messages about alerts, and about letters."""
+    of_alert = and_(events.c.seq == deliveries.c.seq, deliveries.c.letter_id.is_(None))
+    return (
+        select(
+            deliveries,
+            events.c.at,
+            _TYPE,
+            events.c.actor,
+            events.c.comment,
+            events.c.document,
+            *_LETTER,
+        )
+        .outerjoin(events, of_alert)
+        .outerjoin(letters, letters.c.id == deliveries.c.letter_id)
+    )
+
+
+def with_letter() -> Select[Any]:
+    """Messages about letters."""
+    return select(deliveries, *_LETTER).join(letters, letters.c.id == deliveries.c.letter_id)
+
+
+@cache
+def letters_due(*, locked: bool) -> Select[Any]:
+    """Ids of letters that may be sent now. Parameters: `now`, `limit`, `receiver`."""
+    now = bindparam("now", type_=deliveries.c.next_attempt_at.type)
+    due = (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.state == PENDING,
+            deliveries.c.letter_id.is_not(None),
+            deliveries.c.receiver == bindparam("receiver", type_=deliveries.c.receiver.type),
+            deliveries.c.next_attempt_at <= now,
+            or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now),
+        )
+        .order_by(deliveries.c.next_attempt_at, deliveries.c.id)
+        .limit(bindparam("limit", type_=Integer))
+    )
+    return due.with_for_update(of=deliveries, skip_locked=True) if locked else due
+
+
+_LETTER = (
+    letters.c.digest.label("letter_digest"),
+    letters.c.value.label("letter_value"),
+    letters.c.due_at.label("letter_due_at"),
+    letters.c.document.label("letter_document"),
+)
+_decode_digest = msgspec.json.Decoder(Digest).decode
+
+
+def letter_delivery_of(row: Any) -> LetterDelivery:
+    letter = Letter(
+        id=row.letter_id,
+        digest=row.letter_digest,
+        value=row.letter_value,
+        due_at=row.letter_due_at,
+        content=_decode_digest(row.letter_document),
+        receivers=(row.receiver,),
+    )
+    return LetterDelivery(
+        id=row.id,
+        receiver=row.receiver,
+        letter=letter,
+        seq=row.seq,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        next_attempt_at=row.next_attempt_at,
+        state=row.state,
+        last_error=row.last_error,
+        delivered_at=row.delivered_at,
+        remote_id=row.remote_id,
+    )
 
 
 def delivery_of(row: Any) -> Delivery:
@@ -128,4 +210,5 @@ def delivery_of(row: Any) -> Delivery:
         last_error=row.last_error,
         delivered_at=row.delivered_at,
         remote_id=row.remote_id,
+        members=() if row.members is None else _decode_members(row.members),
     )

@@ -2,8 +2,8 @@
 
 - What opens an alert is sent as it is, so that what opened and ended while the receiver was away is told of, too.
 - Of what waits after it, the newest is sent, up to the next opening; the others are superseded.
-- A message that is sent again after newer ones were (a dead one that somebody revived) says what the newest says: an
-  old state must not come back.
+- A message that is sent again after newer ones were (a dead one that somebody revived), or after the receiver itself
+  told us of something newer, says what the newest says: an old state must not come back.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def plan(rows: Sequence[Row]) -> Plan:
     waiting = [row for row in rows if row.state == "pending"]
     head = waiting[0]
     remote_id = next((row.remote_id for row in reversed(rows) if row.remote_id is not None), None)
-    if any(row.seq > head.seq and row.state in ("delivered", "dead") for row in rows):
+    if any(row.seq > head.seq and row.state in ("delivered", "dead", "known") for row in rows):
         return _of(waiting, says=rows[-1].seq, remote_id=remote_id)
     if head.opens:
         return Plan(head.id, head.seq, (), remote_id)

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, select, text
+from sqlalchemy import Connection, Table, event, select, text
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,6 +24,7 @@ from service.errors import ConfigError, UnavailableError
 from service.store.tables import counters
 
 _LOCKED_PAUSE_SECONDS = 0.02
+_IN_LENGTH = 500
 BUSY_TIMEOUT_SECONDS = 30
 EVENT_SEQ = "event_seq"
 STORE_ID = "store_id"
@@ -165,6 +168,16 @@ async def last_seq(connection: AsyncConnection, *, lock: bool = False) -> int:
     if lock:
         statement = statement.with_for_update()
     return int((await connection.execute(statement)).scalar_one())
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which is not SQL's own: both dialects spell it alike."""
+    return sqlite_insert(table) if connection.dialect.name == "sqlite" else postgres_insert(table)
+
+
+def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """For IN lists: well below the parameter limits of both databases."""
+    return (values[start : start + _IN_LENGTH] for start in range(0, len(values), _IN_LENGTH))
 
 
 async def lock_schema(connection: AsyncConnection) -> None:

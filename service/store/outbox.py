@@ -11,7 +11,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, bindparam, func, or_, select, update
 
-from service.store.claiming import PENDING, as_planned, delivery_of, due_now, plans_of, supersede, with_event
+from service.store.claiming import (
+    PENDING,
+    as_planned,
+    delivery_of,
+    due_now,
+    letter_delivery_of,
+    letters_due,
+    plans_of,
+    supersede,
+    with_either,
+    with_event,
+    with_letter,
+)
 from service.store.coalescing import Plan
 from service.store.combining import Combiner
 from service.store.database import Database
@@ -23,6 +35,7 @@ from service.store.store import (
     Delivery,
     DeliveryPage,
     DeliveryQuery,
+    LetterDelivery,
 )
 from service.store.tables import alerts, deliveries
 
@@ -70,6 +83,24 @@ class SqlOutbox:
             claimed = [delivery_of(row) for row in rows]
             return await as_planned(connection, claimed, plans) if newest_only else claimed
 
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        parameters = {"now": now, "limit": limit, "receiver": receiver}
+        async with self._database.reading() as connection:
+            # There is hardly ever one, and a writer would hold up the others to find that out.
+            if (await connection.execute(letters_due(locked=False), parameters)).first() is None:
+                return []
+        async with self._database.writing() as connection:
+            ids = [row.id for row in await connection.execute(letters_due(locked=True), parameters)]
+            claiming = update(deliveries).where(deliveries.c.id.in_(ids))
+            until = now + timedelta(seconds=lease_seconds)
+            await connection.execute(
+                claiming.values(leased_by=worker, lease_until=until, attempts=deliveries.c.attempts + 1)
+            )
+            rows = await connection.execute(with_letter().where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id))
+            return [letter_delivery_of(row) for row in rows]
+
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         await self._marks.add(_Mark(_DELIVERED, {"row": delivery_id, "at": at, "remote": remote_id}))
 
@@ -108,7 +139,7 @@ class SqlOutbox:
 
     async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
         limit = max(1, min(query.limit, MAX_PAGE))
-        found = with_event().order_by(deliveries.c.seq.desc(), deliveries.c.id.desc()).limit(limit + 1)
+        found = with_either().order_by(deliveries.c.seq.desc(), deliveries.c.id.desc()).limit(limit + 1)
         if query.state is not None:
             found = found.where(deliveries.c.state == query.state)
         if query.receiver is not None:
@@ -117,10 +148,11 @@ class SqlOutbox:
             seq, row = _cursor(query.cursor)
             found = found.where(or_(deliveries.c.seq < seq, and_(deliveries.c.seq == seq, deliveries.c.id < row)))
         async with self._database.reading() as connection:
-            items = [delivery_of(row) for row in await connection.execute(found)]
+            rows = (await connection.execute(found)).all()
+        items = [delivery_of(row) if row.letter_id is None else letter_delivery_of(row) for row in rows]
         more = len(items) > limit
         last = items[limit - 1] if more else None
-        cursor = None if last is None else f"{last.event.seq}.{last.id}"
+        cursor = None if last is None else f"{_seq_of(last)}.{last.id}"
         return DeliveryPage(items=tuple(items[:limit]), next_cursor=cursor)
 
     async def deliveries_of(self, alert_id: str) -> list[Delivery]:
@@ -181,6 +213,10 @@ _DELIVERED = _marking(
 )
 _RETRY = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, remote_id=_remote)
 _DEAD = _marking(_HELD, last_error=bindparam("error"), next_attempt_at=_at, remote_id=_remote, state="dead")
+
+
+def _seq_of(delivery: Delivery | LetterDelivery) -> int:
+    return delivery.event.seq if isinstance(delivery, Delivery) else delivery.seq
 
 
 def _cursor(text: str) -> tuple[int, str]:

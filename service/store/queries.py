@@ -1,22 +1,23 @@
 """Listings of alerts: filters, pages, counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, FromClause, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.alerts import AlertState, Severity
+from service.core.alerts import COUNTED, AlertRecord, AlertState, Severity
 from service.store.recording import decode_record, searchable
 from service.store.store import MAX_PAGE, AlertQuery, BadCursorError, Page, Summary
 from service.store.tables import LABEL_LENGTH, alert_labels, alerts
-
-OPEN = (AlertState.FIRING, AlertState.ACKNOWLEDGED)
 
 
 async def find(connection: AsyncConnection, query: AlertQuery) -> Page:
     """Raises BadCursorError."""
     where = _conditions(query)
+    if query.folded:
+        where.append(_is_not_part_of_another(query))
     total = (await connection.execute(select(func.count()).select_from(alerts).where(*where))).scalar_one()
     if query.cursor is not None:
         where.append(alerts.c.seq < _position(query.cursor))
@@ -28,9 +29,20 @@ async def find(connection: AsyncConnection, query: AlertQuery) -> Page:
     return Page(items=items, next_cursor=f"s{items[-1].seq}" if len(rows) > limit else None, total=total)
 
 
+async def inhibited(connection: AsyncConnection, heads: Sequence[str]) -> list[AlertRecord]:
+    """What these alerts are told in place of, largest impact first; without history."""
+    if not heads:
+        return []
+    of_heads = alerts.c.inhibited_by.in_([searchable(head) for head in heads])
+    order = func.abs(alerts.c.impact).desc(), alerts.c.id
+    rows = await connection.execute(select(alerts.c.document).where(of_heads).order_by(*order))
+    records = (decode_record(row.document) for row in rows)
+    return [replace(record, alert=replace(record.alert, history=())) for record in records]
+
+
 async def summarize(connection: AsyncConnection, tenant: str | None) -> Summary:
     of_tenant = [] if tenant is None else [alerts.c.tenant == searchable(tenant)]
-    is_open = alerts.c.state.in_([state.value for state in OPEN])
+    is_open = alerts.c.state.in_([state.value for state in COUNTED])
     groups = select(alerts.c.state, func.count()).where(*of_tenant).group_by(alerts.c.state)
     by_state = _counts(await connection.execute(groups))
     groups = select(alerts.c.severity, func.count()).where(is_open, *of_tenant).group_by(alerts.c.severity)
@@ -59,28 +71,39 @@ def _position(cursor: str) -> int:
     return int(digits)
 
 
-def _conditions(query: AlertQuery) -> list[ColumnElement[bool]]:
+def _conditions(query: AlertQuery, of: FromClause = alerts) -> list[ColumnElement[bool]]:
+    """of: the table of alerts, or an alias of it."""
     where: list[ColumnElement[bool]] = []
     if query.states:
-        where.append(alerts.c.state.in_([state.value for state in query.states]))
+        where.append(of.c.state.in_([state.value for state in query.states]))
     if query.severities:
-        where.append(alerts.c.severity.in_([severity.value for severity in query.severities]))
+        where.append(of.c.severity.in_([severity.value for severity in query.severities]))
     if query.tenant is not None:
-        where.append(alerts.c.tenant == searchable(query.tenant))
+        where.append(of.c.tenant == searchable(query.tenant))
     if query.since is not None:
-        where.append(alerts.c.updated_at >= query.since)
+        where.append(of.c.updated_at >= query.since)
+    if query.assigned_to is not None:
+        where.append(of.c.assigned_to == searchable(query.assigned_to))
+    if query.inhibited_by is not None:
+        where.append(of.c.inhibited_by == searchable(query.inhibited_by))
     if query.text:
         text = searchable(query.text)
-        where.append(
-            or_(alerts.c.series.icontains(text, autoescape=True), alerts.c.reason.icontains(text, autoescape=True))
-        )
-    where.extend(_has_label(name, value) for name, value in query.labels.items())
+        where.append(or_(of.c.series.icontains(text, autoescape=True), of.c.reason.icontains(text, autoescape=True)))
+    where.extend(_has_label(of, name, value) for name, value in query.labels.items())
     return where
 
 
-def _has_label(name: str, value: str) -> ColumnElement[bool]:
+def _is_not_part_of_another(query: AlertQuery) -> ColumnElement[bool]:
+    """Told by itself, or its head is not in the list. A head that has one of its own counts for none: of two that
+    name each other both are shown."""
+    head = alerts.alias("head")
+    shown = exists().where(head.c.id == alerts.c.inhibited_by, head.c.inhibited_by.is_(None), *_conditions(query, head))
+    return or_(alerts.c.inhibited_by.is_(None), ~shown)
+
+
+def _has_label(of: FromClause, name: str, value: str) -> ColumnElement[bool]:
     # IN and not EXISTS: few alerts carry a label, so it is where the search should begin.
     carriers = select(alert_labels.c.alert_id).where(
         alert_labels.c.name == searchable(name, LABEL_LENGTH), alert_labels.c.value == searchable(value, LABEL_LENGTH)
     )
-    return alerts.c.id.in_(carriers)
+    return of.c.id.in_(carriers)

@@ -1,8 +1,11 @@
-"""One transaction's worth of changes to alerts: records, events, notices and outbox rows together."""
+"""One transaction's worth of changes to alerts: records, events, notices and outbox rows together.
 
-import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+What has been told of goes on at once. What is to be told for the first time, or again, waits for the dispatch if there
+is one (service/store/dispatching.py).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,18 +13,18 @@ from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
+from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType
 from service.core.budget import PageBook, longest
-from service.core.notices import Notice, Routes, notice_of, to_tell
+from service.core.notices import Factors, Notice, Routes, has_grown, same_steps, to_tell
 from service.core.routing import severity_rank
 from service.core.transitions import DETECTION
 from service.settings import Budget
-from service.store.database import EVENT_SEQ, last_seq
+from service.store.database import EVENT_SEQ, chunks, last_seq
+from service.store.notifying import Notifying
 from service.store.paging import load_pages, save_pages
-from service.store.tables import LABEL_LENGTH, alert_labels, alerts, counters, deliveries, events, notices
+from service.store.tables import LABEL_LENGTH, alert_labels, alerts, counters, events
 
-_IN_LENGTH = 500
-"""Values in one IN list: well below the parameter limits of both databases."""
+_OPENINGS = frozenset({EventType.PENDING, EventType.OPENED, EventType.REOPENED})
 
 decode_record = msgspec.json.Decoder(AlertRecord).decode
 
@@ -31,20 +34,11 @@ def searchable(text: str, length: int | None = None) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
 
 
-def delivery_id(event: AlertEvent, receiver: str, *, by_hand: bool) -> str:
-    """The same for the same message, also when the store is rebuilt from Kafka and events get other numbers.
-
-    Detection makes one event per version of an alert; what people do (*by_hand*) is told apart by the event's number.
-    """
-    alert = event.record.alert
-    what = f"s{event.seq}" if by_hand else f"v{alert.version}"
-    return "msg_" + hashlib.sha256(f"{alert.id}\n{what}\n{receiver}".encode()).hexdigest()[:32]
-
-
 class Recording:
-    """Begin with `begin`, which takes the lock; `change` any number of times; `flush` once.
+    """Begin with `begin`, which takes the lock; change any number of alerts; `flush` once.
 
-    routes: whom an alert is routed to. receivers: those that exist; None means all of them.
+    routes: whom an alert is routed to. receivers: those that exist; None means all of them. wait: how long what opens
+    waits for the dispatch; None: there is none, and people are told by the change itself.
     """
 
     def __init__(
@@ -53,18 +47,21 @@ class Recording:
         routes: Routes,
         receivers: Collection[str] | None,
         budgets: Sequence[Budget] = (),
+        *,
+        wait: timedelta | None = None,
+        factors: Factors = same_steps,
     ) -> None:
         self._budgets = budgets
-        self._book = PageBook(())
         self._connection = connection
         self._routes = routes
         self._receivers = receivers
+        self._wait = wait
+        self._factors = factors
         self._seq = 0
         self._kept: dict[str, AlertRecord] = {}
         self._records: dict[str, AlertRecord] = {}
-        self._told: dict[str, dict[str, Notice]] = {}
-        self._kept_notices: dict[tuple[str, str], Notice] = {}
-        self._deliveries: list[dict[str, Any]] = []
+        self.notifying = Notifying(connection, receivers)
+        self.book = PageBook(())
         self.events: list[AlertEvent] = []
 
     async def open_book(self, alerts: Iterable[Alert]) -> None:
@@ -72,50 +69,119 @@ class Recording:
         oldest = min((alert.judged_at for alert in alerts), default=None)
         if self._budgets and oldest is not None:
             entries = await load_pages(self._connection, oldest - longest(self._budgets))
-            self._book = PageBook(self._budgets, entries)
+            self.book = PageBook(self._budgets, entries)
 
     async def begin(self, alert_ids: Iterable[str]) -> None:
         """Lock, then read what is kept of these alerts."""
         self._seq = await last_seq(self._connection, lock=True)
-        for ids in _chunks(sorted(set(alert_ids))):
+        await self.load(alert_ids)
+
+    async def load(self, alert_ids: Iterable[str]) -> None:
+        """Read what is kept of these alerts, too; after `begin`."""
+        for ids in chunks(sorted(set(alert_ids))):
             rows = await self._connection.execute(select(alerts.c.id, alerts.c.document).where(alerts.c.id.in_(ids)))
             self._kept.update((row.id, decode_record(row.document)) for row in rows)
-            rows = await self._connection.execute(select(notices).where(notices.c.alert_id.in_(ids)))
-            for row in rows:
-                notice = Notice(severity=Severity(row.severity), impact=row.impact)
-                self._kept_notices[row.alert_id, row.receiver] = notice
-                self._told.setdefault(row.alert_id, {})[row.receiver] = notice
+            await self.notifying.read(ids)
+
+    async def take(self, records: Iterable[AlertRecord]) -> None:
+        """Instead of reading them: records that were read under the lock already."""
+        self._kept.update((record.alert.id, record) for record in records)
+        for ids in chunks(sorted(self._kept)):
+            await self.notifying.read(ids)
+
+    @property
+    def seq(self) -> int:
+        """Number of the last event."""
+        return self._seq
 
     def current(self, alert_id: str) -> AlertRecord | None:
         return self._records.get(alert_id) or self._kept.get(alert_id)
 
+    def known(self, alert_id: str) -> AlertRecord:
+        """Raises KeyError for one that was not read."""
+        return self._records.get(alert_id) or self._kept[alert_id]
+
     def change(
-        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+        self,
+        kind: EventType,
+        record: AlertRecord,
+        *,
+        at: datetime,
+        actor: str = DETECTION,
+        comment: str = "",
+        origin: str | None = None,
     ) -> None:
-        """Add one event; *record* is what it makes of the alert."""
-        alert = record.alert
-        before = self.current(alert.id)
+        """Add one event; *record* is what it makes of the alert. Tell those who are to hear of it at once.
+
+        origin: the receiver it came from, which knows it.
+        """
+        alert_id = record.alert.id
+        before = self.current(alert_id)
         tell = kind
-        if self._asks_the_budget(kind, record, before):
-            held = not self._book.ask(alert)
+        if self._wait is None and self._asks_the_budget(kind, record, before):
+            held = not self.book.ask(record.alert)
             tell = EventType.OPENED if record.held_back and not held else kind
             record = replace(record, held_back=held)
-        self._seq += 1
-        record = replace(record, seq=self._seq)
-        self._records[alert.id] = record
-        lean = replace(record, alert=replace(alert, history=()))
-        event = AlertEvent(seq=self._seq, at=at, type=kind, actor=actor, comment=comment, record=lean)
-        self.events.append(event)
-        # Detection only speaks in new versions. Who did it is no help: people may take any name.
-        by_hand = before is not None and before.alert.version == alert.version
-        told = self._told.setdefault(alert.id, {})
+        event = self.add(kind, record, at=at, actor=actor, comment=comment)
+        told = self.notifying.told(alert_id)
+        names = to_tell(
+            tell,
+            event.record,
+            before=None if before is None else before.alert,
+            told=told,
+            routes=self._routes,
+            factors=self._factors,
+        )
+        if record.state.is_over:
+            self.notifying.end(alert_id, free_at=at + (self._wait or timedelta()))
+        elif self._wait is not None:
+            names = self._let_wait(event, names, told, at)
         if record.held_back:
             return
-        for receiver in to_tell(tell, record, before=before.alert if before else None, told=told, routes=self._routes):
-            # One that was told and is no longer configured has nobody to send to it.
-            if self._receivers is None or receiver in self._receivers:
-                told[receiver] = notice_of(alert)
-                self._deliveries.append(_delivery_row(event, receiver, by_hand=by_hand))
+        # Detection only speaks in new versions. Who did it is no help: people may take any name.
+        by_hand = before is not None and before.alert.version == record.alert.version
+        for receiver in names:
+            self.notifying.tell(event, receiver, at=at, by_hand=by_hand, is_known=receiver == origin)
+
+    def add(
+        self, kind: EventType, record: AlertRecord, *, at: datetime, actor: str = DETECTION, comment: str = ""
+    ) -> AlertEvent:
+        """Add one event of which nobody is told by this."""
+        self._seq += 1
+        record = replace(record, seq=self._seq)
+        self._records[record.alert.id] = record
+        lean = replace(record, alert=replace(record.alert, history=()))
+        event = AlertEvent(seq=self._seq, at=at, type=kind, actor=actor, comment=comment, record=lean)
+        self.events.append(event)
+        return event
+
+    def tell(self, alert_id: str, receiver: str, kind: EventType, *, at: datetime) -> None:
+        """Tell of an alert as it is now. kind: what the message is to this receiver."""
+        record = self.known(alert_id)
+        event = next((one for one in reversed(self.events) if one.record.alert.id == alert_id), None)
+        if event is None:  # nothing new: the receiver hears late of what happened before
+            event = AlertEvent(seq=record.seq, at=at, type=kind, actor=DETECTION, comment="", record=record)
+        self.notifying.tell(event, receiver, at=at, by_hand=True, told_as=kind)
+
+    def join(self, alert_id: str, receiver: str, lead: str, *, at: datetime) -> None:
+        self.notifying.join(self.known(alert_id), receiver, lead, at=at)
+
+    def _let_wait(self, event: AlertEvent, names: Sequence[str], told: Mapping[str, Notice], at: datetime) -> list[str]:
+        """Leave to the dispatch what it has to decide; returns who is told at once."""
+        assert self._wait is not None
+        record = event.record
+        if event.type in _OPENINGS:
+            self.notifying.wait(record.alert.id, since=at, due_at=at + self._wait)
+            return []
+        if record.pending_since is not None:
+            if event.type is EventType.ACK_EXPIRED:
+                self.notifying.wait(record.alert.id, since=at, due_at=at)
+            return []
+        grown = any(has_grown(record.alert, notice) for notice in self.notifying.led(record.alert.id))
+        worse = event.type is EventType.UPDATED and (record.held_back or grown)
+        if worse or any(name not in told for name in names):
+            self.notifying.wait(record.alert.id, since=at, due_at=at)
+        return [name for name in names if name in told and not told[name].ended]
 
     def _asks_the_budget(self, kind: EventType, record: AlertRecord, before: AlertRecord | None) -> bool:
         """Where people would be told that an alert is open, or one that was held back has become worse."""
@@ -128,44 +194,24 @@ class Recording:
 
     async def flush(self) -> None:
         """Write everything. The transaction is the caller's."""
-        if not self.events:
-            return
         new = [record for alert_id, record in self._records.items() if alert_id not in self._kept]
         old = [record for alert_id, record in self._records.items() if alert_id in self._kept]
         await self._many(insert(alerts), [_alert_row(record) for record in new])
         change = update(alerts).where(alerts.c.id == bindparam("key"))
         await self._many(change, [{"key": record.alert.id, **_changing(record)} for record in old])
         relabelled = [record.alert for record in old if record.alert.labels != self._kept[record.alert.id].alert.labels]
-        for ids in _chunks([alert.id for alert in relabelled]):
+        for ids in chunks([alert.id for alert in relabelled]):
             await self._connection.execute(delete(alert_labels).where(alert_labels.c.alert_id.in_(ids)))
         labelled = (*(record.alert for record in new), *relabelled)
         await self._many(insert(alert_labels), [row for alert in labelled for row in _label_rows(alert)])
         await self._many(insert(events), [_event_row(event) for event in self.events])
-        await self._flush_notices()
-        await self._many(insert(deliveries), self._deliveries)
-        await save_pages(self._connection, self._book.changed)
+        await self.notifying.flush()
+        await save_pages(self._connection, self.book.changed)
         await self._connection.execute(update(counters).where(counters.c.name == EVENT_SEQ).values(value=self._seq))
-
-    async def _flush_notices(self) -> None:
-        now = {(alert_id, name): notice for alert_id, told in self._told.items() for name, notice in told.items()}
-        rows = [
-            {"alert": alert_id, "name": name, "severity": notice.severity.value, "impact": notice.impact}
-            for (alert_id, name), notice in now.items()
-            if self._kept_notices.get((alert_id, name)) != notice
-        ]
-        known = [row for row in rows if (row["alert"], row["name"]) in self._kept_notices]
-        unknown = [row for row in rows if (row["alert"], row["name"]) not in self._kept_notices]
-        key = (notices.c.alert_id == bindparam("alert"), notices.c.receiver == bindparam("name"))
-        await self._many(update(notices).where(*key), known)
-        await self._many(insert(notices).values(alert_id=bindparam("alert"), receiver=bindparam("name")), unknown)
 
     async def _many(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
             await self._connection.execute(statement, rows)
-
-
-def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + _IN_LENGTH] for start in range(0, len(values), _IN_LENGTH))
 
 
 def _text(value: object) -> str:
@@ -182,6 +228,9 @@ def _changing(record: AlertRecord) -> dict[str, Any]:
         "reason": searchable(alert.reason),
         "impact": alert.impact,
         "updated_at": record.updated_at,
+        "assigned_to": None if record.assigned_to is None else searchable(record.assigned_to),
+        "inhibited_by": record.inhibited_by,
+        "acknowledged_until": record.acknowledged_until,
         "document": _text(record),
     }
 
@@ -215,17 +264,4 @@ def _event_row(event: AlertEvent) -> dict[str, Any]:
         "actor": searchable(event.actor),
         "comment": searchable(event.comment),
         "document": _text(event.record),
-    }
-
-
-def _delivery_row(event: AlertEvent, receiver: str, *, by_hand: bool) -> dict[str, Any]:
-    return {
-        "id": delivery_id(event, receiver, by_hand=by_hand),
-        "receiver": receiver,
-        "alert_id": event.record.alert.id,
-        "seq": event.seq,
-        "state": "pending",
-        "attempts": 0,
-        "created_at": event.at,
-        "next_attempt_at": event.at,
     }

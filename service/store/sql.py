@@ -2,33 +2,39 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connectors.facts import FeedbackVerdict
 from service.clock import Clock
-from service.core.alerts import Alert, AlertEvent, AlertRecord, EventType
+from service.core.alerts import Alert, AlertEvent, AlertRecord
 from service.core.budget import BudgetState, states
-from service.core.notices import Routes
-from service.core.transitions import acknowledged, commented, detected, resolved
+from service.core.inbound import Heard, Inbound
+from service.core.notices import Factors, Routes, same_steps
+from service.core.transitions import detected
 from service.settings import Budget
-from service.store import queries
+from service.store import hearing, queries
 from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
-from service.store.outbox import SqlOutbox
+from service.store.deeds import SqlDeeds
+from service.store.dispatching import Dispatching, RulesFor
+from service.store.letters import SqlLetters
 from service.store.paging import load_pages
 from service.store.recording import Recording, decode_record, searchable
+from service.store.silences import SqlSilences
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlOutbox):
-    """The AlertStore and Outbox protocols on one database.
+class SqlStore(SqlDeeds, SqlSilences, SqlLetters):
+    """The AlertStore, SilenceStore, Letters, Outbox and Inbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
     receivers: names of all that are configured; nothing is written for others. None means no limit.
-    budgets: how many alerts people are told of (service.core.budget).
+    budgets: how many alerts people are told of (service.core.budget). wait: how long what opens waits for the dispatch
+    (`dispatching`, of any process); None: there is none, and people are told at once. factors: how much the money must
+    grow to be told again.
     All methods raise StoreUnavailableError when the database is away.
     """
 
@@ -40,12 +46,16 @@ class SqlStore(SqlOutbox):
         clock: Clock,
         receivers: Collection[str] | None = None,
         budgets: Sequence[Budget] = (),
+        wait: timedelta | None = None,
+        factors: Factors = same_steps,
     ) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is not one of ours."""
-        super().__init__(Database(url))
+        SqlLetters.__init__(self, Database(url))
         self._routes = routes
         self._budgets = tuple(budgets)
         self._clock = clock
+        self._wait = wait
+        self._factors = factors
         self._receivers = None if receivers is None else frozenset(receivers)
 
     @property
@@ -73,16 +83,20 @@ class SqlStore(SqlOutbox):
         if not alerts:
             return []
         async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers, self._budgets)
+            recording = self._recording(connection)
             await recording.begin(alert.id for alert in alerts)
             await recording.open_book(alerts)
             now = self._clock.now()
             for alert in alerts:
-                change = detected(recording.current(alert.id), alert, at=now)
+                change = detected(recording.current(alert.id), alert, at=now, pending=self._wait is not None)
                 if change is not None:
                     recording.change(*change, at=now)
             await recording.flush()
             return recording.events
+
+    def dispatching(self, rules: RulesFor, *, heard_for: timedelta = timedelta(days=3)) -> Dispatching:
+        """What decides who is told of what waits. heard_for: of what was over so long ago nobody is told any more."""
+        return Dispatching(self._database, self._recording, rules, heard_for=heard_for)
 
     async def get(self, alert_id: str) -> AlertRecord:
         async with self._database.reading() as connection:
@@ -96,6 +110,10 @@ class SqlStore(SqlOutbox):
         async with self._database.reading() as connection:
             return await queries.find(connection, query)
 
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        async with self._database.reading() as connection:
+            return await queries.inhibited(connection, heads)
+
     async def summary(self, tenant: str | None = None) -> Summary:
         async with self._database.reading() as connection:
             return await queries.summarize(connection, tenant)
@@ -104,17 +122,9 @@ class SqlStore(SqlOutbox):
         async with self._database.reading() as connection:
             return states(self._budgets, await load_pages(connection))
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.ACKNOWLEDGED, acknowledged, actor, comment, at)
-
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._by_hand(alert_id, EventType.RESOLVED, resolved, actor, comment, at)
-
-    async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        said = f"{verdict.value}: {comment}" if comment else verdict.value
-        return await self._by_hand(alert_id, EventType.FEEDBACK, commented, actor, said, at)
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        async with self._database.writing() as connection:
+            return await hearing.hear(connection, self._recording(connection), receiver, said, actor=actor, at=at)
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         query = select(events).where(events.c.alert_id == searchable(alert_id)).order_by(events.c.seq)
@@ -139,27 +149,10 @@ class SqlStore(SqlOutbox):
             query = select(counters.c.value).where(counters.c.name == STORE_ID)
             return int((await connection.execute(query)).scalar_one())
 
-    async def _by_hand(
-        self,
-        alert_id: str,
-        kind: EventType,
-        move: Callable[..., AlertRecord | None],
-        actor: str,
-        comment: str,
-        at: datetime,
-    ) -> AlertEvent | None:
-        async with self._database.writing() as connection:
-            recording = Recording(connection, self._routes, self._receivers)
-            await recording.begin([searchable(alert_id)])
-            current = recording.current(alert_id)
-            if current is None:
-                raise AlertNotFoundError(alert_id)
-            record = move(current, actor=actor, at=at)
-            if record is None:
-                return None
-            recording.change(kind, record, at=at, actor=actor, comment=comment)
-            await recording.flush()
-            return recording.events[0]
+    def _recording(self, connection: AsyncConnection) -> Recording:
+        return Recording(
+            connection, self._routes, self._receivers, self._budgets, wait=self._wait, factors=self._factors
+        )
 
 
 def _import_migrations() -> Callable[..., None]:

@@ -9,6 +9,11 @@ from msgspec import Struct
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
 from service.core.budget import BudgetState
+from service.core.inbound import Heard, Inbound
+from service.core.notices import Member
+from service.core.spend import SpendStatement
+from service.digests.content import Digest
+from service.digests.sums import DaySum
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
@@ -19,6 +24,8 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
 
     labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason, in
     any case. since: with activity at or after it. limit: 1 to MAX_PAGE.
+    inhibited_by: only what this alert is told in place of. folded: leave out what is told as part of another alert that
+    matches, too.
     """
 
     states: tuple[AlertState, ...] = ()
@@ -27,6 +34,9 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     text: str | None = None
     since: datetime | None = None
+    assigned_to: str | None = None
+    inhibited_by: str | None = None
+    folded: bool = False
     limit: int = 50
     cursor: str | None = None
 
@@ -45,7 +55,7 @@ class Page(Struct, frozen=True, kw_only=True):
 class Summary(Struct, frozen=True, kw_only=True):
     """The counts on top of the dashboard. Every state and severity is present, at least with 0.
 
-    states: all alerts. severities: open ones (firing or acknowledged).
+    states: all alerts. severities: open ones (pending, firing or acknowledged; silenced ones are not counted).
     impact: unit -> sum of the open alerts' impact, in that unit; falls are negative and are left out.
     """
 
@@ -54,8 +64,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     impact: dict[str, float]
 
 
-DeliveryState = Literal["pending", "delivered", "dead", "superseded"]
-"""superseded: not sent, since a newer message said all that it would have."""
+DeliveryState = Literal["pending", "delivered", "dead", "superseded", "known"]
+"""Two are not sent. superseded: a newer message said all that it would have. known: what it says came from there."""
 
 
 class DeliveryQuery(Struct, frozen=True, kw_only=True):
@@ -67,10 +77,31 @@ class DeliveryQuery(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+class Letter(Struct, frozen=True, kw_only=True):
+    """A digest on its way: to each of *receivers* once. id: the same for the same digest, time and value.
+
+    value: the one that it is about; None for the overview.
+    """
+
+    id: str
+    digest: str
+    value: str | None
+    due_at: datetime
+    content: Digest
+    receivers: tuple[str, ...] = ()
+
+
+class DigestState(Struct, frozen=True, kw_only=True):
+    """When a digest is due next, and when the last one was that was sent; None before the first."""
+
+    next_due: datetime
+    last_due: datetime | None
+
+
 class DeliveryPage(Struct, frozen=True, kw_only=True):
     """next_cursor is None on the last page."""
 
-    items: "tuple[Delivery, ...]"
+    items: "tuple[Delivery | LetterDelivery, ...]"
     next_cursor: str | None
 
 
@@ -80,12 +111,30 @@ class Delivery(Struct, frozen=True, kw_only=True):
     id: deterministic (alert, event, receiver); the same in all attempts, and the `webhook-id` of the message.
     attempts: begun so far, counted when the row is claimed. created_at: when it was put into the outbox, or revived.
     remote_id: what the receiver calls it (a ticket number), as far as known. In a claim with `newest_only`, what it
-    called the alert before; and *event* may be a newer one than the row's own.
+    called the alert before; and *event* may be a newer one than the row's own. members: the alerts that this receiver
+    hears of through this one. The type of *event* is what the message is to the receiver.
     """
 
     id: str
     receiver: str
     event: AlertEvent
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    state: DeliveryState
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+    remote_id: str | None = None
+    members: tuple[Member, ...] = ()
+
+
+class LetterDelivery(Struct, frozen=True, kw_only=True):
+    """A letter to one receiver: a row of the outbox as well. The fields are those of Delivery; seq: its place there."""
+
+    id: str
+    receiver: str
+    letter: Letter
+    seq: int
     attempts: int
     created_at: datetime
     next_attempt_at: datetime
@@ -131,19 +180,61 @@ class AlertStore(Protocol):
     async def budgets(self) -> list[BudgetState]:
         """What the alert budgets have held back lately, with its cost."""
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        """None when it was acknowledged or over already. Raises AlertNotFoundError."""
+    # What people do. actor: who, as the audit trail names them. Every method raises AlertNotFoundError.
+    # cascade: the same is done to the alerts that this one is told in place of (`inhibited_by`), with a comment that
+    # says so. The event that is returned is the alert's own, and has the highest number of all.
 
-    async def resolve(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        """None when it was over already. Raises AlertNotFoundError."""
+    async def acknowledge(
+        self,
+        alert_id: str,
+        *,
+        actor: str,
+        comment: str,
+        at: datetime,
+        until: datetime | None = None,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        """until: when it fires again unless it is over by then; None for never.
+
+        None when it was acknowledged until then, or over, already, or *until* is not after *at*.
+        """
+
+    async def resolve(
+        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
+    ) -> AlertEvent | None:
+        """None when it was over already."""
+
+    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        """Take back what a person resolved or a plan expected. None when neither did, or detection has ended it."""
+
+    async def assign(
+        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        """to: whose task it is from now on; None is nobody's. None when it was so already."""
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        """Write it down."""
 
     async def note_feedback(
-        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, at: datetime
+        self,
+        alert_id: str,
+        *,
+        verdict: FeedbackVerdict,
+        actor: str,
+        comment: str,
+        at: datetime,
+        cascade: bool = True,
     ) -> AlertEvent | None:
         """Write down what a person said of an alert; what follows from it comes from detection.
 
-        Raises AlertNotFoundError.
+        cascade: as above, those that are open.
         """
+
+    async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
+        """What was acknowledged until *now* or earlier, and is still open, fires again."""
+
+    async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
+        """The alerts that these are told in place of, largest impact first; without history."""
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""
@@ -155,6 +246,49 @@ class AlertStore(Protocol):
         """
 
     async def last_seq(self) -> int: ...
+
+
+class Inbox(Protocol):
+    """What comes back from the receivers."""
+
+    async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
+        """What a sender says of an alert, heard once: what it changes, that it was heard, and where the other side
+        stands are one transaction. The other receivers are told of it, that one is not.
+
+        actor: who did it, for the audit trail.
+        """
+
+
+class Letters(Protocol):
+    """What digests are made of, and where they are put into the outbox."""
+
+    async def record_spend(self, statements: Sequence[SpendStatement]) -> None:
+        """Keep the newest statement about each bucket; older and repeated ones change nothing."""
+
+    async def spend_sums(
+        self, *, tenant: str, label: str, metric: str, since: datetime, until: datetime
+    ) -> list[DaySum]:
+        """What each value of a label spent on each UTC day from *since* on, before *until*."""
+
+    async def alerts_since(self, tenant: str, since: datetime) -> list[AlertRecord]:
+        """Those that are not over, and those with activity after *since*."""
+
+    async def digest_state(self, name: str, *, schedule: str, first: datetime) -> DigestState:
+        """When it is due. *first*, for one that is not known yet, or was known by another *schedule*."""
+
+    async def post(
+        self, letters: Sequence[Letter], *, name: str, was: DigestState, becomes: DigestState, at: datetime
+    ) -> bool:
+        """Put letters into the outbox, and set when the digest is due next, in one transaction.
+
+        False, and nothing is done, when it is not due any more when it *was*: somebody else has sent it.
+        """
+
+    async def post_by_hand(self, letters: Sequence[Letter], *, at: datetime) -> None:
+        """Put letters into the outbox beside the schedule."""
+
+    async def forget(self, *, spend_before: datetime, letters_before: datetime) -> None:
+        """Delete what is older: spend by its day, letters, with their deliveries, by when they were written."""
 
 
 class Outbox(Protocol):
@@ -175,6 +309,11 @@ class Outbox(Protocol):
         receiver: only its rows; None takes anybody's. newest_only: as service/store/coalescing.py says; of one
         receiver only.
         """
+
+    async def claim_letters(
+        self, *, worker: str, now: datetime, lease_seconds: float, limit: int, receiver: str
+    ) -> list[LetterDelivery]:
+        """Take letters that are due for a while, oldest first. What becomes of them is marked as of other messages."""
 
     async def delivered(self, delivery_id: str, *, at: datetime, remote_id: str | None = None) -> None:
         """Whoever delivered it: also a worker whose lease has ended meanwhile."""

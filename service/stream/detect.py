@@ -1,4 +1,4 @@
-"""The agent on the facts topic: batch -> engine -> alerts and dead letters."""
+"""The agent on the facts topic: batch -> engine -> alerts, spend and dead letters."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -56,6 +56,7 @@ class Detect:
         alerts = engine.take_alerts()
         self._outgoing.add_alerts(alerts)
         self._metrics.emitted(alerts)
+        self._outgoing.add_spend(engine.take_spend())
         for note in engine.take_notes():
             _log.info("re-tagged", series=note.series, at=note.at.isoformat(), moved=note.moved, note=said(note))
 

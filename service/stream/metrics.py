@@ -59,7 +59,10 @@ class StreamMetrics:
         self._unreadable_alerts = self._counter(
             "alerts_unreadable", "Messages on the alerts topic put aside as dead letters."
         )
-        self._store_failures = self._counter("store_failures", "Failed attempts to store alerts.")
+        self._spend = self._counter(
+            "spend_recorded", "Statements of what was spent, written to the store or known there."
+        )
+        self._store_failures = self._counter("store_failures", "Failed attempts to store alerts or spend.")
         self._announce_failures = self._counter("announce_failures", "Events that could not be announced live.")
         self._series = self._gauge("series_tracked", "Series with live state in this worker.")
         self._withheld = self._gauge(
@@ -143,6 +146,9 @@ class StreamMetrics:
     def stored(self, alerts: int, events: int) -> None:
         self._recorded.inc(alerts)
         self._events.inc(events)
+
+    def spend_stored(self, statements: int) -> None:
+        self._spend.inc(statements)
 
     def store_failed(self) -> None:
         self._store_failures.inc()

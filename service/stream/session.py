@@ -20,6 +20,7 @@ from service.stream.outgoing import Outgoing
 from service.stream.owner import Position
 from service.stream.partitions import Engine, EngineFactory, Partitions
 from service.stream.record import Announce, Record, Recorder
+from service.stream.record_spend import RecordSpend, SpendRecorder
 from service.stream.snapshots import SnapshotLoader, SnapshotWriter
 from service.stream.topics import Topics
 from service.stream.transport import BatchApp
@@ -39,7 +40,8 @@ class RefusedError(SpendwatchError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a session is given. on_ready: called when the first partitions are loaded."""
+    """What a session is given. spend: None where nobody asks what was spent. on_ready: called when the first partitions
+    are loaded."""
 
     settings: Settings
     servers: str
@@ -47,6 +49,7 @@ class Parts:
     patience: Patience
     engines: EngineFactory
     store: Recorder
+    spend: SpendRecorder | None
     announce: Announce
     metrics: StreamMetrics
     on_ready: Callable[[], None]
@@ -72,6 +75,7 @@ class Session:
             on_failure=self.failed,
         )
         self._record = Record(parts.store, parts.announce, self._outgoing, parts.metrics)
+        self._record_spend = RecordSpend(parts.spend, self._outgoing, parts.metrics) if parts.spend else None
         self._checkpoint = Checkpoint(
             facts_topic=topics.facts,
             partitions=self._partitions,
@@ -90,13 +94,18 @@ class Session:
         )
         self._app.subscribe(topics.facts, detect.run, queue=_QUEUED_BATCHES, in_flight=None)
         self._app.subscribe(topics.alerts, self._record.run, queue=0, in_flight=_ALERT_BATCHES_PER_PARTITION)
+        if self._record_spend is not None:
+            in_flight = _ALERT_BATCHES_PER_PARTITION
+            self._app.subscribe(topics.spend, self._record_spend.run, queue=0, in_flight=in_flight)
         self._was_ready = False
         self._joined = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def ready(self) -> Mapping[str, str | None]:
         """Dependency -> None when it is there, else why not."""
-        return {"kafka": self._kafka_reason(), "store": self._record.store_away}
+        recorders = (self._record, self._record_spend)
+        away = (one.store_away for one in recorders if one is not None and one.store_away is not None)
+        return {"kafka": self._kafka_reason(), "store": next(away, None)}
 
     async def until(self, stop: asyncio.Event) -> BaseException | None:
         """Take part in the group until *stop* is set (None) or something fails (what it was)."""
@@ -151,11 +160,15 @@ class Session:
 
     def draining(self) -> None:
         self._record.give_up()
+        if self._record_spend is not None:
+            self._record_spend.give_up()
         self._partitions.stop_loading()
 
     def assigned(self, generation: int, positions: Mapping[TopicPartition, Position]) -> None:
         self._joined = True
         self._record.resume()
+        if self._record_spend is not None:
+            self._record_spend.resume()
         self._metrics.assigned()
         facts = {tp: position for tp, position in positions.items() if tp.topic == self._parts.topics.facts}
         _log.info("partitions assigned", generation=generation, partitions=len(positions))
@@ -198,7 +211,9 @@ class Session:
             )
 
     def _excused(self, tp: TopicPartition) -> bool:
-        return tp.topic == self._parts.topics.alerts and self._record.store_away is not None
+        recorders = {self._parts.topics.alerts: self._record, self._parts.topics.spend: self._record_spend}
+        recorder = recorders.get(tp.topic)
+        return recorder is not None and recorder.store_away is not None
 
     def _loaded(self, snapshots: int, seconds: float) -> None:
         self._metrics.loaded(snapshots, seconds)

@@ -6,6 +6,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from service.core.spend import KEPT_DAYS
 from service.errors import ConfigError, UnavailableError
 from service.settings import Kafka
 
@@ -60,6 +61,7 @@ class Topics:
 
     facts: str
     alerts: str
+    spend: str
     state: str
     dead_letters: str
 
@@ -69,6 +71,7 @@ class Topics:
         return cls(
             facts=f"{prefix}.facts",
             alerts=f"{prefix}.alerts",
+            spend=f"{prefix}.spend",
             state=f"{prefix}.state-v1",
             dead_letters=f"{prefix}.dead-letters",
         )
@@ -85,10 +88,16 @@ def layout(kafka: Kafka) -> list[NewTopic]:
         "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
         "max.message.bytes": str(MAX_SNAPSHOT_BYTES),
     }
+    keep_spend = {
+        "cleanup.policy": "compact,delete",
+        "min.compaction.lag.ms": str(COMPACTION_LAG_MS),
+        "retention.ms": str(KEPT_DAYS * _DAY_MS),
+    }
     keep_for_people = {"cleanup.policy": "delete", "retention.ms": str(30 * _DAY_MS)}
     wanted = (
         (names.facts, kafka.partitions, expire),
         (names.alerts, kafka.partitions, expire),
+        (names.spend, kafka.partitions, keep_spend),
         (names.state, kafka.partitions, keep_latest),
         (names.dead_letters, 1, keep_for_people),
     )

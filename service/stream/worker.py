@@ -23,6 +23,7 @@ from service.stream.checkpoint import Step
 from service.stream.metrics import StreamMetrics
 from service.stream.partitions import EngineFactory
 from service.stream.record import Announce, Recorder
+from service.stream.record_spend import SpendRecorder
 from service.stream.session import Parts, Session
 from service.stream.topics import MAX_SNAPSHOT_BYTES, KafkaNotConfiguredError, Topics, ensure_topics
 from service.stream.watchdog import Heartbeat, Patience
@@ -35,8 +36,9 @@ _log = structlog.get_logger(__name__)
 class StreamWorker:
     """One worker process.
 
-    engines: partition -> new engine. detectors: names for the metrics. on_ready: called once, when the first partitions
-    are loaded. on_step: told each step of a checkpoint. hard_exit: ends the process at once; tests hand in another.
+    engines: partition -> new engine. detectors: names for the metrics. spend: where what was spent is kept; None where
+    nobody asks. on_ready: called once, when the first partitions are loaded. on_step: told each step of a checkpoint.
+    hard_exit: ends the process at once; tests hand in another.
     Raises KafkaNotConfiguredError.
     """
 
@@ -49,6 +51,7 @@ class StreamWorker:
         store: Recorder,
         announce: Announce,
         registry: CollectorRegistry,
+        spend: SpendRecorder | None = None,
         on_ready: Callable[[], None] = lambda: None,
         on_step: Callable[[Step], None] = lambda _step: None,
         hard_exit: Callable[[int], object] = os._exit,
@@ -67,6 +70,7 @@ class StreamWorker:
             engines=engines,
             store=store,
             announce=announce,
+            spend=spend,
             metrics=StreamMetrics(registry, detectors=detectors),
             on_ready=on_ready,
             on_step=on_step,

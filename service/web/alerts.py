@@ -1,43 +1,28 @@
-"""`/api/v1/alerts`: list, look at, acknowledge and resolve alerts, and follow them live."""
+"""`/api/v1/alerts`: list and look at alerts, and follow them live. What people do to them: service/web/deeds.py."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Request, Router, get, post
+from litestar import Request, Router, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.params import Body, FromPath, QueryParameter, SkipValidation
-from msgspec import Meta, Struct
+from litestar.params import FromPath, QueryParameter, SkipValidation
+from msgspec import Struct
 
-from connectors.facts import FeedbackVerdict
 from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
 from service.store.store import MAX_PAGE, AlertQuery, Delivery, DeliveryState, Page, Summary
-from service.web.errors import bad_request, problem_spec, unavailable
+from service.web.deeds import DEEDS
+from service.web.errors import BAD_REQUEST, OF_ALERT, UNAVAILABLE, bad_request, unavailable
 from service.web.filters import matches, provide_filter
 from service.web.live import EventStream
 from service.web.parts import Given
 
 Filter = NamedDependency[SkipValidation[AlertQuery]]
-
-
-class Action(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who did it, and why. The comment is kept in the audit trail and sent to receivers."""
-
-    actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
-    comment: Annotated[str, Meta(max_length=2000)] = ""
-
-
-class Opinion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person says an alert was."""
-
-    verdict: FeedbackVerdict
-    actor: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S")]
-    comment: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
@@ -119,12 +104,6 @@ class Budgets(Struct, frozen=True, kw_only=True):
     items: tuple[BudgetState, ...]
 
 
-BAD_REQUEST = {400: problem_spec("A parameter or the body is not valid; `errors` says which.")}
-NOT_FOUND = {404: problem_spec("No alert has this id.")}
-UNAVAILABLE = {503: problem_spec("A dependency is away; send the same again after `Retry-After` seconds.")}
-_OF_ALERT = {**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE}
-
-
 @get("/alerts", summary="List alerts", responses={**BAD_REQUEST, **UNAVAILABLE})
 async def list_alerts(
     parts: Given,
@@ -134,24 +113,27 @@ async def list_alerts(
         str | None,
         QueryParameter(description="`next_cursor` of the page before, with the same filters.", max_length=200),
     ] = None,
+    folded: Annotated[
+        bool, QueryParameter(description="Leave out what is told as part of another alert in the list.")
+    ] = False,
 ) -> Page:
     """Newest activity first. `history` is left out here; ask for the single alert to get it."""
-    page = await parts.store.find(msgspec.structs.replace(filters, limit=limit, cursor=cursor or None))
+    page = await parts.store.find(msgspec.structs.replace(filters, limit=limit, cursor=cursor or None, folded=folded))
     return msgspec.structs.replace(page, items=tuple(_without_history(record) for record in page.items))
 
 
-@get("/alerts/{alert_id:str}", summary="Get one alert", responses=_OF_ALERT)
+@get("/alerts/{alert_id:str}", summary="Get one alert", responses=OF_ALERT)
 async def get_alert(parts: Given, alert_id: FromPath[str]) -> AlertRecord:
     """With `history`, the points of its series and their expected band, and the drivers, which add up to `impact`."""
     return await parts.store.get(alert_id)
 
 
-@get("/alerts/{alert_id:str}/events", summary="Get an alert's audit trail", responses=_OF_ALERT)
+@get("/alerts/{alert_id:str}/events", summary="Get an alert's audit trail", responses=OF_ALERT)
 async def list_events(parts: Given, alert_id: FromPath[str]) -> AuditTrail:
     return AuditTrail(items=tuple(AuditEntry.of(event) for event in await parts.store.events_of(alert_id)))
 
 
-@get("/alerts/{alert_id:str}/deliveries", summary="Get an alert's messages", responses=_OF_ALERT)
+@get("/alerts/{alert_id:str}/deliveries", summary="Get an alert's messages", responses=OF_ALERT)
 async def list_deliveries(parts: Given, alert_id: FromPath[str]) -> Deliveries:
     """What was sent to which receiver, and what became of it."""
     await parts.store.get(alert_id)
@@ -160,47 +142,6 @@ async def list_deliveries(parts: Given, alert_id: FromPath[str]) -> Deliveries:
 
 def delivery_entries(deliveries: Sequence[Delivery]) -> tuple[DeliveryEntry, ...]:
     return tuple(DeliveryEntry.of(delivery) for delivery in deliveries)
-
-
-@post(
-    "/alerts/{alert_id:str}/acknowledge",
-    summary="Acknowledge an alert",
-    status_code=200,
-    responses=_OF_ALERT,
-)
-async def acknowledge_alert(parts: Given, alert_id: FromPath[str], data: Annotated[Action, Body()]) -> AlertRecord:
-    """Say that somebody looks after it. Doing it again, or after it was resolved, changes nothing."""
-    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
-    return await parts.store.get(alert_id)
-
-
-@post(
-    "/alerts/{alert_id:str}/resolve",
-    summary="Resolve an alert",
-    status_code=200,
-    responses=_OF_ALERT,
-)
-async def resolve_alert(parts: Given, alert_id: FromPath[str], data: Annotated[Action, Body()]) -> AlertRecord:
-    """Close it by hand; it stays closed for this episode. Doing it again changes nothing."""
-    await parts.resolve(alert_id, actor=data.actor, comment=data.comment)
-    return await parts.store.get(alert_id)
-
-
-@post(
-    "/alerts/{alert_id:str}/feedback",
-    summary="Say what an alert was",
-    status_code=202,
-    responses=_OF_ALERT,
-)
-async def give_feedback(parts: Given, alert_id: FromPath[str], data: Annotated[Opinion, Body()]) -> AlertRecord:
-    """`expected` ends this episode quietly and teaches nothing; `new_normal` takes its level for normal from here on;
-    `false_alarm` withdraws it, and no deviation of the series as small as this one is an alert any more.
-
-    The answer comes once the broker has it; detection follows within seconds with a new version of the alert. Of
-    several the last one counts.
-    """
-    await parts.give_feedback(alert_id, verdict=data.verdict, actor=data.actor, comment=data.comment)
-    return await parts.store.get(alert_id)
 
 
 @get("/summary", summary="Count alerts and the money at stake", responses={**BAD_REQUEST, **UNAVAILABLE})
@@ -284,9 +225,7 @@ def alerts_router() -> Router:
             get_alert,
             list_events,
             list_deliveries,
-            acknowledge_alert,
-            resolve_alert,
-            give_feedback,
+            *DEEDS,
             get_summary,
             list_budgets,
         ],

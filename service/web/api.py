@@ -15,9 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from service.clock import Clock
 from service.core.alerts import AlertEvent
+from service.inbound.metrics import InboundMetrics
+from service.inbound.senders import make_senders
 from service.metrics import HttpMetrics, service_version
 from service.settings import Settings
-from service.store.store import AlertStore, Outbox
+from service.store.silences import SilenceStore
+from service.store.store import AlertStore, Inbox, Outbox
 from service.web import health
 from service.web.alerts import alerts_router
 from service.web.auth import Access, AccessMiddleware, HostMiddleware
@@ -25,11 +28,13 @@ from service.web.dashboard import dashboard_routers
 from service.web.deliveries import deliveries_router
 from service.web.errors import HANDLERS
 from service.web.idempotency import Idempotency, LocalIdempotency
+from service.web.inbound import inbound_router
 from service.web.ingest import ingest_router
 from service.web.live import Hub, Streams
 from service.web.parts import Announce, Parts, Publish
 from service.web.readiness import ReadyCheck
 from service.web.request import ApiRequest
+from service.web.silences import silences_router
 
 _CSP = "; ".join(
     (
@@ -60,6 +65,8 @@ def create_api(
     settings: Settings,
     store: AlertStore,
     outbox: Outbox,
+    inbox: Inbox,
+    silences: SilenceStore,
     hub: Hub,
     publish: Publish,
     registry: CollectorRegistry,
@@ -75,10 +82,13 @@ def create_api(
     idempotency: where answers are remembered; this process's memory when left out.
     """
     metrics = HttpMetrics(registry)
+    senders = make_senders(settings)
     parts = Parts(
         settings=settings,
         store=store,
         outbox=outbox,
+        inbox=inbox,
+        silences=silences,
         hub=hub,
         publish=publish,
         announce=announce or _announce_nothing,
@@ -89,9 +99,19 @@ def create_api(
         access=Access(settings.api),
         streams=Streams(),
         idempotency=idempotency or LocalIdempotency(clock),
+        senders=senders,
+        inbound_metrics=InboundMetrics(registry, senders),
     )
     app = Litestar(
-        route_handlers=[alerts_router(), deliveries_router(), ingest_router(), *dashboard_routers(), *health.HANDLERS],
+        route_handlers=[
+            alerts_router(),
+            deliveries_router(),
+            silences_router(),
+            ingest_router(),
+            inbound_router(),
+            *dashboard_routers(),
+            *health.HANDLERS,
+        ],
         dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
         middleware=[HostMiddleware(), AccessMiddleware(parts.access)],
         request_class=ApiRequest,

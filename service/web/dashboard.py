@@ -1,8 +1,11 @@
 """The pages: a live list, one page per alert, signing in, and the API's description for people."""
 
 import math
+from collections import Counter
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import CacheControlHeader, Cookie, State
@@ -14,6 +17,7 @@ from msgspec import Meta, Struct
 
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Severity
+from service.core.matchers import Matcher, Op
 from service.store.store import BadCursorError
 from service.web import docs
 from service.web.alerts import AuditEntry, delivery_entries
@@ -21,6 +25,7 @@ from service.web.auth import COOKIE, PUBLIC, safe_target
 from service.web.live import position
 from service.web.pages import STATIC, page
 from service.web.parts import Given
+from service.web.silences_page import silences_page_router
 from service.web.views import SHOWS, ListView, age, chart_data, driver_rows, row, stakes, who
 
 ACTOR_COOKIE = "spendwatch_actor"
@@ -37,6 +42,18 @@ class ActionForm(Struct, frozen=True, kw_only=True):
 
 class FeedbackForm(ActionForm, frozen=True, kw_only=True):
     verdict: FeedbackVerdict
+
+
+class AcknowledgeForm(ActionForm, frozen=True, kw_only=True):
+    """minutes: for how long; 0 until it is over."""
+
+    minutes: Annotated[int, Meta(ge=0, le=60 * 24 * 366)] = 0
+
+
+class AssignForm(ActionForm, frozen=True, kw_only=True):
+    """to: the actor where it is empty."""
+
+    to: Annotated[str, Meta(max_length=128)] = ""
 
 
 class LoginForm(Struct, frozen=True, kw_only=True):
@@ -58,6 +75,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
         found = await parts.store.find(view.query)
     except BadCursorError:
         return _see(view.first_url)
+    more = Counter(record.inhibited_by for record in await parts.store.inhibited([one.alert.id for one in found.items]))
     now = parts.clock.now()
     is_part = "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
     return page(
@@ -69,6 +87,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
         stakes=stakes(summary),
         rows=[row(record, now) for record in found.items],
         total=found.total,
+        more=more,
         next_url=view.url(cursor=found.next_cursor) if found.next_cursor else "",
         session=parts.access.needs_token,
     )
@@ -86,11 +105,14 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
         seq=seq,
         dimension=dimension,
         value=value,
+        members=[row(member, parts.clock.now()) for member in await parts.store.inhibited([alert_id])],
         age=age(record, parts.clock.now()),
         points=chart_data(record.alert),
         drivers=driver_rows(record.alert.drivers),
         driver_sum=math.fsum(driver.change for driver in record.alert.drivers),
         timeline=[AuditEntry.of(event) for event in reversed(events)],
+        silence_url="/silences?"
+        + urlencode([("matcher", str(Matcher(name, Op.EQUAL, text))) for name, text in record.alert.labels.items()]),
         deliveries=delivery_entries(await parts.outbox.deliveries_of(alert_id))[::-1],
         actor=request.cookies.get(ACTOR_COOKIE, ""),
         session=parts.access.needs_token,
@@ -98,8 +120,36 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
 
 
 @post("/alerts/{alert_id:str}/acknowledge", include_in_schema=False)
-async def acknowledge(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
-    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment)
+async def acknowledge(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[AcknowledgeForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    until = parts.clock.now() + timedelta(minutes=data.minutes) if data.minutes else None
+    await parts.acknowledge(alert_id, actor=data.actor, comment=data.comment, until=until)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/reopen", include_in_schema=False)
+async def reopen(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
+    await parts.reopen(alert_id, actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/assign", include_in_schema=False)
+async def assign(
+    parts: Given,
+    alert_id: FromPath[str],
+    data: Annotated[AssignForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    await parts.assign(alert_id, to=data.to.strip() or data.actor.strip(), actor=data.actor, comment=data.comment)
+    return _acted(alert_id, data)
+
+
+@post("/alerts/{alert_id:str}/comment", include_in_schema=False)
+async def comment(parts: Given, alert_id: FromPath[str], data: Form) -> Redirect:
+    if data.comment.strip():
+        await parts.comment(alert_id, actor=data.actor, comment=data.comment)
     return _acted(alert_id, data)
 
 
@@ -179,7 +229,20 @@ def _see(path: str) -> Redirect:
 
 
 def dashboard_routers() -> list[Router]:
-    pages = [show_list, show_alert, acknowledge, resolve, give_feedback, ask_token, sign_in, sign_out, show_docs]
+    pages = [
+        show_list,
+        show_alert,
+        acknowledge,
+        resolve,
+        reopen,
+        assign,
+        comment,
+        give_feedback,
+        ask_token,
+        sign_in,
+        sign_out,
+        show_docs,
+    ]
     static = create_static_files_router(
         "/static",
         [STATIC],
@@ -188,4 +251,4 @@ def dashboard_routers() -> list[Router]:
         # The address holds a digest of the content, see pages.py.
         cache_control=CacheControlHeader(public=True, max_age=_YEAR_SECONDS, immutable=True),
     )
-    return [Router(path="/", route_handlers=pages, include_in_schema=False), static]
+    return [Router(path="/", route_handlers=pages, include_in_schema=False), silences_page_router(), static]

@@ -1,25 +1,70 @@
 """`/api/v1/deliveries`: what was sent to receivers or given up, of all alerts; sends again what was given up."""
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-import msgspec
 from litestar import Router, get, post
 from litestar.params import Body, FromPath, QueryParameter
 from msgspec import Meta, Struct
 
-from service.store.store import MAX_PAGE, DeliveryQuery, DeliveryState
-from service.web.alerts import BAD_REQUEST, UNAVAILABLE, DeliveryEntry
-from service.web.errors import ProblemError, bad_request, problem_spec
+from service.core.alerts import EventType
+from service.store.store import MAX_PAGE, Delivery, DeliveryQuery, DeliveryState, Letter, LetterDelivery
+from service.web.errors import BAD_REQUEST, UNAVAILABLE, ProblemError, bad_request, problem_spec
 from service.web.parts import Given
 
 _NAME = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-class DeliveryListEntry(DeliveryEntry, frozen=True, kw_only=True):
-    """alert_id: the alert it is about."""
+class LetterEntry(Struct, frozen=True, kw_only=True):
+    """What a message is about that is about no alert. value: of the digest's label; null for the overview."""
 
-    alert_id: str
+    digest: str
+    value: str | None
+    due_at: datetime
+
+    @classmethod
+    def of(cls, letter: Letter) -> "LetterEntry":
+        return cls(digest=letter.digest, value=letter.value, due_at=letter.due_at)
+
+
+class DeliveryListEntry(Struct, frozen=True, kw_only=True):
+    """One message to one receiver: about an alert (event and alert_id), or a letter. id: the message's `webhook-id`.
+    seq: number of the event; of a letter, that of the last event when it was written."""
+
+    id: str
+    receiver: str
+    event: EventType | None
+    alert_id: str | None
+    letter: LetterEntry | None
+    seq: int
+    state: DeliveryState
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    delivered_at: datetime | None
+    last_error: str | None
+    remote_id: str | None
+
+    @classmethod
+    def of(cls, delivery: Delivery | LetterDelivery) -> "DeliveryListEntry":
+        event = delivery.event if isinstance(delivery, Delivery) else None
+        letter = delivery.letter if isinstance(delivery, LetterDelivery) else None
+        return cls(
+            id=delivery.id,
+            receiver=delivery.receiver,
+            event=None if event is None else event.type,
+            alert_id=None if event is None else event.record.alert.id,
+            letter=None if letter is None else LetterEntry.of(letter),
+            seq=delivery.event.seq if isinstance(delivery, Delivery) else delivery.seq,
+            state=delivery.state,
+            attempts=delivery.attempts,
+            created_at=delivery.created_at,
+            next_attempt_at=delivery.next_attempt_at,
+            delivered_at=delivery.delivered_at,
+            last_error=delivery.last_error,
+            remote_id=delivery.remote_id,
+        )
 
 
 class DeliveriesPage(Struct, frozen=True, kw_only=True):
@@ -56,10 +101,7 @@ async def list_all_deliveries(
     """Newest event first; `state=dead` lists what was given up, with the reason in `last_error`."""
     query = DeliveryQuery(state=in_state, receiver=receiver or None, limit=limit, cursor=cursor or None)
     page = await parts.outbox.deliveries(query)
-    items = tuple(
-        DeliveryListEntry(**msgspec.structs.asdict(DeliveryEntry.of(delivery)), alert_id=delivery.event.record.alert.id)
-        for delivery in page.items
-    )
+    items = tuple(map(DeliveryListEntry.of, page.items))
     return DeliveriesPage(items=items, next_cursor=page.next_cursor)
 
 

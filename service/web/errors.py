@@ -13,7 +13,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from service.core.alerts import AlertState, Severity
+from service.core.silences import SilenceError
 from service.errors import UnavailableError
+from service.store.silences import SilenceNotFoundError
 from service.store.store import AlertNotFoundError, BadCursorError, DeliveryState
 from service.web.pages import is_page, page
 
@@ -79,6 +81,12 @@ def problem_spec(description: str) -> ResponseSpec:
     )
 
 
+BAD_REQUEST = {400: problem_spec("A parameter or the body is not valid; `errors` says which.")}
+NOT_FOUND = {404: problem_spec("No alert has this id.")}
+UNAVAILABLE = {503: problem_spec("A dependency is away; send the same again after `Retry-After` seconds.")}
+OF_ALERT = {**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE}
+
+
 def bad_request(where: str, what: str) -> ProblemError:
     return ProblemError(
         HTTPStatus.BAD_REQUEST, "invalid-request", f"{where}: {what}", errors=(Mistake(where=where, what=what),)
@@ -110,6 +118,14 @@ def problem_response(request: WebRequest, error: ProblemError) -> Response[Any]:
 
 def _from_alert_not_found(request: WebRequest, error: AlertNotFoundError) -> Response[Any]:
     return problem_response(request, ProblemError(HTTPStatus.NOT_FOUND, "alert-not-found", str(error)))
+
+
+def _from_silence_not_found(request: WebRequest, error: SilenceNotFoundError) -> Response[Any]:
+    return problem_response(request, ProblemError(HTTPStatus.NOT_FOUND, "silence-not-found", str(error)))
+
+
+def _from_silence_error(request: WebRequest, error: SilenceError) -> Response[Any]:
+    return problem_response(request, bad_request(f"body {error.field}", error.what))
 
 
 def _from_bad_cursor(request: WebRequest, error: BadCursorError) -> Response[Any]:
@@ -165,6 +181,8 @@ HANDLERS: dict[int | type[Exception], Callable[[WebRequest, Any], Response[Any]]
     ProblemError: problem_response,
     AlertNotFoundError: _from_alert_not_found,
     BadCursorError: _from_bad_cursor,
+    SilenceNotFoundError: _from_silence_not_found,
+    SilenceError: _from_silence_error,
     UnavailableError: _from_unavailable,
     HTTPException: _from_http_exception,
     HTTPStatus.INTERNAL_SERVER_ERROR.value: _from_anything,

@@ -56,6 +56,11 @@ def provide_filter(
         datetime | None,
         QueryParameter(description="Only what changed at or after this time (RFC 3339, UTC without zone)."),
     ] = None,
+    assigned_to: Annotated[str | None, QueryParameter(description="Whose task it is.", max_length=128)] = None,
+    inhibited_by: Annotated[
+        str | None,
+        QueryParameter(description="Only what the alert with this id is told in place of.", max_length=1000),
+    ] = None,
 ) -> AlertQuery:
     return AlertQuery(
         states=tuple(states or ()),
@@ -64,11 +69,13 @@ def provide_filter(
         labels=parse_labels(label or []),
         text=text or None,
         since=_utc(since),
+        assigned_to=assigned_to or None,
+        inhibited_by=inhibited_by or None,
     )
 
 
 def matches(query: AlertQuery, record: AlertRecord) -> bool:
-    """Whether a record passes the filters of *query*; the same answer as the store's `find`."""
+    """Whether a record passes the filters of *query*; the same answer as the store's `find`, but for `folded`."""
     alert = record.alert
     return (
         (not query.states or record.state in query.states)
@@ -76,6 +83,8 @@ def matches(query: AlertQuery, record: AlertRecord) -> bool:
         and (query.tenant is None or alert.tenant == query.tenant)
         and all(alert.labels.get(key) == value for key, value in query.labels.items())
         and (query.since is None or record.updated_at >= query.since)
+        and (query.assigned_to is None or record.assigned_to == query.assigned_to)
+        and (query.inhibited_by is None or record.inhibited_by == query.inhibited_by)
         and (query.text is None or _contains(alert.series, query.text) or _contains(alert.reason, query.text))
     )
 

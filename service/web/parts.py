@@ -1,8 +1,9 @@
 """What the handlers are given; made once by `create_api`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 from litestar.di import NamedDependency
@@ -14,10 +15,13 @@ from connectors.publisher import PublishError
 from service.clock import Clock
 from service.core.alerts import AlertEvent
 from service.core.feedback import feedback_of
-from service.core.transitions import DETECTION
+from service.core.transitions import DETECTION, TIME
+from service.inbound.metrics import InboundMetrics
+from service.inbound.sender import Sender
 from service.metrics import HttpMetrics
 from service.settings import Settings
-from service.store.store import AlertStore, Outbox
+from service.store.silences import SilenceStore
+from service.store.store import AlertStore, Inbox, Outbox
 from service.web.auth import Access
 from service.web.errors import ProblemError, bad_request, unavailable
 from service.web.idempotency import Idempotency
@@ -38,6 +42,8 @@ class Parts:
     settings: Settings
     store: AlertStore
     outbox: Outbox
+    inbox: Inbox
+    silences: SilenceStore
     hub: Hub
     publish: Publish
     announce: Announce
@@ -48,26 +54,58 @@ class Parts:
     access: Access
     streams: Streams
     idempotency: Idempotency
+    senders: Mapping[str, Sender]
+    inbound_metrics: InboundMetrics
 
-    async def acknowledge(self, alert_id: str, *, actor: str, comment: str) -> None:
+    async def acknowledge(
+        self, alert_id: str, *, actor: str, comment: str, until: datetime | None = None, cascade: bool = True
+    ) -> None:
         """Raises AlertNotFoundError, and ProblemError for an actor that nobody can be."""
-        event = await self.store.acknowledge(alert_id, actor=_person(actor), comment=comment, at=self.clock.now())
-        await self.announce([event] if event else [])
+        now, person = self.clock.now(), person_named(actor)
+        await self._announce(
+            await self.store.acknowledge(alert_id, actor=person, comment=comment, at=now, until=until, cascade=cascade)
+        )
 
-    async def resolve(self, alert_id: str, *, actor: str, comment: str) -> None:
-        """Raises AlertNotFoundError, and ProblemError for an actor that nobody can be."""
-        event = await self.store.resolve(alert_id, actor=_person(actor), comment=comment, at=self.clock.now())
-        await self.announce([event] if event else [])
+    async def resolve(self, alert_id: str, *, actor: str, comment: str, cascade: bool = True) -> None:
+        """Raises as `acknowledge`."""
+        now, person = self.clock.now(), person_named(actor)
+        await self._announce(await self.store.resolve(alert_id, actor=person, comment=comment, at=now, cascade=cascade))
 
-    async def give_feedback(self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str) -> None:
+    async def reopen(self, alert_id: str, *, actor: str, comment: str) -> None:
+        """Raises as `acknowledge`."""
+        now, person = self.clock.now(), person_named(actor)
+        await self._announce(await self.store.reopen(alert_id, actor=person, comment=comment, at=now))
+
+    async def assign(self, alert_id: str, *, to: str | None, actor: str, comment: str) -> None:
+        """Raises as `acknowledge`."""
+        now, person = self.clock.now(), person_named(actor)
+        await self._announce(await self.store.assign(alert_id, to=to, actor=person, comment=comment, at=now))
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str) -> None:
+        """Raises as `acknowledge`."""
+        now, person = self.clock.now(), person_named(actor)
+        await self._announce(await self.store.comment(alert_id, actor=person, comment=comment, at=now))
+
+    async def give_feedback(
+        self, alert_id: str, *, verdict: FeedbackVerdict, actor: str, comment: str, cascade: bool = True
+    ) -> None:
         """Tell the engine first, then write it down: what was not acknowledged is not in the trail.
 
-        Raises AlertNotFoundError, and ProblemError for an actor that nobody can be and for a broker that is away.
+        Raises as `acknowledge`, and ProblemError for a broker that is away.
         """
-        person, now = _person(actor), self.clock.now()
-        record = await self.store.get(alert_id)
-        await self.send([feedback_of(record.alert, verdict, revision=int(now.timestamp() * 1000))])
-        event = await self.store.note_feedback(alert_id, verdict=verdict, actor=person, comment=comment, at=now)
+        now, person = self.clock.now(), person_named(actor)
+        head = await self.store.get(alert_id)
+        members = await self.store.inhibited([alert_id]) if cascade else []
+        about = [head, *(member for member in members if not member.state.is_over)]
+        revision = int(now.timestamp() * 1000)
+        await self.send([feedback_of(record.alert, verdict, revision=revision) for record in about])
+        await self._announce(
+            await self.store.note_feedback(
+                alert_id, verdict=verdict, actor=person, comment=comment, at=now, cascade=cascade
+            )
+        )
+
+    async def _announce(self, event: AlertEvent | None) -> None:
         await self.announce([event] if event else [])
 
     async def send(self, messages: Sequence[Fact | Feedback]) -> None:
@@ -83,10 +121,10 @@ class Parts:
             raise unavailable(str(error)) from error
 
 
-def _person(actor: str) -> str:
-    """In the audit trail, `detection` is what no person did."""
+def person_named(actor: str) -> str:
+    """In the audit trail, `detection` is what no person did, and `time` what a moment brought about."""
     name = actor.strip()
-    if name.casefold() == DETECTION:
+    if name.casefold() in (DETECTION, TIME):
         raise bad_request("body actor", f"expected the name of a person or program, got {name!r}, which stands for us")
     return name
 

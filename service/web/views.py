@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from litestar.datastructures import MultiDict
 
-from service.core.alerts import Alert, AlertRecord, AlertState, DriverChange, Point, Severity
+from service.core.alerts import COUNTED, Alert, AlertRecord, AlertState, DriverChange, Point, Severity
 from service.core.wording import amount, driver_labels, driver_name, driver_reason, is_rest, label_name, number, whose
 from service.store.store import AlertQuery, Summary
 from service.web.errors import ProblemError
@@ -16,11 +16,8 @@ from service.web.format import bucket
 from service.web.sparkline import Sparkline, sparkline
 
 SHOWS = {
-    "open": ("Open", (AlertState.FIRING, AlertState.ACKNOWLEDGED)),
-    "firing": ("Firing", (AlertState.FIRING,)),
-    "acknowledged": ("Acknowledged", (AlertState.ACKNOWLEDGED,)),
-    "resolved": ("Resolved", (AlertState.RESOLVED,)),
-    "withdrawn": ("Withdrawn", (AlertState.WITHDRAWN,)),
+    "open": ("Open", COUNTED),
+    **{state.value: (state.value.capitalize(), (state,)) for state in AlertState},
     "all": ("All", ()),
 }
 """What the list can show: name in the address -> text and states."""
@@ -67,6 +64,7 @@ class ListView:
             labels={key.strip(): value.strip() for key, value in labels.items()},
             text=text or None,
             tenant=tenant or None,
+            folded=True,
             limit=PAGE_SIZE,
             cursor=cursor or None,
         )
@@ -146,7 +144,7 @@ def _by(record: AlertRecord) -> str:
     match record.state:
         case AlertState.ACKNOWLEDGED:
             return record.acknowledged_by or ""
-        case AlertState.RESOLVED:
+        case AlertState.RESOLVED | AlertState.EXPECTED:
             return record.resolved_by or ""
         case _:
             return ""

@@ -1,12 +1,17 @@
 """The billing months repeat, their labels are within them, and the score of known alarms can be worked out by hand."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.spend.calendars import DAY, HOUR
 from benchmarks.spend.delivery import arrivals
 from benchmarks.spend.incidents import Incident, Kind, Month, make_month
+from benchmarks.spend.oracle import alarms_of, strengths
 from benchmarks.spend.scoring import Alarm, score
 from benchmarks.spend.views import views
+from benchmarks.spend.visibility import is_visible, power
 
 
 @pytest.mark.parametrize("grain_seconds", [DAY, HOUR])
@@ -50,19 +55,47 @@ def alarms_at(month: Month, *periods: int, rises: bool = True) -> dict[str, list
 def test_an_alarm_in_time_finds_the_incident() -> None:
     month = make_labelled()
     total = score(month, alarms_at(month, 100), {month.tags[0].name: 300})
-    assert (total.hits, total.missed, total.false, total.f1) == (1, 0, 0, 1.0)
+    assert (total.all.hits, total.all.missed, total.false, total.all.f1(0)) == (1, 0, 0, 1.0)
     assert total.found[Kind.SPIKE] == [0]
-    assert total.caught == pytest.approx(50.0)
+    assert total.all.caught == pytest.approx(50.0)
 
 
 def test_alarms_elsewhere_are_false_and_near_ones_are_one() -> None:
     month = make_labelled()
     total = score(month, alarms_at(month, 50, 52, 54, 200), {month.tags[0].name: 300})
-    assert (total.hits, total.missed, total.false) == (0, 1, 2)
+    assert (total.all.hits, total.all.missed, total.false) == (0, 1, 2)
     assert total.false / total.months == pytest.approx(0.2)
 
 
 def test_an_alarm_of_the_other_direction_finds_nothing_and_is_not_false() -> None:
     month = make_labelled()
     total = score(month, alarms_at(month, 100, rises=False), {month.tags[0].name: 300})
-    assert (total.hits, total.missed, total.false) == (0, 1, 0)
+    assert (total.all.hits, total.all.missed, total.false) == (0, 1, 0)
+
+
+def test_a_drop_is_visible_and_a_spike_within_the_noise_or_below_the_floor_is_not() -> None:
+    month = make_labelled()
+    tag, spike = month.tags[0], month.incidents[0]
+    noise = tag.habit.noise
+    for factor, floor_lies_below in ((0.0, True), (math.exp(6.0 * noise), True), (math.exp(noise), False)):
+        tag.values[100] = tag.normal[100] * factor
+        assert is_visible(tag, replace(spike, within=100)) is floor_lies_below
+    tag.values[100] = tag.normal[100] + 0.5
+    assert not is_visible(tag, spike)
+
+
+def test_power_is_the_distance_from_what_the_day_before_let_expect() -> None:
+    month = make_labelled()
+    tag, spike = month.tags[0], month.incidents[0]
+    tag.values[100] = tag.normal[100] * math.exp(3.0 * tag.habit.noise)
+    # The day after the spike lies off what half of the spike let expect, by the other half of what was planted.
+    assert power(tag, replace(spike, within=100)) == pytest.approx(3.0 / math.sqrt(0.75))
+    assert power(tag, spike) == pytest.approx(3.0 * math.sqrt(1.25 / 0.75))
+
+
+def test_the_oracle_finds_what_is_visible_and_hardly_anything_else() -> None:
+    month = make_month(9, DAY, 60)
+    seen = views(month.tags, arrivals(month.tags, 9))
+    total = score(month, *alarms_of(strengths(month, seen), seen, 4.4))
+    assert total.visible.recall > 0.8
+    assert total.visible.precision(total.false) > 0.8

@@ -83,7 +83,7 @@ class Talking:
 class ReceiverContract(Talking):
     """Of every receiver."""
 
-    @pytest.mark.parametrize("end", [EventType.RESOLVED, EventType.WITHDRAWN])
+    @pytest.mark.parametrize("end", [EventType.RESOLVED, EventType.EXPECTED, EventType.WITHDRAWN])
     async def test_either_end_is_told(self, kind: Kind, remote: Remote, receiver: HttpReceiver, end: EventType) -> None:
         await self.tell(receiver, EventType.OPENED, end)
         if kind.tickets:
@@ -232,6 +232,32 @@ class TicketContract(Talking):
             outcome = await receiver.send(told(event, remote_id=remote_id), now=NOON + timedelta(minutes=1))
             assert isinstance(outcome, Delivered), outcome
             assert remote.states() == {kind.key("a1"): [state]}, event
+
+    async def test_the_end_of_an_acknowledgement_is_told_and_ends_nothing(
+        self, kind: Kind, remote: Remote, receiver: HttpReceiver
+    ) -> None:
+        remote_id = await self.tell(receiver, EventType.OPENED, EventType.ACKNOWLEDGED)
+        before = len(remote.requests)
+        outcome = await receiver.send(told(EventType.ACK_EXPIRED, remote_id=remote_id), now=NOON)
+        assert isinstance(outcome, Delivered), outcome
+        (state,) = remote.states()[kind.key("a1")]
+        returns = kind.type in ("jira", "jira_service_management", "freshdesk", "opsgenie", "slack_bot")
+        assert state == ("open" if returns or not kind.acknowledges else "acknowledged")
+        said = _texts(b" ".join(request.body for request in remote.requests[before:]))
+        # An event of Event Management has no place for it, and PagerDuty none for what happened.
+        if kind.type not in ("servicenow_event", "pagerduty"):
+            assert "no longer acknowledged" in said.lower()
+
+    async def test_an_end_of_an_acknowledgement_reopens_no_closed_ticket(
+        self, kind: Kind, remote: Remote, receiver: HttpReceiver
+    ) -> None:
+        """Closed by a person on the other side: our state says nothing new about that."""
+        if kind.has_our_key or kind.type == "slack_bot":
+            pytest.skip("opened under our key, or never closed")
+        remote_id = await self.tell(receiver, EventType.OPENED, EventType.RESOLVED)
+        outcome = await receiver.send(told(EventType.ACK_EXPIRED, remote_id=remote_id), now=NOON)
+        assert isinstance(outcome, Delivered), outcome
+        assert remote.states() == {kind.key("a1"): ["resolved"]}
 
     async def test_what_comes_back_is_open_again(self, kind: Kind, remote: Remote, receiver: HttpReceiver) -> None:
         await self.tell(receiver, EventType.OPENED, EventType.RESOLVED, EventType.REOPENED)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from detectors import Status, create
-from detectors.calendar import DAY, HOUR, hour_of_day, weekday
+from detectors.calendar import DAY, HOUR, day_of_month, hour_of_day, weekday
 from detectors.detector import Attentive, Detector, NotFiniteError
 from tests.detectors.spend import FIRST_MONDAY, NOISES, Bucket, daily_spend, drive, episodes, hourly_spend
 
@@ -175,13 +175,93 @@ def test_holding_back_never_moves_what_is_expected() -> None:
     drive(detector, daily_spend(7, days=60, noise=0.1, month_effects=False))
     at = daily_spend(7, days=61, noise=0.1, month_effects=False)[-1].at
     before = detector.band_at(at + 7 * DAY)
-    for number in range(5):
+    for number in range(2):
+        detector.hold_one(1e6, at + number * DAY)
+    going_on = detector.band_at(at + 7 * DAY)
+    for number in range(2, 5):
         detector.hold_one(1e6, at + number * DAY)
     after = detector.band_at(at + 7 * DAY)
     assert before is not None
+    assert going_on is not None
     assert after is not None
     assert after.expected == pytest.approx(before.expected, rel=0.02)
-    assert after.upper >= before.upper
+    assert after.upper >= going_on.upper
+
+
+@pytest.mark.parametrize("day", [10, 20])
+@pytest.mark.parametrize("factor", [2.5, -0.4])
+def test_what_comes_on_the_same_day_of_each_month_is_normal_from_the_third_on(day: int, factor: float) -> None:
+    buckets = [
+        Bucket(bucket.value * (factor if day_of_month(bucket.at)[0] == day else 1.0), bucket.at)
+        for bucket in daily_spend(11, days=300, noise=0.05, month_effects=False)
+    ]
+    detector = attentive()
+    found = drive_attentively(detector, buckets)
+    told = [
+        status
+        for status, bucket in zip(found, buckets, strict=True)
+        if status is not Status.WARMING_UP and day_of_month(bucket.at)[0] == day
+    ]
+    assert told[:2] == [HIGH if factor > 1 else LOW] * 2
+    assert set(told[2:]) == {NORMAL}
+    following = next(at for at in range(buckets[-1].at, buckets[-1].at + 40 * DAY, DAY) if day_of_month(at)[0] == day)
+    band, next_day = detector.band_at(following), detector.band_at(following + DAY)
+    assert band is not None
+    assert next_day is not None
+    assert detector.score_one(band.expected, following).status is NORMAL
+    assert detector.score_one(20.0 * band.expected, following).status is HIGH
+    assert detector.score_one(factor * next_day.expected, following + DAY).status is (HIGH if factor > 1 else LOW)
+
+
+def test_a_day_of_the_month_that_was_an_exception_once_is_one_again() -> None:
+    buckets = daily_spend(12, days=160, noise=0.05, month_effects=False)
+    days = [number for number in range(40, 160) if day_of_month(buckets[number].at)[0] == 12]
+    factors = [3.0 if number in (days[0], days[2]) else 1.0 for number in range(160)]
+    found = drive_attentively(attentive(), scaled(buckets, factors))
+    assert found[days[0]] is HIGH
+    assert found[days[2]] is HIGH
+
+
+def test_a_weekday_not_known_yet_is_no_excuse_while_an_episode_goes_on() -> None:
+    buckets = daily_spend(7, days=25, noise=0.05, month_effects=False)
+    detector = attentive()
+    for number, bucket in enumerate(buckets[:22]):
+        if number % 7 != 3:
+            detector.learn_one(bucket.value, bucket.at)
+    detector.hold_one(3.0 * buckets[22].value, buckets[22].at)
+    alone = detector.band_at(buckets[24].at)
+    detector.hold_one(3.0 * buckets[23].value, buckets[23].at)
+    going_on = detector.band_at(buckets[24].at)
+    assert alone is not None
+    assert going_on is not None
+    assert alone.upper > 2.0 * alone.expected
+    assert going_on.upper < 2.0 * alone.expected
+
+
+def test_a_fee_on_the_first_of_a_month_is_not_laid_to_its_weekday() -> None:
+    detector = daily()
+    for at in range(FIRST_MONDAY + 3 * DAY, FIRST_MONDAY + 40 * DAY, DAY):
+        detector.learn_one(200.0 if day_of_month(at)[0] == 1 else 100.0, at)
+    first_of_february = FIRST_MONDAY + 31 * DAY
+    band = detector.band_at(first_of_february + 14 * DAY)
+    assert band is not None
+    assert band.expected == pytest.approx(100.0, rel=0.02)
+
+
+def test_a_shift_with_gaps_that_end_each_row_is_normal_in_the_end() -> None:
+    detector = attentive()
+    drive_attentively(detector, daily_spend(3, days=60, noise=0.05, month_effects=False))
+    after = [
+        Bucket(3.0 * bucket.value, bucket.at) for bucket in daily_spend(3, days=90, noise=0.05, month_effects=False)
+    ]
+    found = []
+    for bucket in after[60:]:
+        status = detector.score_one(bucket.value, bucket.at).status
+        found.append(status)
+        # As the service does where a bucket is missing after every few: no row is long enough to be accepted.
+        (detector.learn_one if status is NORMAL else detector.hold_one)(bucket.value, bucket.at)
+    assert found[:7] == [HIGH] * 7
+    assert set(found[12:]) == {NORMAL}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

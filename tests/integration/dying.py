@@ -58,6 +58,8 @@ MOMENTS = {
         "acknowledged": Moment("service.store.sql:SqlStore.acknowledge"),
     },
     "deliver": {
+        "deciding": Moment("service.store.recording:Recording.flush"),
+        "decided": Moment("service.store.dispatching:Dispatching.run", busy=True),
         "claimed": Moment("service.store.outbox:SqlOutbox.claim", busy=True),
         "sent": Moment("service.delivery.receivers.webhook:Webhook.send"),
         "marking": Moment("service.store.outbox:SqlOutbox._write", before=True),

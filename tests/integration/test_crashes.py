@@ -39,7 +39,14 @@ WORKER = (
     ("announced", "2"),
 )
 LEAVING = ("leaving", "left")
-DELIVERER = (("claimed", "2"), ("sent", "3"), ("marking", "2"), ("marked", "2"))
+DELIVERER = (
+    ("deciding", "2"),
+    ("decided", "2"),
+    ("claimed", "2"),
+    ("sent", "3"),
+    ("marking", "2"),
+    ("marked", "2"),
+)
 API = (("publishing", "1"), ("published", "2"), ("answer_kept", "1"))
 AWAY_SECONDS = 3.0
 ROUNDS = max(CHAOS_ROUNDS, 3)

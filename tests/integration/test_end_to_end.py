@@ -106,6 +106,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
                 {
                     "split": {"tags": ["team"], "dimensions": [], "total": False},
                     "policies": [{"floor": 20}],
+                    # The bills are of days long past.
+                    "dispatch": {"pending_seconds": 0.5, "ended_within_days": 3650},
                     "connectors": [{"type": "focus", "name": "bill", "path": "bills", "poll_seconds": 0.5}],
                     "receivers": [
                         {

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from prometheus_client import CollectorRegistry
 from connectors.facts import Fact, encode, key_of
 from service.clock import SystemClock
 from service.core.alerts import Alert, AlertEvent, AlertState, EventType
+from service.core.engine import Engine as RealEngine
+from service.core.policies import PolicyBook
+from service.core.spend import Followed
+from service.settings import Policy
 from service.store.sql import SqlStore
 from service.store.store import AlertQuery
 from service.stream.record import Recorder
@@ -265,3 +270,49 @@ async def test_checkpoint_leaves_a_marker_that_reaches_the_committed_offset(depl
     ]
     committed = await deployment.committed(deployment.topics.facts)
     assert {number: max(m.offset for p, m in markers if p == number) for number, _ in markers} == committed
+
+
+async def test_what_was_spent_reaches_the_store_and_is_corrected_there(deployment: Deployment, tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/spend.db", routes=lambda _alert: (), clock=SystemClock())
+    await store.migrate()
+    since, until = datetime(2024, 9, 1, tzinfo=UTC), datetime(2024, 10, 1, tzinfo=UTC)
+
+    def bill(day: int, value: float, revision: int = 0) -> tuple[bytes, bytes]:
+        start = f"2024-09-{day:02}T00:00:00Z"
+        series = "default/effective_cost/USD/1d/tag:team=search"
+        made = Fact(series=series, charge_period_start=start, value=value, origin="bill:1", revision=revision)
+        return key_of(made), encode(made)
+
+    async def days() -> list[tuple[int, float]]:
+        rows = await store.spend_sums(tenant="default", label="team", metric="effective_cost", since=since, until=until)
+        return [(row.day.day, row.amount) for row in rows]
+
+    async def reached(*wanted: tuple[int, float]) -> None:
+        async with asyncio.timeout(30):
+            while await days() != [*wanted]:  # noqa: ASYNC110 - a database tells nobody
+                await asyncio.sleep(0.05)
+
+    def worker() -> StreamWorker:
+        teams = frozenset({Followed("effective_cost", "tag:team")})
+        return StreamWorker(
+            deployment.settings,
+            engines=lambda partition: RealEngine(
+                policies=PolicyBook((Policy(),)), partition=partition, spend=teams, born=1
+            ),
+            detectors=("rolling", "seasonal", "usage"),
+            store=store,
+            spend=store,
+            announce=Listener(),
+            registry=CollectorRegistry(),
+            hard_exit=hard_exit,
+        )
+
+    try:
+        async with Running(worker()):
+            await deployment.send([bill(1, 10.0), bill(2, 11.0), bill(3, 12.0)])
+            await reached((1, 10.0), (2, 11.0))
+        async with Running(worker()):
+            await deployment.send([bill(1, 20.0, revision=1), bill(4, 13.0)])
+            await reached((1, 20.0), (2, 11.0), (3, 12.0))
+    finally:
+        await store.close()

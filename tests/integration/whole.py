@@ -11,7 +11,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from sqlalchemy.engine import make_url
 from connectors.facts import Fact, Watermark, encode, key_of
 from service.clock import SystemClock
 from service.config import load
-from service.core.alerts import Alert, AlertRecord, AlertState
+from service.core.alerts import Alert, AlertRecord, AlertState, EventType
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
 from service.core.routing import Router
@@ -47,6 +47,7 @@ PARTITIONS = 2
 _ROOT = Path(__file__).parents[2]
 _CHUNKS_A_MONTH = 6
 _SEED = 5
+_STEPS_MORE = 3
 
 
 @dataclass(slots=True)
@@ -91,7 +92,6 @@ class World:
     http: httpx.AsyncClient
     sent: list[Fact] = field(default_factory=list)
     roles: list[Role] = field(default_factory=list)
-    _expected_ids: set[str] = field(default_factory=set)
 
     # -- processes ----------------------------------------------------------------------------------------------
 
@@ -217,10 +217,20 @@ class World:
         for number in range(PARTITIONS):
             await self.stream.send([(key_of(word), encode(word)) for word in FINAL], partition=number)
         await self.stream.all_is_committed(PATIENCE_SECONDS)
+        await self._nothing_is_pending()
         await answer_of(
             self.store.counts,
             lambda counts: not counts.get("desk", {}).get("pending", 0),
             "everything is delivered",
+            seconds=PATIENCE_SECONDS,
+            pause_seconds=0.2,
+        )
+
+    async def _nothing_is_pending(self) -> None:
+        await answer_of(
+            lambda: self.store.find(AlertQuery(states=(AlertState.PENDING,), limit=1)),
+            lambda page: page.total == 0,
+            "it is decided who is told",
             seconds=PATIENCE_SECONDS,
             pause_seconds=0.2,
         )
@@ -238,7 +248,7 @@ class World:
             seconds=PATIENCE_SECONDS,
             pause_seconds=0.2,
         )
-        return [record.alert.id for record in page.items]
+        return [record.alert.id for record in page.items if record.inhibited_by is None]
 
     # -- what came out ------------------------------------------------------------------------------------------
 
@@ -249,8 +259,7 @@ class World:
         expected = await self._undisturbed(alerts)
         found = await records_of(self.store)
         assert {key: kept(one) for key, one in found.items()} == {key: kept(one) for key, one in expected.items()}
-        deliveries = await self._check_deliveries(found)
-        assert set(deliveries) == self._expected_ids
+        await self._check_deliveries(found)
         return len(found)
 
     async def _check_stream(self) -> list[Alert]:
@@ -265,9 +274,12 @@ class World:
             assert loaded[number].digest() == engine.digest()
         told = [msgspec.json.decode(one.value, type=Alert) for one in await self.stream.read(self.stream.topics.alerts)]
         by_version = {(alert.id, alert.version): alert for alert in expected}
-        assert {(alert.id, alert.version) for alert in told} == set(by_version)
-        for alert in told:
-            assert alert == by_version[alert.id, alert.version]
+        missing = set(by_version) - {(alert.id, alert.version) for alert in told}
+        assert not missing
+        # What is asked of peers right after a crash may be said in one step more on the way; the end is the same.
+        more = [alert for alert in told if alert != by_version.get((alert.id, alert.version))]
+        assert len(more) <= _STEPS_MORE, more
+        assert said(told) == said(expected)
         assert await self.stream.read(self.stream.topics.dead_letters) == []
         return expected
 
@@ -295,29 +307,37 @@ class World:
         path = self.folder / f"undisturbed-{secrets.token_hex(4)}.db"
         store = SqlStore(
             f"sqlite+aiosqlite:///{path}",
-            routes=Router(settings.routes, ("desk",)),
+            routes=Router(settings.route, ("desk",), settings.time_intervals),
             clock=SystemClock(),
             receivers=("desk",),
         )
         await store.migrate()
         try:
             await store.record(list(alerts))
-            found = await records_of(store)
-            self._expected_ids = {one.id for key in found for one in await store.deliveries_of(key)}
-            return found
+            return await records_of(store)
         finally:
             await store.close()
 
-    async def _check_deliveries(self, found: Iterable[str]) -> dict[str, Delivery]:
-        """All messages were delivered, and what came twice came under the same id."""
-        rows = {one.id: one for key in found for one in await self.store.deliveries_of(key)}
+    async def _check_deliveries(self, found: Mapping[str, AlertRecord]) -> None:
+        """All messages were delivered, what came twice came under the same id and said the same, and what the desk was
+        last told of each alert is so. Which alerts it hears of at all hangs on how long they were open."""
+        rows: dict[str, Delivery] = {}
+        for key, record in found.items():
+            told = await self.store.deliveries_of(key)
+            rows |= {one.id: one for one in told}
+            if not told:
+                assert record.state.is_over or record.inhibited_by is not None
+                continue
+            kinds = [one.event.type for one in told]
+            assert kinds[0] is EventType.OPENED
+            assert kinds.count(EventType.OPENED) == 1
+            assert told[-1].event.record.state.is_over == record.state.is_over
         assert {one.state for one in rows.values()} <= {"delivered"}
         bodies: dict[str, set[bytes]] = {}
         for key, body in self.desk.got:
             bodies.setdefault(key, set()).add(body)
         assert set(bodies) == set(rows)
         assert all(len(different) == 1 for different in bodies.values())
-        return rows
 
     def _engines(self) -> list[Engine]:
         settings = load(self.config, {})
@@ -382,6 +402,7 @@ async def whole(servers: str, redis_url: str, folder: Path) -> AsyncIterator[Wor
                     "redis": {"url": f"redis://127.0.0.1:{cache.port}/0"},
                     "api": {"port": ports["api"]},
                     "deliver": {"metrics_port": ports["deliver"], "poll_seconds": 0.1},
+                    "dispatch": {"pending_seconds": 0.5, "poll_seconds": 0.1},
                 }
             )
         )

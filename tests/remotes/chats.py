@@ -28,7 +28,7 @@ def check_blocks(blocks: list[dict[str, Any]]) -> None:
                 require(len(block["elements"]) <= 10, b"invalid_blocks")
             case "actions":
                 for button in block["elements"]:
-                    require(len(button["action_id"]) <= 255 and len(button["url"]) <= 3000, b"invalid_blocks")
+                    require(len(button["action_id"]) <= 255 and len(button.get("url", "")) <= 3000, b"invalid_blocks")
                     require(len(button["text"]["text"]) <= 75, b"invalid_blocks")
             case _:
                 raise RefusedError(400, b"invalid_blocks")
@@ -76,7 +76,12 @@ class SlackRemote(Remote):
         found: dict[str, list[str]] = {}
         for post in self.posts.values():
             title = post["blocks"][0]["text"]["text"]
-            state = {"[resolved]": "resolved", "[withdrawn]": "resolved", "[acknowledged]": "acknowledged"}
+            state = {
+                "[resolved]": "resolved",
+                "[expected]": "resolved",
+                "[withdrawn]": "resolved",
+                "[acknowledged]": "acknowledged",
+            }
             marker = post["metadata"]["event_payload"]["alert"]
             found.setdefault(marker, []).append(state.get(title.split(" ")[0], "open"))
         return found

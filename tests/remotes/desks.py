@@ -8,6 +8,8 @@ import re
 import time
 from typing import Any
 
+from service.core.inbound import Action
+from tests.remotes import hooks
 from tests.remotes.remote import RefusedError, Remote, Reply, Request, require
 
 TOKEN = "ATATT3xFfGF0-hunter2"
@@ -51,6 +53,10 @@ class Desk(Remote):
             found.setdefault(self.marker(fields), []).append(self.state(fields))
         return found
 
+    def newest(self, alert: str) -> str:
+        """The ticket of a marker."""
+        return next(ticket for ticket, fields in reversed(self.tickets.items()) if self.marker(fields) == alert)
+
 
 class JiraRemote(Desk):
     """Issues with the workflow To Do (1), In Progress (3), Done (5); also as requests of a service desk."""
@@ -81,13 +87,13 @@ class JiraRemote(Desk):
                     200, {"transitions": [{"id": f"2{one}", "name": "?", "to": _status(one)} for one in offered]}
                 )
             case "POST", ["rest", "api", "3", "issue", key, "transitions"]:
-                return self._transition(self.existing(key), request.json)
+                return self._transition(key, request.json)
             case "POST", ["rest", "api", "3", "issue", key, "comment"]:
                 _check_document(request.json["body"])
-                self.existing(key)["comments"].append(request.json["body"])
+                self._comment(key, request.json["body"], hooks.OURS)
                 return Reply(201, {"id": "1"})
             case "POST", ["rest", "servicedeskapi", "request", key, "comment"]:
-                self.existing(key)["comments"].append(request.json["body"])
+                self._comment(key, request.json["body"], hooks.OURS)
                 return Reply(201, {"id": "1"})
         raise RefusedError(404, {"errorMessages": ["Not found"]})
 
@@ -104,6 +110,7 @@ class JiraRemote(Desk):
         require(fields.get("issuetype", {}).get("name") == "Task", _errors("issuetype", "issue type is required"))
         key = f"FINOPS-{len(self.tickets) + 1}"
         self.add(key, {**fields, "status": "1", "comments": []})
+        self._tell(key, "jira:issue_created", hooks.OURS)
         return Reply(201, {"id": str(10_000 + len(self.tickets)), "key": key, "self": f"{self.url}/rest/api/3/issue/1"})
 
     def _request(self, body: dict[str, Any]) -> Reply:
@@ -114,6 +121,7 @@ class JiraRemote(Desk):
         require(len(values["description"]) <= 32_767, {"errorMessage": "description"})
         key = f"DESK-{len(self.tickets) + 1}"
         self.add(key, {**values, "status": "1", "comments": []})
+        self._tell(key, "jira:issue_created", hooks.OURS)
         return Reply(201, {"issueId": "10001", "issueKey": key, "_links": {}})
 
     def _search(self, body: dict[str, Any]) -> Reply:
@@ -126,18 +134,73 @@ class JiraRemote(Desk):
         ]
         return Reply(200, {"issues": issues[: body["maxResults"]], "isLast": True})
 
-    def _transition(self, issue: dict[str, Any], body: dict[str, Any]) -> Reply:
+    def person(self, alert: str, does: Action, who: str = "alice", comment: str = "") -> None:
+        key = self.newest(alert)
+        to = {Action.OPEN: "1", Action.ACKNOWLEDGE: "3", Action.CLOSE: "5"}.get(does)
+        if to is not None and to != self.tickets[key]["status"]:
+            self._move(key, to, who)
+        if does is Action.ASSIGN:
+            before = self.tickets[key].get("assignee")
+            self.tickets[key]["assignee"] = who
+            self._tell(key, "jira:issue_updated", who, [_item("assignee", before, who)])
+        if does is Action.COMMENT:
+            self._comment(key, comment, who)
+
+    def _move(self, key: str, to: str, who: str) -> None:
+        """As workflows do it that set a resolution."""
+        issue, before = self.tickets[key], self.tickets[key]["status"]
+        issue["status"] = to
+        items = [_item("status", before, to, named=True)]
+        if "done" in (CATEGORIES[before], CATEGORIES[to]):
+            done = CATEGORIES[to] == "done"
+            items.append(_item("resolution", None if done else "10000", "10000" if done else None))
+        self._tell(key, "jira:issue_updated", who, items)
+
+    def _comment(self, key: str, body: object, who: str) -> None:
+        self.existing(key)["comments"].append(body)
+        comment = {"id": "10100", "author": hooks.jira_user(who), "body": body, "jsdPublic": False}
+        self._tell(key, "comment_created", None, comment=comment)
+
+    def _tell(
+        self, key: str, event: str, who: str | None, items: list[dict[str, Any]] | None = None, **more: object
+    ) -> None:
+        fields = self.tickets[key]
+        issue = {
+            "id": "10001",
+            "self": f"{self.url}/rest/api/2/10001",
+            "key": key,
+            "fields": {
+                "status": _status(fields["status"]),
+                "labels": fields.get("labels", []),
+                "description": fields.get("description") if isinstance(fields.get("description"), str) else None,
+            },
+        }
+        user = {} if who is None else {"user": hooks.jira_user(who)}
+        changelog = {} if items is None else {"changelog": {"id": "10200", "items": items}}
+        self.hooks.append(
+            hooks.jira({"webhookEvent": event, **user, "issue": issue, **changelog, **more}, at=self.now())
+        )
+
+    def _transition(self, key: str, body: dict[str, Any]) -> Reply:
+        issue = self.existing(key)
         target = body["transition"]["id"].removeprefix("2")
         require(target in CATEGORIES and target != issue["status"], _errors("transition", "is not valid"))
         for comment in body.get("update", {}).get("comment", []):
             _check_document(comment["add"]["body"])
             issue["comments"].append(comment["add"]["body"])
-        issue["status"] = target
+        self._move(key, target, hooks.OURS)
         return Reply(204)
 
 
 def _status(number: str) -> dict[str, Any]:
     return {"id": number, "name": f"Status {number}", "statusCategory": {"key": CATEGORIES[number]}}
+
+
+def _item(field: str, before: str | None, after: str | None, *, named: bool = False) -> dict[str, Any]:
+    """An entry of a changelog."""
+    names = [f"Status {one}" if named else one for one in (before, after)]
+    ends = {"from": before, "fromString": names[0], "to": after, "toString": names[1]}
+    return {"field": field, "fieldtype": "jira", "fieldId": field, **ends}
 
 
 def _errors(field: str, problem: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import TypeAdapter
 
-from service.delivery.message import marker_of
+from service.core.markers import marker_of
 from service.delivery.receivers.factory import make_receiver
 from service.delivery.receivers.over_http import HttpReceiver, Wiring
 from service.receiver_settings import Receiver as Config

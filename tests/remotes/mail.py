@@ -60,6 +60,7 @@ class MailRemote(Listener):
                 case "DATA":
                     writer.write(b"354 go ahead\r\n")
                     data = (await reader.readuntil(b"\r\n.\r\n"))[:-3]
+                    data = data.replace(b"\r\n..", b"\r\n.")  # RFC 5321, section 4.5.2
                     mail = message_from_bytes(data, policy=policy.default)
                     assert isinstance(mail, EmailMessage)
                     if "END" in self.refusals:

@@ -96,6 +96,8 @@ class OpsgenieRemote(Remote):
                     alert["state"] = "resolved"
                 case "POST", "acknowledge":
                     alert["state"] = "acknowledged"
+                case "POST", "unacknowledge":
+                    alert["state"] = "open"
                 case "PUT", "message" | "description" | "priority":
                     alert[what] = request.json[what]
                 case _:
@@ -159,7 +161,7 @@ class AlertmanagerRemote(Remote):
     def states(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for labels, alert in self.alerts.items():
-            over = alert["annotations"]["state"] in ("resolved", "withdrawn")
+            over = alert["annotations"]["state"] in ("resolved", "expected", "withdrawn")
             found.setdefault(dict(labels)["alert_id"], []).append("resolved" if over else "open")
         return found
 

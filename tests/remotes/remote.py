@@ -10,10 +10,13 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from service.core.inbound import Action
+from tests.remotes.hooks import Hook
 from tests.remotes.listener import Listener
 
 
@@ -66,7 +69,8 @@ class Remote(Listener):
     """`async with Remote() as remote`: `remote.url` is where it answers.
 
     faults: what becomes of the next requests, one each; a Reply is given as it is. always: of all, while it is set.
-    decide: what becomes of a request, by what it asks.
+    decide: what becomes of a request, by what it asks. hooks: what it tells of what happens there, also of what we do
+    ourselves, oldest first; whoever takes them away carries them. now: its clock.
     """
 
     def __init__(self) -> None:
@@ -75,6 +79,8 @@ class Remote(Listener):
         self.faults: deque[Fault | Reply | None] = deque()
         self.always: Fault | Reply | None = None
         self.decide: Callable[[Request], Fault | Reply | None] = lambda _request: None
+        self.hooks: deque[Hook] = deque()
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
     def url(self) -> str:
@@ -86,6 +92,10 @@ class Remote(Listener):
 
     def states(self) -> dict[str, list[str]]:
         """marker or alert id -> the state of each ticket it has: `open`, `acknowledged` or `resolved`."""
+        raise NotImplementedError
+
+    def person(self, alert: str, does: Action, who: str = "alice", comment: str = "") -> None:
+        """Somebody does it there, to the newest ticket of an alert (its marker or id), if it can be done."""
         raise NotImplementedError
 
     def _fault_of(self, request: Request) -> Fault | Reply | None:

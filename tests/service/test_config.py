@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from service.check_config import mistakes as check_config_mistakes
 from service.config import load
 from service.errors import ConfigError
 from service.receiver_settings import WebhookReceiver
@@ -41,20 +42,55 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "kafka:\n  bootstrap_server: x\n  partitions: 0\npolicies:\n  - floor: -1\n    match: {metrik: a}\n"
-        "routes: [{receiver: desk}]\n",
+        "route: {receiver: desk}\n",
     )
     assert mistakes(path) == [
         "file:2: kafka.bootstrap_server: unknown name",
         "file:3: kafka.partitions: Input should be greater than or equal to 1",
         "file:5: policies[0].floor: Input should be greater than or equal to 0",
         "file:6: policies[0].match.metrik: unknown name",
-        "file:7: routes[0].receiver: 'desk' is not one of the receivers: none is configured",
+        "file:7: route.receiver: 'desk' is not one of the receivers: none is configured",
     ]
 
 
 def test_a_route_to_nobody_is_a_mistake(tmp_path: Path) -> None:
-    (mistake,) = mistakes(write(tmp_path, "routes: [{receiver: desk}]\n"))
-    assert mistake == "file:1: routes[0].receiver: 'desk' is not one of the receivers: none is configured"
+    (mistake,) = mistakes(write(tmp_path, "route: {routes: [{receiver: [desk]}]}\n"))
+    assert mistake == "file:1: route.routes[0].receiver[0]: 'desk' is not one of the receivers: none is configured"
+
+
+def test_routes_as_they_were_written_before_are_told_where_they_went(tmp_path: Path) -> None:
+    (mistake,) = mistakes(write(tmp_path, "tenant: a\nroutes: [{receiver: desk}]\n"))
+    assert mistake.startswith("file:2: routes: is now `route: {routes: [...]}` with matchers such as")
+
+
+def test_what_is_wrong_with_a_routing_tree_is_told_with_its_place(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n  - {type: pagerduty, name: pager, key: x}\n  - {type: pagerduty, name: spare, key: y}\n"
+        "time_intervals:\n  - {name: nights, time_intervals: [{weekdays: [moonday], location: CEST}]}\n"
+        "  - {name: unused, time_intervals: [{times: [{start_time: '22:00', end_time: '06:00'}]}]}\n"
+        "route:\n  receiver: pager\n  matchers: ['a=b']\n  group_wait: soon\n  routes:\n"
+        "    - {matchers: ['team=~\"(\"'], mute_time_intervals: [nigths]}\n"
+        "    - {matchers: ['severity>=hihg'], active_time_intervals: [nights], receivr: pager}\n"
+        "inhibit_rules:\n  - {source_matchers: [], target_matchers: ['=']}\n",
+    )
+    assert [line.removeprefix("file:") for line in mistakes(path)] == [
+        "3: receivers[1].name: no route names 'spare': name it in one, or leave it out",
+        "5: time_intervals[0].time_intervals[0].weekdays[0]: expected a day of the week such as monday, got 'moonday'",
+        "5: time_intervals[0].time_intervals[0].location: expected an IANA time zone such as Europe/Berlin, got 'CEST'",
+        "6: time_intervals[1].name: no route names 'unused': name it in one, or leave it out",
+        "6: time_intervals[1].time_intervals[0].times[0]: expected an end after 22:00, got 06:00"
+        " (write a night as two: up to 24:00, and from 00:00)",
+        "9: route.matchers: is for children (`routes`): every alert enters at the root, at any time",
+        "10: route.group_wait: expected a duration such as 30s, 5m or 1h30m, or a number of seconds, got 'soon'",
+        "12: route.routes[0].mute_time_intervals[0]: 'nigths' is not one of the time_intervals: nights, unused",
+        "12: route.routes[0].matchers[0]: team=~: a parenthesis that nothing closes at character 1 of '('",
+        "13: route.routes[1].matchers[0]: severity is one of critical, high, medium, low, got 'hihg'",
+        "13: route.routes[1].receivr: unknown name",
+        "15: inhibit_rules[0].source_matchers: expected at least one element",
+        '15: inhibit_rules[0].target_matchers[0]: expected a label\'s name, such as in team="search":'
+        " got '=' at character 1 of '='",
+    ]
 
 
 def test_a_name_that_stands_twice_is_told_at_the_second_place(tmp_path: Path) -> None:
@@ -64,7 +100,7 @@ def test_a_name_that_stands_twice_is_told_at_the_second_place(tmp_path: Path) ->
 
 
 def test_a_wrong_shape_hides_no_other_mistake(tmp_path: Path) -> None:
-    path = write(tmp_path, "api: {port: many}\nsplit: {tags: team}\nroutes: [{receiver: desk}]\n")
+    path = write(tmp_path, "api: {port: many}\nsplit: {tags: team}\nroute: {receiver: desk}\n")
     assert [mistake.split(":")[1] for mistake in mistakes(path)] == ["1", "2", "3"]
     assert "must be a list, such as [a, b]" in mistakes(path)[1]
 
@@ -74,7 +110,7 @@ def test_an_item_of_the_wrong_shape_hides_no_mistake_of_the_others(tmp_path: Pat
         tmp_path,
         "receivers:\n  - {type: pagerduty, name: pager, ky: x}\n  - {type: email, name: mail, host: smtp.example}\n"
         "  - {type: webhook, name: pager, url: 5, secret: 6}\n  - {type: alertmanager, name: am, burst: 0}\n"
-        "split: {tags: [1, 2]}\nroutes: [{receiver: mail}, {receiver: desk}, {}]\n",
+        "split: {tags: [1, 2]}\nroute: {receiver: [mail, am, pager], routes: [{receiver: desk}, {}]}\n",
     )
     assert mistakes(path) == [
         "file:2: receivers[0].ky: unknown name",
@@ -88,8 +124,7 @@ def test_an_item_of_the_wrong_shape_hides_no_mistake_of_the_others(tmp_path: Pat
         "file:5: receivers[3]: receiver 'am' needs urls",
         "file:6: split.tags[0]: Input should be a valid string",
         "file:6: split.tags[1]: Input should be a valid string",
-        "file:7: routes[1].receiver: 'desk' is not one of the receivers: pager, mail, pager, am",
-        "file:7: routes[2].receiver: is missing",
+        "file:7: route.routes[0].receiver: 'desk' is not one of the receivers: pager, mail, pager, am",
     ]
 
 
@@ -178,12 +213,14 @@ def test_a_mistake_never_shows_the_secret(tmp_path: Path) -> None:
     assert SECRET not in "\n".join(mistakes(path))
 
 
-def test_a_label_called_path_is_no_file(tmp_path: Path) -> None:
+def test_a_matcher_on_a_label_called_path_is_no_file(tmp_path: Path) -> None:
     receiver = f"{{type: webhook, name: desk, url: 'https://desk.example', secret: {SECRET}}}"
     path = write(
-        tmp_path, f"receivers: [{receiver}]\nroutes: [{{receiver: desk, match: {{path: checkout, url_file: x}}}}]\n"
+        tmp_path, f"receivers: [{receiver}]\nroute: {{routes: [{{receiver: desk, matchers: [path=checkout]}}]}}\n"
     )
-    assert load(path, {}).routes[0].match == {"path": "checkout", "url_file": "x"}
+    route = load(path, {}).route
+    assert route is not None
+    assert route.routes[0].matchers == ("path=checkout",)
 
 
 def test_a_receiver_that_lacks_something_is_told_at_its_place(tmp_path: Path) -> None:
@@ -219,3 +256,59 @@ def test_an_alertmanagers_address_holds_no_password_and_none_is_shown(tmp_path: 
     (told,) = mistakes(write(tmp_path, text))
     assert told.startswith("file:4: receivers[0].urls: expected addresses without user and password")
     assert "hush" not in told
+
+
+def test_a_digest_to_nobody_is_told_at_its_place(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers: [{type: pagerduty, name: pager, key: x}]\n"
+        "digests:\n"
+        "  - {name: a, receivers: [desk]}\n"
+        "  - {name: a, to: {search: [pager, mail]}}\n"
+        "  - {name: b}\n"
+        "  - {name: c, receivers: [pager], time_zone: Mars}\n",
+    )
+    assert mistakes(path) == [
+        "file:3: digests[0].receivers: 'desk' is not one of the receivers: pager",
+        "file:4: digests[1].name: digests[0] is named 'a' too",
+        "file:4: digests[1].to.search: 'mail' is not one of the receivers: pager",
+        "file:5: digests[2]: set receivers, or `to` with the receivers of single values: nobody would get it",
+        "file:6: digests[3].time_zone: must be a time zone such as Europe/Berlin, got 'Mars'",
+    ]
+
+
+def test_a_digest_for_one_that_carries_none_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n"
+        "  - {type: pagerduty, name: pager, key: x}\n"
+        "  - {type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}\n"
+        "digests: [{name: weekly, receivers: [chat, pager]}]\n",
+    )
+    with pytest.raises(ConfigError) as raised:
+        load(path, {}, check=check_config_mistakes)
+    assert str(raised.value).endswith("4: digests[0]: no digest can be sent to pager; receivers that carry one: chat")
+
+
+def test_a_time_of_day_is_read_with_and_without_quotes(tmp_path: Path) -> None:
+    text = "receivers: [{type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}]\ndigests:\n"
+    for number, at in enumerate(("08:00", "18:30", "'18:30'")):
+        text += f"  - {{name: d{number}, receivers: [chat], at: {at}}}\n"
+    digests = load(write(tmp_path, text), {}).digests
+    assert [f"{digest.at:%H:%M}" for digest in digests] == ["08:00", "18:30", "18:30"]
+
+
+def test_a_value_called_path_or_secret_is_no_file(tmp_path: Path) -> None:
+    text = "receivers: [{type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}]\n"
+    path = write(tmp_path, text + "digests: [{name: d, to: {path: chat, secret_file: chat}}]\n")
+    assert load(path, {}).digests[0].to == {"path": "chat", "secret_file": "chat"}
+
+
+def test_a_receiver_that_only_a_digest_names_needs_no_route(tmp_path: Path) -> None:
+    receivers = "".join(
+        f"  - {{type: slack_webhook, name: {name}, url: 'https://hooks.slack.com/{name}'}}\n"
+        for name in ("desk", "finance", "nobody")
+    )
+    text = f"receivers:\n{receivers}route: {{receiver: desk}}\ndigests: [{{name: d, to: {{search: finance}}}}]\n"
+    (mistake,) = mistakes(write(tmp_path, text))
+    assert "'nobody'" in mistake

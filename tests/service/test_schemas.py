@@ -39,10 +39,11 @@ def test_no_document_is_published_that_nobody_writes() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {*documents(), "openapi.json"}
 
 
-@pytest.mark.parametrize("name", ["fact", "watermark", "alert"])
+@pytest.mark.parametrize("name", ["fact", "watermark", "alert", "spend", "digest"])
 def test_the_schema_of_a_message_is_one(name: str) -> None:
     schema = json.loads(print_schema(name))
-    assert schema["$id"] == f"urn:spendwatch:schema:{name}"
+    ids = {"spend": "spend_statement", "digest": "digest_message"}
+    assert schema["$id"] == f"urn:spendwatch:schema:{ids.get(name, name)}"
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
@@ -51,14 +52,16 @@ def test_an_alert_on_the_wire_fits_its_schema() -> None:
 
 
 def test_an_unknown_schema_is_refused() -> None:
-    with pytest.raises(ConfigError, match="schema must be one of fact, watermark, alert, asyncapi, config, got 'bill'"):
+    with pytest.raises(
+        ConfigError, match="schema must be one of fact, watermark, alert, spend, digest, asyncapi, config, got 'bill'"
+    ):
         print_schema("bill")
 
 
 def test_every_topic_is_in_the_asyncapi_document() -> None:
     names = Topics.of(Kafka(topic_prefix="acme"))
     addresses = {channel["address"] for channel in topics("acme")["channels"].values()}
-    assert addresses == {names.facts, names.alerts, names.state, names.dead_letters}
+    assert addresses == {names.facts, names.alerts, names.spend, names.state, names.dead_letters}
 
 
 def test_alerts_are_read_with_their_schema() -> None:

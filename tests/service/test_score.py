@@ -1,14 +1,19 @@
 """`spendwatch score`: what goes in, what comes out, and what of it is an error."""
 
 import csv
+import gzip
 import io
+import math
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from service.score import MAX_LINE, STANDARD_INPUT, ScoreError, Tally, lines_of, run, score
+from detectors import names
+from service.score import MAX_LINE, STANDARD_INPUT, ScoreError, Scoring, Tally, lines_of, run, score
+from service.scorers import METRICS
 
 SAMPLE = Path(__file__).parents[1] / "data" / "nab" / "data" / "realAWSCloudwatch" / "ec2_cpu_utilization_53ea38.csv"
 
@@ -226,3 +231,67 @@ def test_the_rest_of_a_line_that_is_too_long_is_no_row() -> None:
     tally = score(lines_of(io.StringIO(text)), sink, "cpu.csv")
     assert (tally.rows, tally.bad) == (3, 2)
     assert sink.getvalue().splitlines()[2] == "2,3,0"
+
+
+def packed(text: str) -> bytes:
+    return gzip.compress(text.encode())
+
+
+def test_a_file_packed_with_gzip_is_told_by_its_content(tmp_path: Path) -> None:
+    text = "timestamp,value\n" + rows_of(300)
+    (tmp_path / "plain.csv").write_text(text)
+    (tmp_path / "a.csv.gz").write_bytes(packed(text))
+    (tmp_path / "b.csv").write_bytes(packed(text))
+    assert run([tmp_path / name for name in ("plain.csv", "a.csv.gz", "b.csv")], tmp_path / "scores") == 0
+    scores = {name: (tmp_path / "scores" / name).read_text() for name in ("plain.csv", "a.csv", "b.csv")}
+    assert scores["a.csv"] == scores["b.csv"] == scores["plain.csv"]
+
+
+def test_standard_input_may_be_packed() -> None:
+    text = "timestamp,value\n" + rows_of(10)
+    command = [sys.executable, "-m", "service.cli", "score"]
+    found = subprocess.run(command, input=packed(text), capture_output=True, timeout=120, check=True)
+    assert len(found.stdout.splitlines()) == 11
+
+
+def test_gzip_that_breaks_off_is_one_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cut.csv.gz").write_bytes(packed("timestamp,value\n" + rows_of(3000))[:-20])
+    assert run([tmp_path / "cut.csv.gz"], tmp_path / "scores") == 2
+    assert "expected complete gzip, got data that breaks off" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("detector", [*names(), METRICS])
+def test_any_detector_scores_by_its_name(detector: str) -> None:
+    sink = io.StringIO()
+    tally = score(
+        io.StringIO("timestamp,value\n" + rows_of(400) + "2024-01-02 09:25:00,4000\n"),
+        sink,
+        "cpu.csv",
+        Scoring(detector=detector),
+    )
+    rows = list(csv.DictReader(io.StringIO(sink.getvalue())))
+    assert (tally.rows, tally.bad) == (401, 0)
+    assert float(rows[0]["anomaly_score"]) == 0.0
+    assert float(rows[-1]["anomaly_score"]) > 0.5
+
+
+def test_a_detector_that_does_not_exist_is_told_with_those_that_do() -> None:
+    with pytest.raises(ScoreError, match=r"detector must be one of seasonal, .*, metrics, got 'sesonal'"):
+        Scoring(detector="sesonal")
+
+
+def test_columns_are_scored_together_and_the_one_that_parts_is_named() -> None:
+    rng = random.Random(1)
+    lines = ["timestamp,cpu,network\n"]
+    for number in range(1500):
+        load = math.exp(rng.gauss(0.0, 0.4))
+        cpu = 40.0 * load * math.exp(rng.gauss(0.0, 0.03))
+        lines.append(f"{number * 300},{cpu},{8.0 * load * math.exp(rng.gauss(0.0, 0.03))}\n")
+    lines += [f"{1500 * 300},80,16\n", f"{1501 * 300},80,4\n", f"{1502 * 300},,4\n"]
+    sink = io.StringIO()
+    tally = score(lines, sink, "host.csv", Scoring(detector=METRICS))
+    rows = list(csv.DictReader(io.StringIO(sink.getvalue())))
+    assert [row["stands_out"] for row in rows[-3:-2]] == [""]
+    assert rows[-2]["stands_out"] in ("cpu", "network")
+    assert float(rows[-2]["anomaly_score"]) > 0.5
+    assert (rows[-1]["anomaly_score"], tally.missing) == ("", 1)

@@ -52,3 +52,12 @@ def test_what_was_found_but_not_delivered_is_named() -> None:
     card = Scorecard([incident()])
     card.saw(make_event())
     assert card.missing() == [(incident(), "found, not delivered")]
+
+
+def test_what_is_told_with_another_alert_of_the_same_money_is_delivered() -> None:
+    card = Scorecard([incident()])
+    event = make_event(EventType.INHIBITED)
+    card.saw(msgspec.structs.replace(event, record=msgspec.structs.replace(event.record, inhibited_by="head")))
+    assert card.delivered == 0
+    card.was_delivered("head")
+    assert card.is_complete

@@ -74,3 +74,18 @@ async def test_where_the_store_was_replaced_it_goes_on_from_the_new_number() -> 
 async def test_a_refusal_is_said_at_once(status: int) -> None:
     with pytest.raises(UnavailableError, match=f"answered {status} to the live stream"):
         await anext(tail.follow("http://api", transport=httpx.MockTransport(Api(httpx.Response(status)))))
+
+
+async def test_an_address_that_never_answers_is_given_up() -> None:
+    api = Api()
+    stream = tail.follow("http://api", first_tries=3, pause_seconds=0, transport=httpx.MockTransport(api))
+    with pytest.raises(UnavailableError, match="http://api does not answer: ConnectError"):
+        await anext(stream)
+    assert len(api.asked) == 3
+
+
+async def test_one_that_has_answered_once_is_waited_for() -> None:
+    api = Api(httpx.Response(200, content=frame(1)), *[httpx.Response(503)] * 5, httpx.Response(200, content=frame(2)))
+    stream = tail.follow("http://api", first_tries=2, pause_seconds=0, transport=httpx.MockTransport(api))
+    assert [(await anext(stream)).seq, (await anext(stream)).seq] == [1, 2]
+    await stream.aclose()

@@ -36,7 +36,7 @@ class Alertmanager(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         alert = delivery.event.record.alert
         body = [self._alert(message, alert, now)]
         failures: list[CallFailedError] = []

@@ -25,13 +25,16 @@ from service.delivery.address import AddressRefusedError, Resolver, SystemResolv
 from service.delivery.calls import hide
 from service.delivery.message import Message
 from service.delivery.receivers.configured import Configured
-from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Rejected, Retry
+from service.delivery.receivers.receiver import CarriesLetters, Delivered, FailureReason, Outcome, Rejected, Retry
 from service.delivery.receivers.smtp import SmtpSession
 from service.delivery.templates import Wording
 from service.delivery.texts import as_html, cut, one_line, plain
+from service.digests.html import html_of
+from service.digests.page import lines_of
+from service.digests.words import page_of
 from service.errors import ConfigError
 from service.receiver_settings import EmailReceiver
-from service.store.store import Delivery
+from service.store.store import Delivery, LetterDelivery
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +42,7 @@ _SUBJECT = 200
 _PROBLEM = 500
 
 
-class Email(Configured):
+class Email(Configured, CarriesLetters):
     """The Receiver protocol. resolver, tls: for tests."""
 
     newest_only: ClassVar[bool] = False
@@ -62,6 +65,7 @@ class Email(Configured):
         if config.password is not None and config.security == "none":
             raise ConfigError(f"{where}: a password is only sent over TLS; set security to starttls or tls")
         self._wording = Wording(config.templates, where=where, escape=plain, public_url=public_url)
+        self._public_url = public_url
         self._system = SystemResolver()
         self._resolver = resolver or self._system
         self._tls = tls or ssl.create_default_context()
@@ -76,7 +80,15 @@ class Email(Configured):
         return f"{self._config.host}:{self._config.port}"
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
-        mail = compose(self._wording.message(delivery.event), delivery, sender=self._sender, to=self._to, at=now)
+        message = self._wording.message(delivery.event, delivery.members)
+        return await self._take(compose(message, delivery, sender=self._sender, to=self._to, at=now))
+
+    async def send_letter(self, delivery: LetterDelivery, *, now: datetime) -> Outcome:
+        letter = compose_letter(delivery, self._public_url, sender=self._sender, to=self._to, at=now)
+        return await self._take(letter)
+
+    async def _take(self, mail: EmailMessage) -> Outcome:
+        """Hand a mail to the server."""
         session = SmtpSession(self._config, self._tls)
         loop = asyncio.get_running_loop()
         try:
@@ -124,22 +136,38 @@ def compose(
     message: Message, delivery: Delivery, *, sender: Address, to: Sequence[Address], at: datetime
 ) -> EmailMessage:
     """The mail, the same in all attempts but for its date. Pure."""
-    mail = EmailMessage(policy=SMTP_POLICY)
-    domain = sender.domain
-    thread = f"<{hashlib.sha256(delivery.event.record.alert.id.encode()).hexdigest()[:32]}@{domain}>"
-    mail["From"] = sender
-    mail["To"] = tuple(to)
-    # One line: a line break in a tag must not begin another header.
-    mail["Subject"] = cut(one_line(message.title), _SUBJECT)
-    mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = f"<{delivery.id}@{domain}>"
+    mail = _envelope(message.title, delivery.id, sender=sender, to=to, at=at)
+    thread = f"<{hashlib.sha256(delivery.event.record.alert.id.encode()).hexdigest()[:32]}@{sender.domain}>"
     mail["In-Reply-To"] = thread
     mail["References"] = thread
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers it
     mail["X-Spendwatch-Alert"] = message.marker
     mail.set_content("\n".join([message.news, "", *message.lines()]))
     if message.text is None:
         mail.add_alternative(_html(message), subtype="html")
+    return mail
+
+
+def compose_letter(
+    delivery: LetterDelivery, public_url: str | None, *, sender: Address, to: Sequence[Address], at: datetime
+) -> EmailMessage:
+    """As `compose`; a letter begins a thread of its own. Pure."""
+    page = page_of(delivery.letter.content, public_url)
+    mail = _envelope(page.title, delivery.id, sender=sender, to=to, at=at)
+    mail["X-Spendwatch-Digest"] = delivery.letter.digest
+    mail.set_content("\n".join([page.title, "", *lines_of(page)]))
+    mail.add_alternative(html_of(page), subtype="html")
+    return mail
+
+
+def _envelope(title: str, id_: str, *, sender: Address, to: Sequence[Address], at: datetime) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP_POLICY)
+    mail["From"] = sender
+    mail["To"] = tuple(to)
+    # One line: a line break in a tag must not begin another header.
+    mail["Subject"] = cut(one_line(title), _SUBJECT)
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<{id_}@{sender.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers it
     return mail
 
 

@@ -92,6 +92,8 @@ def _status(message: Message, status: object) -> int | None:
         return None if status == _CLOSED else _RESOLVED
     if message.state is AlertState.ACKNOWLEDGED:
         return _PENDING if status == _OPEN else None
+    if message.event is EventType.ACK_EXPIRED:
+        return _OPEN if status == _PENDING else None
     reopens = message.event is EventType.REOPENED and status in (_RESOLVED, _CLOSED)
     return _OPEN if reopens else None
 

@@ -67,13 +67,15 @@ class Issues:
         """Edit the issue, then take it where the alert's state belongs, unless it is there."""
         yield from self.edit(key, fields)
         match message.state:
-            case AlertState.RESOLVED | AlertState.WITHDRAWN:
+            case AlertState.RESOLVED | AlertState.EXPECTED | AlertState.WITHDRAWN:
                 yield from self._bring(key, (_DONE,), message, must=True)
             case AlertState.ACKNOWLEDGED:
                 yield from self._bring(key, (_IN_PROGRESS,), message, must=False)
-            case AlertState.FIRING:
+            case AlertState.PENDING | AlertState.FIRING | AlertState.SILENCED:
                 if message.event is EventType.REOPENED:
                     yield from self._bring(key, (_TO_DO, _IN_PROGRESS), message, must=True)
+                elif message.event is EventType.ACK_EXPIRED:
+                    yield from self._bring(key, (_TO_DO,), message, must=False)
 
     def edit(self, key: str, fields: Mapping[str, object]) -> Steps[None]:
         (yield Call(method="PUT", path=f"/rest/api/3/issue/{in_path(key)}", body={"fields": fields})).checked()
@@ -88,7 +90,8 @@ class Issues:
         issue = (yield Call(method="GET", path=path, query={"fields": "status"}, reads=True)).checked().json()
         status = _inner(issue, "fields", "status")
         here = _category(status)
-        if here in categories or (here == _DONE and message.state is AlertState.ACKNOWLEDGED):
+        is_done = here == _DONE and message.event is not EventType.REOPENED and not message.is_over
+        if here in categories or is_done:
             return
         answer = yield Call(method="GET", path=f"{path}/transitions", reads=True)
         transition = _transition(answer.checked(), categories)

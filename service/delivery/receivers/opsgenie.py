@@ -37,7 +37,7 @@ class Opsgenie(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         alias = cut(delivery.event.record.alert.id, _ALIAS)
         for call in self._calls(message, alias):
             (yield call).checked()
@@ -48,6 +48,8 @@ class Opsgenie(HttpReceiver):
             return [_on(alias, "close", note=message.news)]
         if message.event is EventType.ACKNOWLEDGED:
             return [_on(alias, "acknowledge", note=message.news)]
+        if message.event is EventType.ACK_EXPIRED:
+            return [_on(alias, "unacknowledge", note=message.news)]
         # Created again it would only be counted, with its old texts; a create that was lost is made up for.
         calls = [self._create(message, alias)]
         if message.event is EventType.UPDATED:

@@ -18,11 +18,11 @@ from service.delivery.address import Resolver
 from service.delivery.calls import Answer, Call, CallFailedError
 from service.delivery.http import Site
 from service.delivery.receivers.configured import Configured
-from service.delivery.receivers.receiver import Outcome
+from service.delivery.receivers.receiver import CarriesLetters, Outcome
 from service.delivery.templates import Wording
 from service.delivery.texts import Escape, plain
 from service.receiver_settings import OverHttp, Worded
-from service.store.store import Delivery
+from service.store.store import Delivery, LetterDelivery
 
 T = TypeVar("T")
 
@@ -83,10 +83,13 @@ class HttpReceiver(Configured, ABC):
         """The conversation that delivers it. Pure."""
 
     async def send(self, delivery: Delivery, *, now: datetime) -> Outcome:
+        return await self._hold(self.talk(delivery, now), now)
+
+    async def _hold(self, talk: Steps[Outcome], now: datetime) -> Outcome:
+        """Hold a conversation to its end."""
         time = asyncio.get_running_loop().time
         whole = self.timeout.total_seconds()
         end = time() + whole
-        talk = self.talk(delivery, now)
         try:
             call = next(talk)
             while True:
@@ -110,6 +113,17 @@ class HttpReceiver(Configured, ABC):
     def _members_left(self, call: Call) -> int:
         """A member of a cluster that hangs leaves time for those after it."""
         return len(self._sites) - call.site
+
+
+class HttpLetters(HttpReceiver, CarriesLetters):
+    """A receiver over HTTP that carries letters, too."""
+
+    @abstractmethod
+    def tell(self, delivery: LetterDelivery, now: datetime) -> Steps[Outcome]:
+        """The conversation that delivers a letter. Pure."""
+
+    async def send_letter(self, delivery: LetterDelivery, *, now: datetime) -> Outcome:
+        return await self._hold(self.tell(delivery, now), now)
 
 
 def wording(config: Worded, wiring: Wiring, *, escape: Escape = plain) -> Wording:

@@ -36,7 +36,7 @@ class PagerDuty(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
+        message = self._wording.message(delivery.event, delivery.members)
         key = cut(delivery.event.record.alert.id, _DEDUP_KEY)
         for action in _actions(message):
             event: dict[str, object] = {"routing_key": self._key, "event_action": action, "dedup_key": key}

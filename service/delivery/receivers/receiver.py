@@ -1,12 +1,13 @@
 """What the deliverer knows of a receiver, and what may come of an attempt."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
-from service.store.store import Delivery
+from service.store.store import Delivery, LetterDelivery
 
 
 class FailureReason(StrEnum):
@@ -87,3 +88,11 @@ class Receiver(Protocol):
         """One attempt. May be cancelled at any await."""
 
     async def close(self) -> None: ...
+
+
+class CarriesLetters(ABC):
+    """A receiver that can be sent what is no alert as well. Its settings say so: `carries_letters`."""
+
+    @abstractmethod
+    async def send_letter(self, delivery: LetterDelivery, *, now: datetime) -> Outcome:
+        """As `Receiver.send`."""

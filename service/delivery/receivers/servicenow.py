@@ -81,6 +81,8 @@ class _Incidents:
         wanted = self._wanted(message, state)
         if wanted is not None and wanted["state"] != state:
             body |= {**wanted, "work_notes": journal(cut(message.news, _DESCRIPTION))}
+        elif message.event is EventType.ACK_EXPIRED:
+            body["work_notes"] = journal(cut(message.news, _DESCRIPTION))
         # What a person has closed is not written to any more: most instances refuse that.
         if state not in _ENDED or "state" in body:
             (yield Call(method="PATCH", path=path, query=asked, body=body)).checked()
@@ -89,14 +91,14 @@ class _Incidents:
     def _wanted(self, message: Message, state: str) -> dict[str, str] | None:
         """Where the incident belongs; None when it stands well where it is."""
         match message.state:
-            case AlertState.RESOLVED | AlertState.WITHDRAWN:
+            case AlertState.RESOLVED | AlertState.EXPECTED | AlertState.WITHDRAWN:
                 if state in _ENDED:
                     return None
                 notes = journal(cut(message.news, _DESCRIPTION))
                 return {"state": _RESOLVED, "close_code": self._close_code, "close_notes": notes}
             case AlertState.ACKNOWLEDGED:
                 return {"state": _IN_PROGRESS} if state == _NEW else None
-            case AlertState.FIRING:
+            case AlertState.PENDING | AlertState.FIRING | AlertState.SILENCED:
                 reopens = message.event is EventType.REOPENED and state in _ENDED
                 return {"state": _IN_PROGRESS} if reopens else None
 

@@ -1,6 +1,6 @@
 """ServiceNow Event Management: events under one message key, which the other side makes one alert of.
 
-Severity 0 clears it. An acknowledgement has no place in an event and is not sent.
+Severity 0 clears it. An acknowledgement has no place in an event: neither it nor its end is sent.
 Source: https://docs.servicenow.com, "em_event table"
 """
 
@@ -34,8 +34,8 @@ class ServiceNowEvent(HttpReceiver):
         self._wording = wording(config, wiring)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        message = self._wording.message(delivery.event)
-        if message.event is EventType.ACKNOWLEDGED:
+        message = self._wording.message(delivery.event, delivery.members)
+        if message.event in (EventType.ACKNOWLEDGED, EventType.ACK_EXPIRED):
             return Delivered(remote_id=message.marker)
         body = self._event(message, delivery.event.record.alert, at=delivery.event.at)
         (yield Call(path="/api/now/table/em_event", body=body)).checked()

@@ -4,7 +4,7 @@ It answers 202 before the flow has run: what fails inside the flow is not seen h
 Markdown, so that a tag value is no link. The message stays below the 21 kB above which a project measured trouble.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Unpack
 
@@ -13,11 +13,13 @@ import msgspec
 from service.core.alerts import AlertState, Severity
 from service.delivery.calls import Call
 from service.delivery.message import Message
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring, wording
+from service.delivery.receivers.over_http import HttpLetters, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.texts import cut
+from service.digests.page import Page, Section
+from service.digests.words import page_of
 from service.receiver_settings import TeamsReceiver
-from service.store.store import Delivery
+from service.store.store import Delivery, LetterDelivery
 
 MAX_BYTES = 20_000
 _COLORS = {
@@ -29,24 +31,31 @@ _COLORS = {
 _LIMITS = (2000, 500, 120, 40)
 
 
-class Teams(HttpReceiver):
+class Teams(HttpLetters):
     def __init__(self, config: TeamsReceiver, **wiring: Unpack[Wiring]) -> None:
         assert config.url is not None
         super().__init__(config, [config.url], wiring)
         self._wording = wording(config, wiring)
+        self._public_url = wiring.get("public_url")
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        answer = yield Call(content=_body(self._wording.message(delivery.event)))
+        message = self._wording.message(delivery.event, delivery.members)
+        answer = yield Call(content=_body(lambda limit: _card(message, limit)))
+        return answer.outcome
+
+    def tell(self, delivery: LetterDelivery, now: datetime) -> Steps[Outcome]:
+        page = page_of(delivery.letter.content, self._public_url)
+        answer = yield Call(content=_body(lambda limit: _letter(page, limit)))
         return answer.outcome
 
 
-def _body(message: Message) -> bytes:
-    """Within MAX_BYTES: texts are cut shorter until they fit."""
+def _body(card: Callable[[int], dict[str, object]]) -> bytes:
+    """Within MAX_BYTES: texts are cut shorter until they fit. card: with texts of so many characters."""
     for limit in _LIMITS:
         attachment = {
             "contentType": "application/vnd.microsoft.card.adaptive",
             "contentUrl": None,
-            "content": _card(message, limit),
+            "content": card(limit),
         }
         body = msgspec.json.encode({"type": "message", "attachments": [attachment]})
         if len(body) <= MAX_BYTES:
@@ -62,6 +71,29 @@ def _card(message: Message, limit: int) -> dict[str, object]:
         paragraphs += [[_run(cut(line, limit))] for line in message.text.split("\n") if line.strip()]
     else:
         paragraphs += _ours(message, limit)
+    return _of(paragraphs, "Details", message.link)
+
+
+def _letter(page: Page, limit: int) -> dict[str, object]:
+    paragraphs = [[_run(cut(page.title, limit), weight="bolder", size="large")]]
+    paragraphs += [[_run(cut(line, limit))] for line in page.lead]
+    for section in page.sections:
+        paragraphs += _rows(section, limit)
+    return _of([*paragraphs, [_run(page.foot, subtle=True)]], "Dashboard", page.link)
+
+
+def _rows(section: Section, limit: int) -> list[list[dict[str, object]]]:
+    found = [[_run(cut(section.title, limit), weight="bolder", size="medium")]]
+    for first, *others in section.rows:
+        name = _run(f"• {cut(first.text, limit)}", weight=None if section.wide else "bolder")
+        if first.link is not None:
+            name["selectAction"] = {"type": "Action.OpenUrl", "url": first.link}
+        rest = " · ".join(cut(cell.text, limit) for cell in others if cell.text)
+        found.append([name, _run(f"  {rest}")])
+    return found + [[_run(cut(note, limit), subtle=True)] for note in section.notes]
+
+
+def _of(paragraphs: list[list[dict[str, object]]], label: str, link: str | None) -> dict[str, object]:
     card: dict[str, object] = {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -69,8 +101,8 @@ def _card(message: Message, limit: int) -> dict[str, object]:
         "msteams": {"width": "full"},
         "body": [{"type": "RichTextBlock", "inlines": inlines} for inlines in paragraphs],
     }
-    if message.link is not None:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Details", "url": message.link}]
+    if link is not None:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": label, "url": link}]
     return card
 
 

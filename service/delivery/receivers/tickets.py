@@ -50,7 +50,9 @@ class TicketReceiver(HttpReceiver):
         self._wording = wording(config, wiring, escape=escape)
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        return keep_ticket(self._desk, delivery, self._wording.message(delivery.event), settle=self.settle)
+        return keep_ticket(
+            self._desk, delivery, self._wording.message(delivery.event, delivery.members), settle=self.settle
+        )
 
 
 def keep_ticket(desk: Desk, delivery: Delivery, message: Message, *, settle: timedelta) -> Steps[Outcome]:

@@ -6,27 +6,35 @@ attempts carry the same `webhook-id` and body, each its own timestamp. CloudEven
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Unpack
+from typing import ClassVar, NamedTuple, Unpack
 from urllib.parse import quote
 
 import msgspec
 
 from connectors.facts import format_instant
 from service.delivery.calls import Call
+from service.delivery.letter_payload import DIGEST, letter_body
 from service.delivery.payload import body_of, event_type
-from service.delivery.receivers.over_http import HttpReceiver, Steps, Wiring
+from service.delivery.receivers.over_http import HttpLetters, Steps, Wiring
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, parse_secrets, sign
 from service.errors import ConfigError
 from service.receiver_settings import WebhookReceiver
-from service.store.store import Delivery
+from service.store.store import Delivery, LetterDelivery
 
 _JSON = "application/json"
 _STRUCTURED = "application/cloudevents+json; charset=UTF-8"
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
 
-class Webhook(HttpReceiver):
+class _Message(NamedTuple):
+    """body: as Standard Webhooks has it. attributes: of the CloudEvent."""
+
+    body: bytes
+    attributes: Mapping[str, str]
+
+
+class Webhook(HttpLetters):
     """The Receiver protocol for `type: webhook`: every event is a message of its own."""
 
     newest_only: ClassVar[bool] = False
@@ -45,27 +53,47 @@ class Webhook(HttpReceiver):
         self._public_url = wiring.get("public_url")
 
     def talk(self, delivery: Delivery, now: datetime) -> Steps[Outcome]:
-        headers, body = self._written(delivery)
+        return self._post(delivery.id, _about_alert(delivery, self._public_url), now)
+
+    def tell(self, delivery: LetterDelivery, now: datetime) -> Steps[Outcome]:
+        return self._post(delivery.id, _about_letter(delivery, self._public_url), now)
+
+    def _post(self, message_id: str, message: _Message, now: datetime) -> Steps[Outcome]:
+        headers, body = self._written(message)
         timestamp = int(now.timestamp())
         signed = {
-            ID_HEADER: delivery.id,
+            ID_HEADER: message_id,
             TIMESTAMP_HEADER: str(timestamp),
-            SIGNATURE_HEADER: sign(self._secrets, message_id=delivery.id, timestamp=timestamp, body=body),
+            SIGNATURE_HEADER: sign(self._secrets, message_id=message_id, timestamp=timestamp, body=body),
         }
         answer = yield Call(content=body, headers={**headers, **signed})
         return answer.outcome
 
-    def _written(self, delivery: Delivery) -> tuple[Mapping[str, str], bytes]:
-        body = body_of(delivery.event, self._public_url)
+    def _written(self, message: _Message) -> tuple[Mapping[str, str], bytes]:
         if self._format == "standard_webhooks":
-            return {"content-type": _JSON}, body
-        attributes = _attributes(delivery, self._public_url)
-        data = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["data"]))
+            return {"content-type": _JSON}, message.body
+        data = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(message.body, type=dict[str, msgspec.Raw])["data"]))
         if self._format == "cloudevents":
-            event = {**attributes, "datacontenttype": _JSON, "data": data}
+            event = {**message.attributes, "datacontenttype": _JSON, "data": data}
             return {"content-type": _STRUCTURED}, msgspec.json.encode(event)
-        headers = {f"ce-{name}": quote(value, safe=_PRINTABLE) for name, value in attributes.items()}
+        headers = {f"ce-{name}": quote(value, safe=_PRINTABLE) for name, value in message.attributes.items()}
         return {"content-type": _JSON, **headers}, bytes(data)
+
+
+def _about_alert(delivery: Delivery, public_url: str | None) -> _Message:
+    return _Message(body_of(delivery.event, public_url, delivery.members), _attributes(delivery, public_url))
+
+
+def _about_letter(delivery: LetterDelivery, public_url: str | None) -> _Message:
+    attributes = {
+        "specversion": "1.0",
+        "id": delivery.id,
+        "source": public_url or "/spendwatch",
+        "type": f"dev.spendwatch.{DIGEST}",
+        "subject": delivery.letter.id,
+        "time": format_instant(delivery.letter.content.made_at),
+    }
+    return _Message(letter_body(delivery.letter, public_url), attributes)
 
 
 def _attributes(delivery: Delivery, public_url: str | None) -> dict[str, str]:

@@ -79,6 +79,8 @@ class _Tickets:
         }
         if wanted is not None and wanted != status:
             change |= {"status": wanted, "comment": _comment([message.news], escaped=False)}
+        elif message.event is EventType.ACK_EXPIRED:
+            change["comment"] = _comment([message.news], escaped=False)
         elif message.event is EventType.UPDATED and message.state is AlertState.FIRING:
             change["comment"] = _described(message)
         (yield Call(method="PUT", path=path, body={"ticket": change})).checked()

@@ -3,7 +3,8 @@
 "use strict";
 
 (() => {
-  const EVENTS = ["opened", "updated", "acknowledged", "resolved", "withdrawn", "reopened", "feedback", "reset"];
+  const EVENTS = ["pending", "opened", "updated", "acknowledged", "ack_expired", "assigned", "commented", "silenced",
+    "unsilenced", "inhibited", "resolved", "expected", "withdrawn", "reopened", "feedback", "reset"];
   const FIRST_WAIT_MS = 150;   // events come in bursts: wait for the rest of one
   const MIN_INTERVAL_MS = 1000;
   const RECONNECT_MS = 5000;

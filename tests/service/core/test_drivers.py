@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from service.core.alerts import Alert
+from service.core.alerts import Alert, DriverType
 from service.core.buckets import Labels, Part, Parts
 from service.core.drivers import OTHER, explain, shown, with_rest
 from service.core.engine import Engine
@@ -93,6 +93,18 @@ def test_a_driver_that_is_gone_explains_a_fall() -> None:
     feed.send(make_fact(10, 5.0, drivers=(make_driver(5.0, "S3"),)))
     (alert,) = feed.complete(11)
     assert alert.action == "Check whether this was meant: EC2 i-1: -90.00 USD, gone"
+
+
+def test_what_costs_nothing_any_more_has_lost_all_its_drivers() -> None:
+    feed = Feed(make_engine())
+    feed_days(feed, [100.0] * 10)
+    feed.send(make_fact(10, 0.0))
+    (alert,) = feed.complete(11)
+    assert [(driver.change, driver.type) for driver in alert.drivers] == [
+        (-90.0, DriverType.GONE),
+        (-5.0, DriverType.GONE),
+        (-5.0, DriverType.OTHER),
+    ]
 
 
 def test_abnormal_days_are_not_what_it_is_held_against() -> None:

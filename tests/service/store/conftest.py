@@ -72,7 +72,7 @@ async def postgres_url(shared_postgres_url: str) -> str:
     store = SqlStore(shared_postgres_url, routes=everyone(), clock=FakeClock())
     await store.migrate()
     async with store._database.writing() as connection:
-        await connection.execute(text("TRUNCATE alerts, alert_labels, events, notices, deliveries"))
+        await connection.execute(text("TRUNCATE alerts, digests, inbound_events, letters, silences, spend CASCADE"))
         await connection.execute(update(counters).where(counters.c.name == EVENT_SEQ).values(value=0))
     await store.close()
     return shared_postgres_url

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from service.core.alerts import Alert
+from service.core.alerts import Alert, AlertRecord, EventType
+from service.store.recording import Recording
 from service.store.sql import SqlStore
 from tests.builders import everyone, make_alert, resolved
-from tests.clock import FakeClock
+from tests.clock import NOON, FakeClock
+from tests.contracts.deeds import DeedsContract, Put
 from tests.contracts.store import AlertStoreContract, OpenStore, OutboxContract
 
 SqlFactory = Callable[[Callable[[Alert], Sequence[str]]], SqlStore]
@@ -29,10 +31,22 @@ async def open_stores(url: str, clock: FakeClock) -> AsyncIterator[SqlFactory]:
         await store.close()
 
 
-class SqlContract(AlertStoreContract, OutboxContract):
+class SqlContract(AlertStoreContract, OutboxContract, DeedsContract):
     @pytest.fixture
     def store(self, open_store: SqlFactory) -> SqlStore:
         return open_store(everyone("desk"))
+
+    @pytest.fixture
+    def put(self, store: SqlStore) -> Put:
+        async def put(kind: EventType, record: AlertRecord | None) -> None:
+            assert record is not None
+            async with store._database.writing() as connection:
+                recording = Recording(connection, everyone("desk"), None)
+                await recording.begin([record.alert.id])
+                recording.change(kind, record, at=NOON)
+                await recording.flush()
+
+        return put
 
     async def test_two_recorders_number_events_without_gaps(self, open_store: SqlFactory) -> None:
         one, two, reader = (open_store(everyone("desk")) for _ in range(3))

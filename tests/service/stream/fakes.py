@@ -13,6 +13,7 @@ from service.core.alerts import Alert, AlertEvent, AlertKind
 from service.core.episodes import alert_id
 from service.core.notes import Note
 from service.core.rejects import Rejected, RejectReason
+from service.core.spend import SpendStatement
 from service.core.stats import EngineStats
 from service.stream.batch import Record
 from service.stream.fetching import Run
@@ -147,6 +148,9 @@ class SummingEngine:
         return taken
 
     def take_notes(self) -> list[Note]:
+        return []
+
+    def take_spend(self) -> list[SpendStatement]:
         return []
 
     def take_rejects(self) -> list[Rejected]:

@@ -12,7 +12,7 @@ from service.settings import Api, Settings
 from service.store.live import LiveHub
 from service.web.api import create_api
 from tests.clock import FakeClock
-from tests.fakes import MemoryStore
+from tests.fakes import MemorySilences, MemoryStore
 
 BASE_URL = "http://127.0.0.1:8321"
 TOKEN = "correct-horse-battery-staple"
@@ -32,12 +32,15 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
+        self.silences = MemorySilences()
         self.hub = LiveHub(self.store, poll_seconds=0.01)
         api = Api(token=SecretStr(self.token) if self.token else None, public_url=self.public_url)
         self.app: Litestar = create_api(
             settings=Settings(api=api),
             store=self.store,
             outbox=self.store,
+            inbox=self.store,
+            silences=self.silences,
             hub=self.hub,
             publish=self.publish,
             registry=self.registry,

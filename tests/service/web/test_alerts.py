@@ -239,7 +239,8 @@ async def test_summary_counts_what_is_open_and_its_money(world: World, client: C
     await _three(world)
     await world.store.record([make_alert("a4", unit="EUR", impact=-50.0, severity=Severity.LOW)])
     body = (await client.get("/api/v1/summary")).json()
-    assert body["states"] == {"firing": 2, "acknowledged": 1, "resolved": 1, "withdrawn": 0}
+    states = {"pending": 0, "firing": 2, "acknowledged": 1, "silenced": 0, "resolved": 1, "expected": 0, "withdrawn": 0}
+    assert body["states"] == states
     assert body["severities"] == {"critical": 1, "high": 1, "medium": 0, "low": 1}
     assert body["impact"] == {"USD": 585.0}
     assert (await client.get("/api/v1/summary?tenant=acme")).json()["states"]["firing"] == 0

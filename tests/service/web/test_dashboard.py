@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from service.core.alerts import AlertStatus, DriverChange, Severity
+from service.core.alerts import AlertStatus, DriverChange, EventType, Severity
+from service.core.transitions import inhibited
 from service.errors import UnavailableError
 from service.store.store import Delivery
 from tests.builders import make_alert, make_history
@@ -77,7 +78,7 @@ async def test_filters_of_the_address_stand_in_the_form(world: World, client: Cl
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("label=nonsense", "expected key:value"), ("show=everything", "show must be one of open, firing")],
+    [("label=nonsense", "expected key:value"), ("show=everything", "show must be one of open, pending, firing")],
 )
 async def test_mistyped_address_shows_a_list_and_says_what_is_wrong(
     world: World, client: Client, query: str, said: str
@@ -194,6 +195,39 @@ async def test_acknowledging_and_resolving_by_form(world: World, client: Client)
     await client.post("/alerts/a1/resolve", data=form, headers=HTML)
     assert "This alert is resolved by dana" in (await client.get("/alerts/a1", headers=HTML)).text
     assert [event.comment for event in world.store.events] == ["", "on it", "on it"]
+
+
+async def test_what_is_told_as_part_of_an_alert_is_folded_under_it(world: World, client: Client) -> None:
+    await world.store.record([make_alert("m1", team="ads"), make_alert("a1")])
+    member = inhibited(await world.store.get("m1"), by="a1", at=NOON)
+    assert member is not None
+    world.store.put(EventType.INHIBITED, member, at=NOON)
+    board = (await client.get("/", headers=HTML)).text
+    assert _ids(board) == ["a1"]
+    assert "+1 more of the same money" in board
+    head = (await client.get("/alerts/a1", headers=HTML)).text
+    assert 'href="/alerts/m1"' in head
+    assert 'href="/alerts/a1">another alert' in (await client.get("/alerts/m1", headers=HTML)).text
+
+
+async def test_the_rest_of_its_life_by_form(world: World, client: Client) -> None:
+    await world.store.record([make_alert()])
+    for deed, more in (
+        ("acknowledge", {"minutes": "60"}),
+        ("assign", {}),
+        ("comment", {}),
+        ("resolve", {}),
+        ("reopen", {}),
+    ):
+        form = {"actor": "dana", "comment": "SP-1", **more}
+        answer = await client.post(f"/alerts/a1/{deed}", data=form, headers=HTML, follow_redirects=False)
+        assert answer.status_code == 303, deed
+        page = (await client.get("/alerts/a1", headers=HTML)).text
+        assert (deed == "acknowledge") == ("until <time" in page) or deed in ("assign", "comment")
+        assert (deed == "resolve") == (">Reopen<" in page)
+    trail = [event.type.value for event in world.store.events]
+    assert trail == ["opened", "acknowledged", "assigned", "commented", "resolved", "reopened"]
+    assert (await world.store.get("a1")).assigned_to == "dana"
 
 
 @pytest.mark.parametrize("actor", [" ", "detection"])

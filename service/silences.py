@@ -1,0 +1,92 @@
+"""Silences in a terminal, through the API."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from service.api_client import ApiClient
+from service.clock import Clock
+from service.console import clean, make_console
+
+_PATH = "/api/v1/silences"
+_STYLES = {"active": "yellow", "pending": "cyan", "expired": "dim"}
+
+
+def listed(api: ApiClient, state: str | None) -> Sequence[Mapping[str, Any]]:
+    """Raises ConfigError and UnavailableError, as all of these."""
+    items: Sequence[Mapping[str, Any]] = api.ask("GET", _PATH, params={"state": state} if state else {})["items"]
+    return items
+
+
+def body_of(
+    matchers: Sequence[str],
+    *,
+    owner: str,
+    lasting: timedelta,
+    comment: str,
+    kind: str,
+    amount_per_day: float | None,
+    unit: str | None,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Planned spend and maintenance begin with today: they are about the time of the spend, whose bill comes late."""
+    now = clock.now()
+    starts_at = now if kind == "silence" else now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        "kind": kind,
+        "matchers": list(matchers),
+        "created_by": owner,
+        "comment": comment,
+        "starts_at": starts_at.isoformat(),
+        "ends_at": (now + lasting).isoformat(),
+        "amount_per_day": amount_per_day,
+        "unit": unit,
+    }
+
+
+def add(api: ApiClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return api.ask("POST", _PATH, json=body)
+
+
+def preview(api: ApiClient, body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    items: Sequence[Mapping[str, Any]] = api.ask("POST", f"{_PATH}/preview", json=body)["items"]
+    return items
+
+
+def expire(api: ApiClient, silence_id: str) -> Mapping[str, Any]:
+    return api.ask("DELETE", f"{_PATH}/{quote(silence_id, safe='')}")
+
+
+def show(entries: Sequence[Mapping[str, Any]], *, as_json: bool, console: Console | None = None) -> None:
+    """One silence a line, the comment below it; or one JSON object a line."""
+    console = console or make_console()
+    for entry in entries:
+        if as_json:
+            console.print(msgspec.json.encode(entry).decode(), markup=False, highlight=False, soft_wrap=True)
+            continue
+        one = entry["silence"]
+        line = Text()
+        line.append(f"{entry['state']:<8} ", style=_STYLES.get(entry["state"], ""))
+        line.append(f"{one['id']} ", style="bold")
+        line.append(f"{one['kind'].replace('_', ' ')} {clean(', '.join(one['matchers']))}")
+        line.append(f" by {clean(one['created_by'])} until {one['expired_at'] or one['ends_at']}")
+        if entry["expires_soon"]:
+            line.append("  ends soon", style="yellow")
+        if one["comment"]:
+            line.append(f"\n         {clean(one['comment'])}", style="dim")
+        console.print(line, soft_wrap=True)
+    if not entries and not as_json:
+        console.print("no silences", style="dim")
+
+
+def show_kept(items: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
+    console = console or make_console()
+    for item in items:
+        text = f"{item['state']:<12} {clean(item['series'])}  {item['impact']:+,.2f} {clean(item['unit'])}"
+        console.print(Text(text), soft_wrap=True)
+    console.print(Text(f"it would keep {len(items)} open alerts now", style="dim"))

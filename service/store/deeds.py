@@ -1,0 +1,102 @@
+"""What people, and moments that have come, do to alerts: each deed one transaction of the store."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from connectors.facts import FeedbackVerdict
+from service.core import deeds
+from service.core.alerts import AlertEvent, EventType
+from service.core.deeds import Deed
+from service.core.transitions import TIME, acknowledgement_over
+from service.store.database import Database
+from service.store.recording import Recording, searchable
+from service.store.store import AlertNotFoundError
+from service.store.tables import alerts
+
+
+class SqlDeeds:
+    """The part of the AlertStore protocol in which people act."""
+
+    _database: Database
+
+    def _recording(self, connection: AsyncConnection) -> Recording:
+        raise NotImplementedError
+
+    async def acknowledge(
+        self,
+        alert_id: str,
+        *,
+        actor: str,
+        comment: str,
+        at: datetime,
+        until: datetime | None = None,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=until, cascade=cascade)
+        return await self._do(alert_id, deed)
+
+    async def resolve(
+        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
+    ) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.resolve(actor=actor, comment=comment, at=at, cascade=cascade))
+
+    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.reopen(actor=actor, comment=comment, at=at))
+
+    async def assign(
+        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
+    ) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.assign(to=to, actor=actor, comment=comment, at=at))
+
+    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
+        return await self._do(alert_id, deeds.comment_on(actor=actor, comment=comment, at=at))
+
+    async def note_feedback(
+        self,
+        alert_id: str,
+        *,
+        verdict: FeedbackVerdict,
+        actor: str,
+        comment: str,
+        at: datetime,
+        cascade: bool = True,
+    ) -> AlertEvent | None:
+        deed = deeds.give_feedback(verdict=verdict, actor=actor, comment=comment, at=at, cascade=cascade)
+        return await self._do(alert_id, deed)
+
+    async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
+        due = select(alerts.c.id).where(alerts.c.acknowledged_until <= now)
+        # Asked without the lock first: nearly always there are none.
+        async with self._database.reading() as connection:
+            if (await connection.execute(due.limit(1))).first() is None:
+                return []
+        async with self._database.writing() as connection:
+            recording = self._recording(connection)
+            await recording.begin(())
+            ids = (await connection.execute(due.order_by(alerts.c.acknowledged_until, alerts.c.id))).scalars().all()
+            await recording.load(ids)
+            for alert_id in ids:
+                current = recording.current(alert_id)
+                record = None if current is None else acknowledgement_over(current, at=now)
+                if record is not None:
+                    recording.change(EventType.ACK_EXPIRED, record, at=now, actor=TIME)
+            await recording.flush()
+            return recording.events
+
+    async def _do(self, alert_id: str, deed: Deed) -> AlertEvent | None:
+        async with self._database.writing() as connection:
+            recording = self._recording(connection)
+            await recording.begin([searchable(alert_id)])
+            head = recording.current(alert_id)
+            if head is None:
+                raise AlertNotFoundError(alert_id)
+            ids = select(alerts.c.id).where(alerts.c.inhibited_by == alert_id).order_by(alerts.c.id)
+            members = (await connection.execute(ids)).scalars().all() if deed.cascade else []
+            await recording.load(members)
+            changes = deed.changes(head, [record for one in members if (record := recording.current(one)) is not None])
+            for record, comment in changes:
+                recording.change(deed.kind, record, at=deed.at, actor=deed.actor, comment=comment)
+            await recording.flush()
+            return recording.events[-1] if changes else None
