@@ -167,6 +167,9 @@ class Lifecycle:
             self._peers.changed(state, changed, ring.end)
         self._telling.report(state, ended, complete=True, judged_at=FOREVER)
         self._listening.hear(state, self._listening.all_gaps(state), since=since)
+        if state.rare.is_judged_anew:
+            state.own_rare().is_judged_anew = False
+            self._stats.judged_anew += 1
         trim_parts(ring, self._driver_buckets)
         self._prepare_open(state)
         watch_next(state)

@@ -1,6 +1,7 @@
 """Which policy a series is judged by, and with which detector."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 
 from connectors.series import Grain, SeriesKey
 from detectors.detector import Detector
@@ -63,6 +64,7 @@ class Judge:
         "_indexes",
         "accept_after",
         "detector",
+        "digest",
         "drop_after",
         "drops",
         "floor",
@@ -103,6 +105,25 @@ class Judge:
         self.new_evidence = (daily or 0) // _EVIDENCE
         self._close_at: dict[int, int] = {}
         self._indexes: dict[int, int] = {}
+        self.digest = self._digest(policy)
+
+    def _digest(self, policy: Policy) -> str:
+        """Of all that a judgement hangs on, defaults included: another one asks for everything to be judged again."""
+        rules = (
+            self.detector,
+            sorted(policy.params.items()),
+            self.floor,
+            self.accept_after,
+            self.lateness_seconds,
+            self.drops,
+            self.spike_after,
+            self.drop_after,
+            self.keep_firing_for,
+            self.keep_firing_above,
+            self.missing_after,
+            self.new_floor,
+        )
+        return blake2b(repr(rules).encode(), digest_size=6).hexdigest()
 
     def over_with(self, run: Episode) -> int:
         """The bucket with which an episode is over for good, if none up to it is abnormal."""
