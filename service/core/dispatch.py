@@ -28,7 +28,7 @@ from service.core.board import (
 )
 from service.core.hearing import is_ending, is_hearable, is_planned, lingers_until
 from service.core.routing import routing_labels
-from service.core.transitions import ended, expected, reopened, silenced
+from service.core.transitions import ended, expected, inhibited, opened, reopened, silenced
 
 
 def dispatch(board: Board, rules: Rules, *, now: datetime) -> Outcome:
@@ -276,18 +276,10 @@ class _Round:
         is_new = record.pending_since is not None or record.held_back > is_held_back
         if not is_new and (record.inhibited_by, record.held_back) == (head, is_held_back):
             return
-        kind = EventType.OPENED if head is None or is_heard else EventType.INHIBITED
-        if kind is EventType.OPENED and record.reopened_at is not None and record.pending_since is not None:
-            kind = EventType.REOPENED
-        state = AlertState.FIRING if record.state is AlertState.PENDING else record.state
-        changed = replace(
-            record,
-            state=state,
-            pending_since=None,
-            inhibited_by=head,
-            held_back=is_held_back,
-            updated_at=self._now,
-        )
+        opening, changed = opened(record, at=self._now) or (EventType.OPENED, record)
+        kind = opening if head is None or is_heard else EventType.INHIBITED
+        changed = inhibited(changed, by=head, at=self._now) or changed
+        changed = replace(changed, held_back=is_held_back, updated_at=self._now)
         self._write(kind, changed)
 
     def _end(self, due: Sequence[str]) -> None:

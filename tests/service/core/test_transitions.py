@@ -310,7 +310,7 @@ def faults(record: AlertRecord) -> list[str]:
     state, is_open = record.state, not record.state.is_over
     fires = record.alert.status is AlertStatus.FIRING
     # It has ended while it was pending; the dispatch, which tells of it or does not, ends it.
-    unheard = record.alert.status is AlertStatus.RESOLVED and record.pending_since is not None
+    unheard = record.alert.status is AlertStatus.RESOLVED
     rules = {
         "what detection sees and nobody ended is open": is_open or not fires or record.resolved_by is not None,
         "open is what detection sees and nobody ended": not is_open
