@@ -151,10 +151,13 @@ class Policy(Section):
     spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
         since a credit or a late record is low once; 1 for others. What is beyond doubt is told of at once: a rise six
         times as far off as the bound, a fall to next to nothing.
+    keep_firing_for, keep_firing_above: an alert goes on through so many buckets in a row that are missing, or back
+        within the bound but still this part of the way from what is expected to it; None: 2 days, 3 hours, none of
+        minutes; 0: the first normal bucket ends it. above 1: only missing ones.
     new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
         alert; its peers can only raise it. None: new tags raise none.
     missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;
-        None: 2 days, 2 hours, an hour of five minutes, half an hour of minutes; 0: never.
+        None: 2 days, 4 hours, an hour of five minutes, half an hour of minutes; 0: never.
     """
 
     match: Match = Match()
@@ -167,6 +170,8 @@ class Policy(Section):
     drops: bool = True
     spike_after: int | None = Field(default=None, ge=1)
     drop_after: int | None = Field(default=None, ge=1)
+    keep_firing_for: int | None = Field(default=None, ge=0)
+    keep_firing_above: float = Field(default=0.5, ge=0)
     new_spend_floor: float | None = Field(default=100.0, ge=0)
     missing_after: int | None = Field(default=None, ge=0)
 

@@ -23,15 +23,10 @@ def fold(view: View, book: PolicyBook) -> tuple[list[Alarm], int]:
     """The alarms, and how many periods were judged."""
     judge = book.judge_of(SeriesKey.parse(series_of(view.tag)))
     fold = Fold(judge, judge.make(), None)
-    known = False
     start = view.tag.calendar[0].at // judge.grain_seconds
     alarms: list[Alarm] = []
     for place, value in enumerate(view.values):
-        if value is None:
-            if known:
-                fold.missing()
-        else:
-            known = True
+        if value is not None:
             fold.bucket(start + place, to_nano(value), Basis.BILLED)
         for episode in fold.ended:
             alarms += _alarms(judge, episode, start)
@@ -45,8 +40,8 @@ def _alarms(judge: Judge, episode: Episode, start: int) -> list[Alarm]:
     """The periods at which an episode stands as told."""
     rises = episode.kind is not AlertKind.DROP
     expected = bound(episode.worst.band.expected)
-    told = list(enumerate(episode.held))[told_from(judge, episode) - 1 :]
+    held = [(index, nano) for index, nano in enumerate(episode.held, start=episode.first) if nano is not None]
     return [
-        Alarm(period=episode.first - start + place, rises=rises, deviation=to_units(nano - expected))
-        for place, nano in told
+        Alarm(period=index - start, rises=rises, deviation=to_units(nano - expected))
+        for index, nano in held[told_from(judge, episode) - 1 :]
     ]

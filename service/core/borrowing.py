@@ -254,7 +254,7 @@ class Borrowed:
         ring, judge = self._ring, self._judge
         if ring is None:
             return []
-        held = range(run.first, index) if run is not None and run.last + 1 == index else range(0)
+        held = range(run.first, index) if run is not None and run.can_join(index, judge.keep_firing_for) else range(0)
         own = [ring.value(known) for known in ring.present() if known < index and known not in held]
         return own if len(own) >= OWN_BUCKETS[judge.grain] else []
 

@@ -449,7 +449,7 @@ class Engine:
         for state in sorted(waiting, key=_waiting_since):
             self._folding.wait_again(state)
         for state in restored:
-            if state.rare.waits_for is None and is_due(state):
+            if state.rare.waits_for is None and (state.rare.is_judged_anew or is_due(state)):
                 self._closing.wake((state,), deadline=NEVER)
             else:
                 watch_next(state)

@@ -31,14 +31,15 @@ class Episode:
     """kind, first bucket: its identity. worst: the bucket furthest from what was expected; the earliest of equals.
 
     impact: sum of (actual - expected) in nano-units. held: the amounts in nano-units, oldest first, kept from
-    the detector until the episode ends or they are accepted. over: a later bucket has ended it, or it was accepted.
+    the detector until the episode ends or they are accepted; None of a bucket between them that was missing, or back
+    for a moment. over: a later bucket has ended it, or it was accepted.
     """
 
     kind: AlertKind
     first: int
     worst: Judged
     impact: int
-    held: tuple[int, ...]
+    held: tuple[int | None, ...]
     over: bool = False
     accepted: bool = False
 
@@ -46,13 +47,27 @@ class Episode:
     def last(self) -> int:
         return self.first + len(self.held) - 1
 
+    @property
+    def abnormal(self) -> tuple[int, ...]:
+        """Numbers of the buckets that are held, oldest first."""
+        return tuple(self.first + place for place, nano in enumerate(self.held) if nano is not None)
+
+    @property
+    def count(self) -> int:
+        """How many buckets are held."""
+        return len(self.held) - self.held.count(None)
+
+    def can_join(self, index: int, pauses: int) -> bool:
+        """Whether bucket *index* comes after its last, with at most so many between them."""
+        return 0 < index - self.last <= pauses + 1
+
     def joined(self, judged: Judged) -> "Episode":
-        """The episode with the bucket after its last."""
+        """The episode with a bucket after its last."""
         return replace(
             self,
             worst=judged if abs(judged.deviation) > abs(self.worst.deviation) else self.worst,
             impact=self.impact + judged.deviation,
-            held=(*self.held, judged.actual),
+            held=(*self.held, *(None,) * (judged.index - self.last - 1), judged.actual),
         )
 
     def ended(self, *, accepted: bool = False) -> "Episode":

@@ -114,11 +114,15 @@ def withdrawn_reason(
     grain_seconds: int,
     kind: AlertKind = AlertKind.SPIKE,
     is_false: bool = False,
+    by_policy: bool = False,
 ) -> str:
-    """Why an alert that was sent is no more. is_false: a person said that it was a false alarm."""
+    """Why an alert that was sent is no more. is_false: a person said that it was a false alarm. by_policy: the policy
+    that judges the series is another."""
     when = _when(series.grain, index * grain_seconds)
     if is_false:
         return f"Withdrawn: said to be a false alarm, {who(series)} {when}"
+    if by_policy:
+        return f"Withdrawn: by the policy of now {who(series)} is not unusual {when}"
     if kind is AlertKind.MISSING:
         return f"Withdrawn: what was missing of {who(series)} {when} has come, or is late with its whole source"
     if kind is AlertKind.NEW_SPEND and actual is not None:

@@ -2,8 +2,11 @@
 
 An abnormal bucket is held back from the detector, unless the detector asks for all of them. When `accept_after` of
 them came in a row in one direction, the detector takes their level for the new normal. A missing bucket is neither
-judged nor learned, and ends a row. What is in doubt is told of when `spike_after` or `drop_after` in a row say the
+judged nor learned. What is in doubt is told of when `spike_after` or `drop_after` in a row say the
 same.
+
+An episode is over when a bucket is clearly back. One that is only just within its bound, or missing, may be a pause:
+after `keep_firing_for` of them in a row it is over as well.
 """
 
 from collections import Counter
@@ -60,9 +63,6 @@ class Fold:
         self.counts: Counter[Status] = Counter()
         self.retagged: list[tuple[int, int]] = []
 
-    def missing(self) -> None:
-        self._end()
-
     def bucket(self, index: int, nano: int, basis: Basis, moved: int = 0) -> int:
         """Judge and learn one bucket; returns its judgement, as the ring keeps it.
 
@@ -70,6 +70,8 @@ class Fold:
         another tag, and its level is taken for the new normal.
         """
         judge = self.judge
+        if self.run is not None and not self.run.can_join(index, judge.keep_firing_for):
+            self._end()
         value = to_units(nano)
         at = index * judge.grain_seconds
         verdict = self.detector.score_one(value, at)
@@ -90,21 +92,26 @@ class Fold:
         if self.trace is not None:
             self.trace.append(Traced(index, nano, band, kind is not None))
         if kind is None or band is None:
-            self._end()
+            if self.run is not None and not is_pause(judge, self.run, index, nano, band, self.given):
+                self._end()
             self.detector.learn_one(value, at)
             return NORMAL
         if judge.learns_abnormal:
             self.detector.learn_one(value, at)
         elif isinstance(self.detector, Attentive):
             self.detector.hold_one(value, at)
-        judged = Judged(index=index, actual=nano, basis=basis, band=band, score=score)
+        return self._join(kind, Judged(index=index, actual=nano, basis=basis, band=band, score=score))
+
+    def _join(self, kind: AlertKind, judged: Judged) -> int:
+        """Make an abnormal bucket part of an episode."""
+        judge, index = self.judge, judged.index
         if self.run is not None and self.run.kind is kind:
             self.run = self.run.joined(judged)
         else:
             self._end()
             self.run = begin(kind, judged)
         by_hand = accepts(self.given, self.run.first, kind, index)
-        if len(self.run.held) < judge.accept_after and not by_hand:
+        if self.run.count < judge.accept_after and not by_hand:
             return ABNORMAL
         self.detector.accept_level(held_pairs(judge, self.run))
         self._end(accepted=True)
@@ -130,7 +137,25 @@ _NEXT_TO_NOTHING = 0.01
 
 def is_told(judge: Judge, run: Episode) -> bool:
     """Whether so much of an episode is enough to tell of it."""
-    return len(run.held) >= told_from(judge, run)
+    return run.count >= told_from(judge, run)
+
+
+def is_pause(
+    judge: Judge, run: Episode, index: int, nano: int, band: Band | None, given: GivenByEpisode = NOTHING_GIVEN
+) -> bool:
+    """Whether an episode that was told goes on through a normal bucket, since that is not back by much.
+
+    A part of the way from what was expected to where the next alert would be: a value that hovers at the bound makes
+    one alert, not many.
+    """
+    if band is None or index - run.last > judge.keep_firing_for or not is_told(judge, run):
+        return False
+    off = nano - bound(band.expected)
+    reach = bound(band.upper) - bound(band.expected)
+    if run.kind is AlertKind.DROP:
+        off, reach = -off, bound(band.expected) - bound(band.lower)
+    floor = floor_for(given, run.kind, index, judge.floor) if given else judge.floor
+    return off >= judge.keep_firing_above * max(reach, floor)
 
 
 def told_from(judge: Judge, run: Episode) -> int:
@@ -149,7 +174,8 @@ def _has_stopped(judged: Judged) -> bool:
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:
     """(value, start of the bucket) of what was held back, oldest first."""
     grain_seconds = judge.grain_seconds
-    return [(to_units(nano), (run.first + place) * grain_seconds) for place, nano in enumerate(run.held)]
+    places = enumerate(run.held, start=run.first)
+    return [(to_units(nano), index * grain_seconds) for index, nano in places if nano is not None]
 
 
 def kind_of(
@@ -219,16 +245,10 @@ def highest_quiet(judge: Judge, band: Band | None, *, index: int, given: GivenBy
 def fold_ring(fold: Fold, ring: Ring, *, start: int, until: int) -> list[int]:
     """Fold the buckets from *start* on, before *until*; returns the judgement of each."""
     judgements = [NORMAL] * (until - start)
-    following = start
     for index in ring.present(start):
         if index >= until:
             break
-        if index > following:
-            fold.missing()
         judgements[index - start] = fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
-        following = index + 1
-    if until > following:
-        fold.missing()
     return judgements
 
 
@@ -237,13 +257,13 @@ def learn_again(fold: Fold, ring: Ring, until: int) -> Episode | None:
 
     What the ring remembers of each bucket's judgement spares judging the normal ones again.
     """
-    for index in range(ring.start, min(until, ring.end)):
-        if not ring.is_present(index):
-            fold.missing()
-        elif ring.judgement(index) == NORMAL:
-            fold.missing()
+    for index in ring.present():
+        if index >= until:
+            break
+        if ring.judgement(index) == NORMAL and fold.run is None:
             fold.detector.learn_one(to_units(ring.value(index)), index * fold.judge.grain_seconds)
         else:
             fold.bucket(index, ring.value(index), ring.basis(index), ring.moved(index))
     ring.drop_until(until)
-    return fold.run
+    run = fold.run
+    return None if run is None or not run.can_join(until, fold.judge.keep_firing_for) else run

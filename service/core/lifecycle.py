@@ -70,8 +70,8 @@ class Lifecycle:
         if closed:
             self._prepare_open(state)
         run = state.run
-        if run is not None and not closed and judge.close_at(run.last + 1) <= ready:
-            self._telling.report(state, [], complete=False, judged_at=ready)  # a bucket without a fact has ended it
+        if run is not None and not closed and judge.close_at(judge.over_with(run)) <= ready:
+            self._telling.report(state, [], complete=False, judged_at=ready)  # buckets without a fact have ended it
         gaps = self._listening.gaps_of(state, ready)
         if gaps:
             self._listening.hear(state, gaps)
@@ -91,7 +91,7 @@ class Lifecycle:
             self.settle(state)
             self._prepare_open(state)
             self._telling.report(state, [], complete=False, judged_at=at)
-            self._listening.hear(state, self._listening.all_gaps(state))
+            self._listening.hear(state, self._listening.all_gaps(state), since=NO_BUCKET)
             watch_next(state)
             state.index = NO_BUCKET
         self._touch(state)
@@ -111,7 +111,7 @@ class Lifecycle:
 
     def resumed(self, state: SeriesState) -> None:
         """There is a fact again: end what was said of its absence."""
-        if self._listening.is_told(state):
+        if self._listening.is_open(state, NO_BUCKET if state.ring is None else state.ring.end):
             self._listening.hear(state, ())
 
     @property
@@ -160,12 +160,16 @@ class Lifecycle:
         if changed is None and not borrowed:
             return
         state.unsettled = None
-        ended = self._learned.refold(state, ring, ring.start if borrowed or changed is None else changed)
+        since = ring.start if borrowed or changed is None else changed
+        ended = self._learned.refold(state, ring, since)
         self._stats.refolds += 1
         if changed is not None:
             self._peers.changed(state, changed, ring.end)
         self._telling.report(state, ended, complete=True, judged_at=FOREVER)
-        self._listening.hear(state, self._listening.all_gaps(state))
+        self._listening.hear(state, self._listening.all_gaps(state), since=since)
+        if state.rare.is_judged_anew:
+            state.own_rare().is_judged_anew = False
+            self._stats.judged_anew += 1
         trim_parts(ring, self._driver_buckets)
         self._prepare_open(state)
         watch_next(state)
@@ -178,9 +182,8 @@ class Lifecycle:
         if ring is None:
             ring = state.ring = Ring(index)
         fold = fold_of(state, detector, state.run, trace=state.trace)
-        gap = ring.end if index > ring.end else None
-        if gap is not None:
-            fold.missing()
+        following = ring.end
+        gap = following if index > following else None
         if index - ring.end >= judge.ring_buckets:
             self._learned.leave_behind(state, ring, index)
         ring.extend_to(index)
@@ -199,8 +202,8 @@ class Lifecycle:
         # Had the days before been there, its total would have been judged when it came.
         risen_at = index * judge.grain_seconds if was_ahead else None
         self._telling.report(state, fold.ended, complete=False, judged_at=judge.close_at(index), risen_at=risen_at)
-        if gap is not None or self._listening.is_told(state):
-            self._listening.hear(state, () if gap is None else (gap,))
+        if gap is not None or self._listening.is_open(state, following):
+            self._listening.hear(state, () if gap is None else (gap,), since=following)
         trim_parts(ring, self._driver_buckets)
 
     def _count(self, state: SeriesState, fold: Fold) -> None:

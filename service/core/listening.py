@@ -32,9 +32,12 @@ class Listening:
         self._telling = telling
         self.withheld: dict[SeriesState, None] = {}
 
-    def is_told(self, state: SeriesState) -> bool:
-        """Whether anything was said of a gap that is still in the ring."""
-        return any(kind is AlertKind.MISSING for _, kind in state.rare.reported or ())
+    def is_open(self, state: SeriesState, end: int) -> bool:
+        """Whether a bucket from *end* on, the ring's end, can change what was said of a gap."""
+        return any(
+            known.kind is AlertKind.MISSING and (known.status is AlertStatus.FIRING or known.last + 1 >= end)
+            for known in (state.rare.reported or {}).values()
+        )
 
     def gaps_of(self, state: SeriesState, ready: int) -> list[int]:
         """The gaps to look at when the series is: the one it is in, and all, when its peers have changed."""
@@ -51,9 +54,12 @@ class Listening:
             return []
         return [*(gap for gap in gaps(ring) if not is_final(state, gap)), ring.end]
 
-    def hear(self, state: SeriesState, asked: Iterable[int]) -> None:
+    def hear(self, state: SeriesState, asked: Iterable[int], *, since: int | None = None) -> None:
         """Say what is missing in the gaps that begin at *asked* and in those that were told of; take back what has come
-        all the same."""
+        all the same.
+
+        since: from this bucket on, the ring is another.
+        """
         if state.unsettled is not None:
             return  # half of a delivery is there: all of it is looked at when it is folded
         given = state.given
@@ -71,9 +77,12 @@ class Listening:
             and known.first not in told
             and (known.status is AlertStatus.FIRING or not is_final(state, known.first))
         ]
+        found = [one for one in found if not _is_as_it_was(state, *one, since=since)]
         if not (found or wrong):
             return
-        trace = self._telling.trace(state)
+        end = 0 if state.ring is None else state.ring.end
+        # What an open bucket has come to so far says nothing of a gap before it.
+        trace = [traced for traced in self._telling.trace(state) if traced.bucket < end]
         for episode, status in found:
             at = state.judge.close_at(episode.last)
             self._telling.tell(say(state, episode, trace, status=status, running=False, judged_at=at))
@@ -123,6 +132,18 @@ class Listening:
         if end is not None:
             return missing(judge, ring, gap, count=length, accepted=False, over=True), AlertStatus.RESOLVED
         return missing(judge, ring, gap, count=after, accepted=False, over=False), AlertStatus.FIRING
+
+
+def _is_as_it_was(state: SeriesState, episode: Episode, status: AlertStatus, *, since: int | None) -> bool:
+    """Whether what was last said of a gap still holds, so that its alert need not be made to see that.
+
+    An alert shows the buckets before a gap, and when it is over the one after it.
+    """
+    known = (state.rare.reported or {}).get((episode.first, episode.kind))
+    if known is None or (known.status, known.last, known.impact) != (status, episode.last, episode.impact):
+        return False
+    shown = episode.last + 1 if status is AlertStatus.RESOLVED else episode.first - 1
+    return since is None or shown < since
 
 
 def is_final(state: SeriesState, gap: int) -> bool:

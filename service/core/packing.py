@@ -77,7 +77,7 @@ class PackedEpisode(Struct, array_like=True, frozen=True):
     first: int
     worst: _Judged
     impact: Number
-    held: list[Number]
+    held: list[Number | None]
 
 
 class PackedReported(Struct, array_like=True, frozen=True):
@@ -282,7 +282,7 @@ def pack_episode(episode: Episode | None) -> PackedEpisode | None:
             worst.score,
         ),
         wide(episode.impact),
-        [wide(nano) for nano in episode.held],
+        [_wide(nano) for nano in episode.held],
     )
 
 
@@ -302,7 +302,7 @@ def unpack_episode(packed: PackedEpisode | None) -> Episode | None:
             score=worst.score,
         ),
         impact=int(packed.impact),
-        held=tuple(int(nano) for nano in packed.held),
+        held=tuple(_int(nano) for nano in packed.held),
     )
 
 

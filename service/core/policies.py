@@ -1,10 +1,12 @@
 """Which policy a series is judged by, and with which detector."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 
 from connectors.series import Grain, SeriesKey
 from detectors.detector import Detector
 from service.core.amounts import NANO
+from service.core.episodes import Episode
 from service.core.instants import Instants
 from service.settings import Policy
 
@@ -27,7 +29,9 @@ _DROP_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE:
 """A credit, a late record or a holiday is low once; what has stopped stays low."""
 _SPIKE_AFTER = {Grain.DAY: 1, Grain.HOUR: 2, Grain.FIVE_MINUTES: 1, Grain.MINUTE: 1}
 """Of 720 hours a month some are high by chance, and few are the two in a row."""
-_MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 2, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
+_MISSING_AFTER = {Grain.DAY: 2, Grain.HOUR: 4, Grain.FIVE_MINUTES: 12, Grain.MINUTE: 30}
+_KEEP_FIRING_FOR = {Grain.DAY: 2, Grain.HOUR: 3, Grain.FIVE_MINUTES: 0, Grain.MINUTE: 0}
+"""The detector of fine grains keeps its incidents together by itself."""
 _DAY_SECONDS = 86_400
 _EVIDENCE = 10
 """A tenth of `new_spend_floor` has to be spent before the pace of a new tag counts."""
@@ -60,12 +64,15 @@ class Judge:
         "_indexes",
         "accept_after",
         "detector",
+        "digest",
         "drop_after",
         "drops",
         "floor",
         "grain",
         "grain_seconds",
         "instants",
+        "keep_firing_above",
+        "keep_firing_for",
         "lateness_seconds",
         "learns_abnormal",
         "make",
@@ -90,12 +97,37 @@ class Judge:
         self.drops = policy.drops
         self.spike_after = policy.spike_after or _SPIKE_AFTER[grain]
         self.drop_after = policy.drop_after or _DROP_AFTER[grain]
+        self.keep_firing_for = _KEEP_FIRING_FOR[grain] if policy.keep_firing_for is None else policy.keep_firing_for
+        self.keep_firing_above = policy.keep_firing_above
         self.missing_after = _MISSING_AFTER[grain] if policy.missing_after is None else policy.missing_after
         daily = None if policy.new_spend_floor is None else round(policy.new_spend_floor * NANO)
         self.new_floor = None if daily is None else daily * grain.seconds // _DAY_SECONDS
         self.new_evidence = (daily or 0) // _EVIDENCE
         self._close_at: dict[int, int] = {}
         self._indexes: dict[int, int] = {}
+        self.digest = self._digest(policy)
+
+    def _digest(self, policy: Policy) -> str:
+        """Of all that a judgement hangs on, defaults included: another one asks for everything to be judged again."""
+        rules = (
+            self.detector,
+            sorted(policy.params.items()),
+            self.floor,
+            self.accept_after,
+            self.lateness_seconds,
+            self.drops,
+            self.spike_after,
+            self.drop_after,
+            self.keep_firing_for,
+            self.keep_firing_above,
+            self.missing_after,
+            self.new_floor,
+        )
+        return blake2b(repr(rules).encode(), digest_size=6).hexdigest()
+
+    def over_with(self, run: Episode) -> int:
+        """The bucket with which an episode is over for good, if none up to it is abnormal."""
+        return run.last + self.keep_firing_for + 1
 
     def close_at(self, index: int) -> int:
         """When bucket *index* counts as complete, in seconds since 1970; one object for all that wait for it."""

@@ -93,6 +93,7 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
             grain_seconds=grain_seconds,
             kind=known.kind,
             is_false=_feedback(state, known) is FeedbackVerdict.FALSE_ALARM,
+            by_policy=state.rare.is_judged_anew,
         ),
         action="Nothing to do",
         history=_history(trace, known.last + 1, grain_seconds),

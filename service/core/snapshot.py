@@ -72,6 +72,7 @@ class _Series(Struct, array_like=True, frozen=True):
     waits_for: tuple[int, list[str]] | None
     newcomer: PackedNewcomer | None = None
     given: list[PackedGiven] = []
+    judged_by: str = ""
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -150,6 +151,7 @@ def encode_series(state: SeriesState, offset: int) -> bytes:
             None if rare.waits_for is None else (rare.waits_for[0], [source.name for source in rare.waits_for[1]]),
             pack_newcomer(rare.newcomer),
             [pack_given(key, given) for key, given in state.given.items()],
+            state.judge.digest,
         )
     )
 
@@ -162,7 +164,8 @@ def decode_series(
     origin_of: Callable[[str], Origin],
     intern: Callable[[Labels], Labels],
 ) -> SeriesState:
-    """Raises SnapshotError. The state is not watched by its sources yet.
+    """Raises SnapshotError. The state is not watched by its sources yet. Where another policy has judged it, its ring
+    is to be folded again.
 
     origin_of: the engine's one object for an origin's name. intern: the same for a driver's labels.
     """
@@ -192,6 +195,9 @@ def decode_series(
             state.own_rare().given = dict(map(unpack_given, packed.given))
         if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
             _unpack_rare(packed, state.own_rare(), intern)
+        if packed.judged_by not in ("", judge.digest) and state.ring is not None:
+            state.own_rare().is_judged_anew = True
+            state.unsettled = state.ring.start
     except ValueError as error:
         raise SnapshotError(key, str(error)) from None
     return state

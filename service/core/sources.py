@@ -2,8 +2,8 @@
 
 A source is the part of an origin before the first colon. Its mark tells until when its facts are complete:
 
-- A source that sends watermarks is taken at its word. Only when its facts run HOLD buckets ahead of its word is
-  the word taken for stale, and the mark follows the facts at that distance.
+- A source that sends watermarks is taken at its word. Only when its facts run eight days, three days of hours or eight
+  finer buckets ahead of its word is the word taken for stale, and the mark follows the facts at that distance.
 - A source that never sent one is complete until the newest charge period start among its facts.
 
 Both move in event time and by records only, so a replay moves them the same way.
@@ -12,6 +12,7 @@ Both move in event time and by records only, so a replay moves them the same way
 import heapq
 from typing import TYPE_CHECKING
 
+from connectors.series import Grain
 from service.core.event_ids import EventHash
 
 if TYPE_CHECKING:
@@ -22,17 +23,24 @@ NEVER = -(2**62)
 FOREVER = 2**62
 MAX_BEHIND_SECONDS = 3_653 * 86_400
 """Ten years: what is further behind the newest fact of its source is a mistake."""
-HOLD = 8
-"""In buckets: so far behind, a source no longer keeps others waiting."""
+_HOLD = 8
+_HOLD_HOURS = 72
+"""A bill by the hour may be complete a day late, and states the hours since then all the same."""
+
+
+def hold_seconds(grain_seconds: int) -> int:
+    """So far behind, a source no longer keeps others waiting."""
+    return (_HOLD_HOURS if grain_seconds == Grain.HOUR.seconds else _HOLD) * grain_seconds
 
 
 class Lane:
     """The series of one grain that wait for one source, by the time that their bucket closes."""
 
-    __slots__ = ("grain_seconds", "times", "waiting")
+    __slots__ = ("grain_seconds", "hold", "times", "waiting")
 
     def __init__(self, grain_seconds: int) -> None:
         self.grain_seconds = grain_seconds
+        self.hold = hold_seconds(grain_seconds)
         self.times: list[int] = []
         self.waiting: dict[int, list[SeriesState]] = {}
 
@@ -84,7 +92,7 @@ class Source:
         """Until when the facts of series of this grain are complete."""
         if self.word == NEVER:
             return self.seen
-        return max(self.word, self.seen - HOLD * grain_seconds)
+        return max(self.word, self.seen - hold_seconds(grain_seconds))
 
     def watch(self, close_at: int, state: "SeriesState") -> None:
         grain_seconds = state.judge.grain_seconds
@@ -92,7 +100,7 @@ class Source:
         if lane is None:
             lane = self.lanes[grain_seconds] = Lane(grain_seconds)
         lane.add(close_at, state)
-        self.wake = min(self.wake, close_at if self.word == NEVER else close_at + HOLD * grain_seconds)
+        self.wake = min(self.wake, close_at if self.word == NEVER else close_at + lane.hold)
 
     def take_due(self) -> "list[SeriesState]":
         """The series that waited for what the mark has passed; sets `wake` anew."""
@@ -101,7 +109,7 @@ class Source:
         for grain_seconds, lane in self.lanes.items():
             due += lane.take(self.mark(grain_seconds))
             if lane.times:
-                wait = lane.times[0] if self.word == NEVER else lane.times[0] + HOLD * grain_seconds
+                wait = lane.times[0] if self.word == NEVER else lane.times[0] + lane.hold
                 wake = min(wake, wait)
         self.wake = wake
         return due

@@ -74,6 +74,7 @@ class Rare:
         "detector",
         "given",
         "id_log",
+        "is_judged_anew",
         "left",
         "near",
         "newcomer",
@@ -90,6 +91,7 @@ class Rare:
         self.detector: Detector | None = None
         self.given: dict[EpisodeKey, Given] | None = None
         self.id_log: bytearray | None = None
+        self.is_judged_anew = False
         self.left: tuple[int, int] | None = None
         self.near: Near | None = None
         self.newcomer: Newcomer | None = None

@@ -17,7 +17,8 @@ class EngineStats:
     beyond the cap. forgotten_ids: event ids dropped to stay within memory; a repetition of one would count twice.
     closed: buckets judged for good. refolds: rings folded again. cold_starts: series begun anew because
     their snapshot belonged to another detector, or no topic would have held it. retagged: buckets that raised nothing
-    because their cost only has another tag. feedback: what people said of alerts; feedback_unknown: of series that are
+    because their cost only has another tag. judged_anew: series whose ring was folded again after a restart, since
+    their policy is another. feedback: what people said of alerts; feedback_unknown: of series that are
     not known. last_start: newest charge period start seen, seconds since 1970, 0 when none. withheld: series that are
     missing together with many others of their source; late_seconds: how far in event time the source furthest behind
     is behind the newest; both as of the last freeze.
@@ -35,6 +36,7 @@ class EngineStats:
     refolds: int = 0
     cold_starts: int = 0
     retagged: int = 0
+    judged_anew: int = 0
     feedback: int = 0
     feedback_unknown: int = 0
     last_start: int = 0

@@ -63,7 +63,7 @@ class Telling:
         told: set[tuple[int, AlertKind]] = set()
         for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
             told.add((episode.first, episode.kind))
-            showing = episode.first + told_from(state.judge, episode) - 1
+            showing = episode.abnormal[min(told_from(state.judge, episode), episode.count) - 1]
             first_at = min(judged_at, state.judge.close_at(showing))
             if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
                 first_at = risen_at
@@ -92,7 +92,7 @@ class Telling:
             if judged is None:
                 continue
             kind, now = judged
-            if run is not None and run.kind is kind and run.last + 1 == now.index:
+            if run is not None and run.kind is kind and run.can_join(now.index, state.judge.keep_firing_for):
                 run = run.joined(now)
             else:
                 if run is not None:
@@ -104,14 +104,14 @@ class Telling:
         return [one for one in found if is_told(state.judge, one[0])]
 
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
-        """An episode that no bucket has followed is over once the next one is complete without a fact; and one that a
-        person has said to be meant, or normal, at once."""
+        """An episode that no bucket has followed is over once those it may pause for are complete without a fact; and
+        one that a person has said to be meant, or normal, at once."""
         if is_settled(state.given, run.first, run.kind):
             return AlertStatus.RESOLVED
-        following = run.last + 1
-        if state.open_bucket(following) is not None or state.open_bucket(run.last) is not None:
+        over = state.judge.over_with(run)
+        if any(run.last <= bucket.index <= over for bucket in state.open_buckets):
             return AlertStatus.FIRING
-        if ready_until(state) < state.judge.close_at(following):
+        if ready_until(state) < state.judge.close_at(over):
             return AlertStatus.FIRING
         return AlertStatus.RESOLVED
 

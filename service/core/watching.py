@@ -7,14 +7,14 @@ bucket after an episode closes without a fact, or so many have none that they ar
 from connectors.facts import Basis
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.silence import complete_until, patience, retired_after
-from service.core.sources import HOLD, NEVER
+from service.core.sources import NEVER, hold_seconds
 from service.core.state import SeriesState
 
 
 def ready_until(state: SeriesState) -> int:
     """Until when the series is complete: as soon as all sources of one basis say so.
 
-    Metered estimates need not wait for the bill. A source HOLD buckets behind another of its basis is not
+    Metered estimates need not wait for the bill. A source that is `hold_seconds` behind another of its basis is not
     waited for: it may never come back.
     """
     sources = state.sources
@@ -25,7 +25,7 @@ def ready_until(state: SeriesState) -> int:
     for basis in (Basis.ESTIMATED, Basis.BILLED):
         marks = [source.mark(grain_seconds) for source, its_basis in sources if its_basis is basis]
         if marks:
-            front = max(marks) - HOLD * grain_seconds
+            front = max(marks) - hold_seconds(grain_seconds)
             ready = max(ready, min(mark for mark in marks if mark >= front))
     return ready
 
@@ -37,13 +37,14 @@ def watch(state: SeriesState, index: int) -> None:
         return
     state.watched_at = close_at
     grain_seconds = state.judge.grain_seconds
+    hold = hold_seconds(grain_seconds)
     marks = [source.mark(grain_seconds) for source, _ in state.sources]
     for (source, _), mark in zip(state.sources, marks, strict=True):
         if mark < close_at:
             source.watch(close_at, state)
         else:  # it waits for others: ask again when the one behind it would not be waited for any more
-            behind = min(other for other in marks if other >= mark - HOLD * grain_seconds)
-            source.watch(behind + HOLD * grain_seconds + 1, state)
+            behind = min(other for other in marks if other >= mark - hold)
+            source.watch(behind + hold + 1, state)
 
 
 def watch_next(state: SeriesState) -> None:
@@ -57,8 +58,8 @@ def watch_next(state: SeriesState) -> None:
             watch(state, bucket.index)
             break
     run = state.run
-    if run is not None and ready < state.judge.close_at(run.last + 1):
-        watch(state, run.last + 1)
+    if run is not None and ready < state.judge.close_at(state.judge.over_with(run)):
+        watch(state, state.judge.over_with(run))
     silent = next_silence(state, ready)
     if silent is not None and ready < state.judge.close_at(silent):
         watch(state, silent)
@@ -96,7 +97,7 @@ def comes_due(state: SeriesState) -> bool:
     close_at = state.judge.close_at
     if ready_until(state) < at:
         return False
-    if state.run is not None and close_at(state.run.last + 1) == at:
+    if state.run is not None and close_at(state.judge.over_with(state.run)) == at:
         return True
     return any(close_at(bucket.index) == at for bucket in state.open_buckets)
 
@@ -110,7 +111,7 @@ def is_due(state: SeriesState) -> bool:
     close_at = state.judge.close_at
     if any(close_at(bucket.index) <= ready for bucket in state.open_buckets):
         return True
-    if state.run is not None and close_at(state.run.last + 1) <= ready:
+    if state.run is not None and close_at(state.judge.over_with(state.run)) <= ready:
         return True
     return is_silent(state, ready)
 

@@ -23,6 +23,7 @@ _OF_ENGINE = {
     "event_ids_forgotten": ("forgotten_ids", "Event ids dropped to stay within memory."),
     "buckets_retagged": ("retagged", "Buckets that raised nothing because their cost only has another tag."),
     "feedback_heard": ("feedback", "What people said of alerts, as far as it was news."),
+    "series_judged_anew": ("judged_anew", "Series judged again after a start, since their policy is another."),
     "series_cold_starts": ("cold_starts", "Series begun anew because their snapshot did not fit."),
 }
 """Counters that are an engine's as they stand: metric -> attribute of EngineStats and help."""

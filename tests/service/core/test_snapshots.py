@@ -218,7 +218,7 @@ def test_state_of_another_detector_is_learned_anew_from_the_ring() -> None:
     again = Feed(engine, offset=feed.offset)
     (alert,) = again.send(make_fact(20, 900.0))
     assert alert.expected == pytest.approx(100.0, rel=0.05)
-    assert engine.stats.cold_starts == 1
+    assert engine.stats.judged_anew == 1
 
 
 def test_another_ring_size_is_taken_up() -> None:
