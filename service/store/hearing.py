@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.core import deeds
+from service.core.alerts import AlertRecord, EventType
 from service.core.inbound import MAX_AGE, Heard, Inbound, Known, Outcome, decide
 from service.core.markers import marker_of
 from service.store.recording import Recording, searchable
-from service.store.tables import deliveries, inbound_events, notices, remotes
+from service.store.tables import alerts, deliveries, inbound_events, notices, remotes
 
 _REMEMBERED = 2 * MAX_AGE
 _UNFINISHED = ("pending", "dead")
@@ -38,6 +40,7 @@ async def hear(
     # A message on its way may yet take the other side elsewhere; then it is told after all, and in the end agrees.
     origin = None if await _is_being_told(connection, receiver, alert_id) else receiver
     for change in decision.changes:
+        await _answer_for_members(connection, recording, record, change.kind, actor=actor, comment=said.comment, at=at)
         recording.change(change.kind, change.record, at=at, actor=actor, comment=said.comment, origin=origin)
     await recording.flush()
     await _keep(connection, receiver, alert_id, decision.known, also=said.also, is_new=kept is None)
@@ -45,6 +48,32 @@ async def hear(
     if decision.retell:
         await _retell(connection, receiver, alert_id, at)
     return Heard(outcome=decision.outcome, events=tuple(recording.events), record=recording.current(alert_id))
+
+
+async def _answer_for_members(
+    connection: AsyncConnection,
+    recording: Recording,
+    head: AlertRecord,
+    kind: EventType,
+    *,
+    actor: str,
+    comment: str,
+    at: datetime,
+) -> None:
+    """Who answers for the alert that is told answers for those that it is told in place of, as on the dashboard."""
+    match kind:
+        case EventType.RESOLVED:
+            deed = deeds.resolve(actor=actor, comment=comment, at=at, cascade=True)
+        case EventType.ACKNOWLEDGED:
+            deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=None, cascade=True)
+        case _:
+            return
+    ids = select(alerts.c.id).where(alerts.c.inhibited_by == head.alert.id).order_by(alerts.c.id)
+    members: Sequence[str] = (await connection.execute(ids)).scalars().all()
+    await recording.load(members)
+    known = [record for one in members if (record := recording.current(one)) is not None]
+    for record, words in deed.changes(head, known)[:-1]:
+        recording.change(kind, record, at=at, actor=actor, comment=words)
 
 
 async def _was_heard(connection: AsyncConnection, receiver: str, said: Inbound) -> bool:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from service.core.alerts import AlertState, EventType
 from service.core.markers import marker_of
+from service.core.transitions import inhibited
 from service.settings import Settings
 from service.store.live import LiveHub
 from service.store.sql import SqlStore
@@ -237,3 +238,18 @@ async def test_an_unknown_ticket_is_counted(world: World) -> None:
     assert await world.send(hooks.zendesk(event, at=NOON)) == 200
     assert await world.state() is AlertState.FIRING, "a mark that was copied to another ticket means nothing"
     assert world.count("unknown_alert") == 1
+
+
+async def test_who_closes_the_ticket_there_has_answered_for_what_it_stands_for(world: World) -> None:
+    await world.store.record([make_alert("m1", team="ads")])
+    async with world.store._database.writing() as connection:
+        recording = world.store._recording(connection)
+        await recording.begin(["m1"])
+        member = inhibited(recording.known("m1"), by="a1", at=NOON)
+        assert member is not None
+        recording.change(EventType.INHIBITED, member, at=NOON)
+        await recording.flush()
+    assert await world.send(world.closing()) == 200
+    record = await world.store.get("m1")
+    assert (record.state, record.resolved_by) == (AlertState.RESOLVED, f"{world.kind}:alice")
+    assert "together with team=search (a1)" in (await world.store.events_of("m1"))[-1].comment
