@@ -70,7 +70,7 @@ class Dispatching:
             await recording.begin(())
             due = await self._due(connection, now)
             records = await self._open_alerts(connection, now)
-            lingering = await self._lingering(connection, now) if due else {}
+            lingering = await self._lingering(connection, now)
             await recording.take([*records.values(), *lingering.values()])
             await recording.open_book(records[alert_id].alert for alert_id in due if alert_id in records)
             board = Board(
