@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
 from service.clock import Clock
 from service.core.alerts import AlertRecord
+from service.core.matchers import Op, parse_matcher
+from service.core.silences import Silence, SilenceState
 from service.core.spend import KEPT_DAYS
-from service.digests.content import Digest, Moment, of_value, overview
+from service.digests.content import Digest, EndingSilence, Moment, of_value, overview
 from service.digests.schedule import last_due, next_due, period_of
 from service.digests.sums import DaySum, first_day
 from service.errors import UnavailableError
@@ -129,6 +132,7 @@ async def make_letters(
     by_hand: beside the schedule: with ids of their own, so that they do not take the place of those.
     """
     rows, alerts = await _read(store, settings, moment, tenant)
+    silences = await _ending(store, settings, moment)
     contents: list[tuple[str | None, tuple[str, ...], Digest]] = []
     if settings.receivers:
         contents.append((None, settings.receivers, overview(settings, moment, rows, alerts)))
@@ -141,7 +145,7 @@ async def make_letters(
             digest=settings.name,
             value=value,
             due_at=moment.due_at,
-            content=content,
+            content=replace(content, silences=named_in(silences, settings, value)),
             receivers=receivers,
         )
         for value, receivers, content in contents
@@ -151,9 +155,10 @@ async def make_letters(
 async def make_one(store: Letters, settings: Settings, moment: Moment, value: str | None, *, tenant: str) -> Digest:
     """The content of one letter, whoever gets it."""
     rows, alerts = await _read(store, settings, moment, tenant)
+    found = named_in(await _ending(store, settings, moment), settings, value)
     if value is None:
-        return overview(settings, moment, rows, alerts)
-    return of_value(settings, moment, value, rows, alerts)
+        return replace(overview(settings, moment, rows, alerts), silences=found)
+    return replace(of_value(settings, moment, value, rows, alerts), silences=found)
 
 
 def letter_id(settings: Settings, moment: Moment, value: str | None, *, by_hand: bool) -> str:
@@ -161,6 +166,27 @@ def letter_id(settings: Settings, moment: Moment, value: str | None, *, by_hand:
     when = moment.made_at if by_hand else moment.due_at
     what = f"{settings.name}\n{'by hand ' if by_hand else ''}{when.isoformat()}\n{value is None}\n{value or ''}"
     return "letter_" + hashlib.sha256(what.encode(errors="replace")).hexdigest()[:32]
+
+
+def named_in(silences: Sequence[Silence], settings: Settings, value: str | None) -> tuple[EndingSilence, ...]:
+    """For the letter of one value those that name it; for the overview all."""
+    return tuple(
+        EndingSilence(what=", ".join(one.matchers), owner=one.created_by, comment=one.comment, until=one.until)
+        for one in silences
+        if value is None or any(_names(text, settings.by, value) for text in one.matchers)
+    )
+
+
+def _names(text: str, label: str, value: str) -> bool:
+    matcher = parse_matcher(text)
+    return (matcher.name, matcher.op, matcher.value) == (label, Op.EQUAL, value)
+
+
+async def _ending(store: Letters, settings: Settings, moment: Moment) -> list[Silence]:
+    """Silences that end before the digest after this one."""
+    until = moment.due_at + timedelta(days=7 if settings.every == "week" else 1)
+    active = await store.silences(at=moment.made_at, state=SilenceState.ACTIVE)
+    return sorted((one for one in active if one.until <= until), key=lambda one: (one.until, one.id))
 
 
 async def _read(

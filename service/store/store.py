@@ -11,6 +11,7 @@ from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Seve
 from service.core.budget import BudgetState
 from service.core.inbound import Heard, Inbound
 from service.core.notices import Member
+from service.core.silences import Silence, SilenceState
 from service.core.spend import SpendStatement
 from service.digests.content import Digest
 from service.digests.sums import DaySum
@@ -272,6 +273,9 @@ class Letters(Protocol):
 
     async def alerts_since(self, tenant: str, since: datetime) -> list[AlertRecord]:
         """Those that are not over, and those with activity after *since*."""
+
+    async def silences(self, *, at: datetime, state: SilenceState | None = None, limit: int = 500) -> list[Silence]:
+        """As SilenceStore has it: those that end soon are told of."""
 
     async def digest_state(self, name: str, *, schedule: str, first: datetime) -> DigestState:
         """When it is due. *first*, for one that is not known yet, or was known by another *schedule*."""

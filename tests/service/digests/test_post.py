@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.core.alerts import AlertRecord
+from service.core.silences import SilenceKind
 from service.digests.post import DigestMetrics, Post, make_letters, moment_of, schedule_of
 from service.errors import UnavailableError
 from service.settings import Digest
@@ -216,3 +217,20 @@ async def test_old_spend_is_forgotten_on_the_way(store: SqlStore, clock: FakeClo
         tenant="default", label="team", metric="effective_cost", since=november(-500), until=MONDAY
     )
     assert [row.amount for row in rows] == [2.0]
+
+
+async def test_silences_that_end_before_the_next_digest_are_told_of(store: SqlStore, clock: FakeClock) -> None:
+    for matcher, days in (('team="search"', 2), ('team="ads"', 3), ('team="search"', 9)):
+        await store.add_silence(
+            kind=SilenceKind.SILENCE,
+            matchers=[matcher],
+            created_by="ada",
+            comment="",
+            starts_at=MONDAY - DAY,
+            ends_at=MONDAY + days * DAY,
+            at=MONDAY - DAY,
+        )
+    moment = moment_of(TO_ALL, MONDAY, made_at=MONDAY, since=None)
+    made = await make_letters(store, TO_ALL, moment, tenant="default")
+    told = {letter.value: [one.what for one in letter.content.silences] for letter in made}
+    assert told == {None: ['team="search"', 'team="ads"'], "search": ['team="search"'], "ads": ['team="ads"']}
