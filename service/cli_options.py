@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+MOMENTS = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"]
 API_URL = "http://127.0.0.1:8321"
 
 UrlOption = Annotated[str, typer.Option(help="Where the API answers.")]

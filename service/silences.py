@@ -74,7 +74,8 @@ def show(entries: Sequence[Mapping[str, Any]], *, as_json: bool, console: Consol
         line.append(f"{entry['state']:<8} ", style=_STYLES.get(entry["state"], ""))
         line.append(f"{one['id']} ", style="bold")
         line.append(f"{one['kind'].replace('_', ' ')} {clean(', '.join(one['matchers']))}")
-        line.append(f" by {clean(one['created_by'])} until {one['expired_at'] or one['ends_at']}")
+        until = "always" if entry["fixed"] else f"until {one['expired_at'] or one['ends_at']}"
+        line.append(f" by {clean(one['created_by'])} {until}")
         if entry["expires_soon"]:
             line.append("  ends soon", style="yellow")
         if one["comment"]:
