@@ -173,13 +173,18 @@ async def add_silence(parts: Given, data: Annotated[NewSilence, Body()]) -> Sile
     return await add(parts, data)
 
 
-@post("/silences/preview", summary="See what a silence would keep", status_code=200, responses=BAD_REQUEST)
+@post(
+    "/silences/preview",
+    summary="See what a silence would keep",
+    status_code=200,
+    responses={**BAD_REQUEST, **UNAVAILABLE},
+)
 async def preview_silence(parts: Given, data: Annotated[NewSilence, Body()]) -> Preview:
     found = await would_keep(parts, draft_of(data, parts.clock.now()))
     return Preview(items=tuple(map(_previewed, found)))
 
 
-@get("/silences/{silence_id:str}", summary="Get one silence", responses={**NOT_FOUND, **UNAVAILABLE})
+@get("/silences/{silence_id:str}", summary="Get one silence", responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE})
 async def get_silence(parts: Given, silence_id: FromPath[str]) -> SilenceEntry:
     return SilenceEntry.of(await parts.silences.silence(silence_id), parts.clock.now())
 
@@ -200,7 +205,7 @@ async def change_silence(
     "/silences/{silence_id:str}",
     summary="End a silence",
     status_code=200,
-    responses={**NOT_FOUND, **UNAVAILABLE},
+    responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE},
 )
 async def expire_silence(parts: Given, silence_id: FromPath[str]) -> SilenceEntry:
     """It is over at once, and stays listed as expired. Doing it again changes nothing."""
