@@ -96,7 +96,8 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
             by_policy=state.rare.is_judged_anew,
         ),
         action="Nothing to do",
-        history=_history(trace, known.last + 1, grain_seconds),
+        # Of a gap what came before it: when it was filled, and with what, differs from one reading to another.
+        history=_history(trace, known.first - 1 if known.kind is AlertKind.MISSING else known.last + 1, grain_seconds),
         feedback=_feedback(state, known),
     )
     return _if_changed(state, known, alert, known.last, 0, known.worst, ())
