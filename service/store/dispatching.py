@@ -65,6 +65,13 @@ class Dispatching:
         """
         if not await self._has_work(now):
             return []
+        try:
+            return await self._decide(now)
+        except BaseException:
+            self._looked_at = None  # nothing of it is written: all of it is looked at again
+            raise
+
+    async def _decide(self, now: datetime) -> list[AlertEvent]:
         async with self._database.writing() as connection:
             recording = self._recording(connection)
             await recording.begin(())

@@ -12,6 +12,7 @@ from service.core.board import Rules
 from service.core.budget import PageBook
 from service.core.silences import Silence, SilenceKind, Weekly, planned, silenced_by
 from service.settings import Budget
+from service.store.database import StoreUnavailableError
 from service.store.dispatching import Dispatching
 from service.store.sql import SqlStore
 from service.store.store import Delivery
@@ -379,3 +380,22 @@ async def test_nothing_is_looked_at_while_nothing_happens(desk: Desk) -> None:
     for _ in range(3):
         await dispatching.run(NOON + 2 * WAIT)
     assert len(looked) == 1
+
+
+async def test_a_silence_that_could_not_be_written_down_is_at_the_next_look(desk: Desk) -> None:
+    store = desk.open()
+    await store.record([make_alert()])
+    await desk.run(store)
+    away = [StoreUnavailableError("here", "gone for a moment")]
+
+    def rules(book: PageBook, silences: Sequence[Silence]) -> Rules:
+        if away and silences:
+            raise away.pop()
+        return desk.rules(book, silences)
+
+    dispatching = store.dispatching(rules)
+    await dispatching.run(NOON + WAIT)
+    await silence(store)
+    with pytest.raises(StoreUnavailableError):
+        await dispatching.run(NOON + 2 * WAIT)
+    assert [event.type for event in await dispatching.run(NOON + 2 * WAIT)] == [EventType.SILENCED]
