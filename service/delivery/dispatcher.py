@@ -65,8 +65,14 @@ class Dispatcher:
                 _log.warning("the store is away; who is told is decided later", problem=str(error))
             self.problem = str(error)
             return ()
+        except Exception as error:
+            # Nothing was written; it is tried again at the next look, and readiness and the lag tell of it meanwhile.
+            if self.problem is None:
+                _log.exception("it cannot be decided who is told")
+            self.problem = f"it cannot be decided who is told: {type(error).__name__}"
+            return ()
         if self.problem is not None:
-            _log.info("the store is back")
+            _log.info("it is decided again who is told")
         self.problem = None
         self._metrics.lags(self._dispatching.lag.total_seconds())
         self._metrics.decided(events)

@@ -49,6 +49,9 @@ class Timekeeper:
                 _log.warning("the store is away; what is due waits", problem=str(error))
             self._away = True
             return 0
+        except Exception:
+            _log.exception("what is due by the clock could not be done; it is tried again")
+            return 0
         self._away = False
         if events:
             _log.info("acknowledgements have expired", count=len(events))

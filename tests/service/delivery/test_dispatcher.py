@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from service.core.alerts import AlertEvent, EventType
@@ -58,8 +59,9 @@ async def test_what_is_decided_is_announced_and_counted() -> None:
     assert registry.get_sample_value("spendwatch_dispatch_lag_seconds") == 3
 
 
-async def test_a_store_that_is_away_is_asked_again() -> None:
-    rounds = Rounds(UnavailableError("away"), [make_event()], [])
+@pytest.mark.parametrize("error", [UnavailableError("away"), KeyError("a fault of ours")], ids=["away", "fault"])
+async def test_what_fails_is_tried_again(error: Exception) -> None:
+    rounds = Rounds(error, [make_event()], [])
     assert len(await dispatch(rounds, CollectorRegistry())) == 1
 
 

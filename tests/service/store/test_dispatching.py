@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
+from msgspec.structs import replace
+from sqlalchemy import update
 
 from service.core.alerts import Alert, AlertState, EventType, Severity
 from service.core.board import Rules
@@ -16,6 +19,7 @@ from service.store.database import StoreUnavailableError
 from service.store.dispatching import Dispatching
 from service.store.sql import SqlStore
 from service.store.store import Delivery
+from service.store.tables import silences
 from tests.builders import everyone, make_alert, resolved, withdrawn
 from tests.clock import NOON, FakeClock
 from tests.service.core.test_dispatch import To
@@ -399,3 +403,14 @@ async def test_a_silence_that_could_not_be_written_down_is_at_the_next_look(desk
     with pytest.raises(StoreUnavailableError):
         await dispatching.run(NOON + 2 * WAIT)
     assert [event.type for event in await dispatching.run(NOON + 2 * WAIT)] == [EventType.SILENCED]
+
+
+async def test_a_silence_that_cannot_be_read_keeps_nobody_from_being_told(desk: Desk) -> None:
+    store = desk.open()
+    made = await silence(store)
+    broken = replace(made, matchers=("team=~(",))
+    async with store._database.writing() as connection:
+        document = msgspec.json.encode(broken).decode()
+        await connection.execute(update(silences).where(silences.c.id == made.id).values(document=document))
+    await store.record([make_alert()])
+    assert await desk.run(store) == [EventType.OPENED]
