@@ -27,6 +27,8 @@ MAX_MATCHERS = 20
 MAX_WINDOWS = 20
 EXPIRES_SOON = timedelta(hours=1)
 _DAY_SECONDS = 86_400
+_MOST_BUCKETS = 1500
+"""More than a day of minutes in a row are not within windows of a day's times."""
 _RISES = (AlertKind.SPIKE, AlertKind.NEW_SPEND)
 
 
@@ -167,7 +169,7 @@ def planned(found: Iterable[Silence], alert: Alert) -> str | None:
     plans = [one for one in plans if _is_within(one, alert) and all_hold(_read(one).matchers, subject_of(alert))]
     total = sum(one.amount_per_day or 0.0 for one in plans)
     excess = (alert.actual - alert.expected) * _DAY_SECONDS / Grain(alert.grain).seconds
-    if not plans or excess > total:
+    if not plans or not excess <= total:  # also of what is no number
         return None
     names = ", ".join(dict.fromkeys(one.created_by for one in plans))
     return f"{amount(total, alert.unit)} a day planned by {names}: {plans[0].comment}"
@@ -179,14 +181,24 @@ def open_now(found: Sequence[Silence], at: datetime) -> frozenset[str]:
 
 
 def _is_within(silence: Silence, alert: Alert) -> bool:
-    """Whether the alert's own time touches it; where it recurs, whether the alert began in one of its windows."""
-    last = alert.starts_at + timedelta(seconds=Grain(alert.grain).seconds * max(alert.buckets, 1))
-    touches = silence.starts_at < last and alert.starts_at < silence.until
+    """Whether each of the alert's buckets has a part of it; where it recurs, whether each begins in one of its windows.
+
+    So an alert that began before, or goes on after, is told: what the window was for does not explain it.
+    """
+    width = timedelta(seconds=Grain(alert.grain).seconds)
+    last = alert.starts_at + (max(alert.buckets, 1) - 1) * width
+    if not (silence.starts_at < alert.starts_at + width and last < silence.until):
+        return False
     windows = _read(silence).windows
-    return touches and (not windows or any_contains(windows, alert.starts_at))
+    if not windows:
+        return True
+    count = max(alert.buckets, 1)
+    return count <= _MOST_BUCKETS and all(
+        any_contains(windows, alert.starts_at + place * width) for place in reversed(range(count))
+    )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def _read(silence: Silence) -> _Read:
     matchers = tuple(_matcher(number, text) for number, text in enumerate(silence.matchers))
     return _Read(matchers, tuple(map(_window, silence.recurrence)))

@@ -28,6 +28,8 @@ _IN_LENGTH = 500
 BUSY_TIMEOUT_SECONDS = 30
 EVENT_SEQ = "event_seq"
 STORE_ID = "store_id"
+SILENCES = "silences"
+"""Counts the changes of silences."""
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 _BEGIN = "spendwatch_begin"
 

@@ -53,7 +53,7 @@ class Dispatching:
         self._open: dict[str, AlertRecord] = {}
         self._over: dict[str, AlertRecord] = {}
         self._silences: Sequence[Silence] = ()
-        self._silences_version: tuple[datetime | None, int] | None = None
+        self._silences_version: int | None = None
         self._looked_at: tuple[object, ...] | None = None
         self.lag = timedelta()
         """For how long the oldest decision had been due when it was last looked."""
@@ -109,7 +109,7 @@ class Dispatching:
         """What has to be the same for everything to be silenced as before."""
         version = await version_of(connection)
         if version != self._silences_version:
-            self._silences = await load_silences(connection, now - _PLANNED_FOR)
+            self._silences = await load_silences(connection, now, since=now - _PLANNED_FOR)
             self._silences_version = version
         return version, open_now(self._silences, now)
 

@@ -60,9 +60,9 @@ metadata = MetaData(
     }
 )
 
-# `store_id` tells this store from others. `event_seq` holds the number of the last event: whoever changes alerts locks
-# this row first and keeps it until the commit, so that events become visible in the order of their numbers, and two
-# recorders cannot deadlock.
+# `store_id` tells this store from others. `silences` counts their changes. `event_seq` holds the number of the last
+# event: whoever changes alerts locks this row first and keeps it until the commit, so that events become visible in the
+# order of their numbers, and two recorders cannot deadlock.
 counters = Table(
     "counters",
     metadata,
@@ -157,7 +157,6 @@ silences = Table(
     Column("updated_at", Instant, nullable=False),
     Column("document", Text, nullable=False),
     Index(None, "until"),
-    Index(None, "updated_at"),
 )
 
 # The book of the alert budgets (service/core/budget.py). at: event time.

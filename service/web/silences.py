@@ -1,12 +1,12 @@
 """`/api/v1/silences`: what keeps alerts from people for a while, and what it would keep."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from litestar import Router, delete, get, post, put
 from litestar.params import Body, FromPath, QueryParameter
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from service.core.alerts import AlertRecord, AlertState
 from service.core.silences import (
@@ -150,6 +150,8 @@ async def would_keep(parts: Parts, silence: Silence) -> list[AlertRecord]:
 def _keeps(silence: Silence, record: AlertRecord, now: datetime) -> bool:
     if silence.kind is SilenceKind.PLANNED_SPEND:
         return planned([silence], record.alert) is not None
+    if silence.kind is SilenceKind.SILENCE:
+        silence = replace(silence, recurrence=())
     at = silence.starts_at if now < silence.starts_at else now
     return silences(silence, record.alert, at)
 
@@ -186,7 +188,11 @@ async def preview_silence(parts: Given, data: Annotated[NewSilence, Body()]) -> 
 
 @get("/silences/{silence_id:str}", summary="Get one silence", responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE})
 async def get_silence(parts: Given, silence_id: FromPath[str]) -> SilenceEntry:
-    return SilenceEntry.of(await parts.silences.silence(silence_id), parts.clock.now())
+    now = parts.clock.now()
+    fixed = next((one for one in maintenance_of(parts.settings) if one.id == silence_id), None)
+    if fixed is not None:
+        return SilenceEntry.of(fixed, now, fixed=True)
+    return SilenceEntry.of(await parts.silences.silence(silence_id), now)
 
 
 @put("/silences/{silence_id:str}", summary="Change a silence", responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE})
@@ -218,10 +224,6 @@ def _previewed(record: AlertRecord) -> PreviewEntry:
     return PreviewEntry(
         alert_id=alert.id, series=alert.series, state=record.state, impact=alert.impact, unit=alert.unit
     )
-
-
-def counted(entries: Sequence[SilenceEntry]) -> dict[SilenceState, int]:
-    return {state: sum(entry.state is state for entry in entries) for state in SilenceState}
 
 
 def silences_router() -> Router:

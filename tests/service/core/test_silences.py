@@ -1,5 +1,6 @@
 """What keeps alerts from people for a while."""
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,31 @@ def test_plans_add_up_and_other_currencies_do_not() -> None:
 
 def test_a_plan_to_spend_more_covers_no_drop() -> None:
     assert planned([plan()], make_alert(kind=AlertKind.DROP)) is None
+
+
+@pytest.mark.parametrize(
+    ("begins", "buckets", "kept"),
+    [(0, 1, True), (1, 3, True), (-1, 1, False), (3, 1, True), (4, 1, False), (2, 3, False), (0, 168, False)],
+    ids=["first hour", "within", "before", "last hour", "after", "goes on", "for a week"],
+)
+@pytest.mark.parametrize("recurring", [False, True])
+def test_maintenance_keeps_what_happened_within_it_only(begins: int, buckets: int, kept: bool, recurring: bool) -> None:
+    window = Weekly(start_time="12:00", end_time="16:00")
+    once = {"starts_at": NOON, "ends_at": NOON + 4 * HOUR}
+    always = {"starts_at": NOON - 99 * HOUR, "ends_at": NOON + 999 * HOUR, "recurrence": (window,)}
+    silence = make_silence(kind=SilenceKind.MAINTENANCE, **(always if recurring else once))
+    alert = make_alert(grain="1h", starts_at=NOON + begins * HOUR, buckets=buckets)
+    assert (silenced_by([silence], alert, NOON + 999 * HOUR) == ("s1",)) is kept
+
+
+def test_a_plan_covers_its_days_and_not_those_after_it() -> None:
+    two_days = plan(starts_at=NOON - 12 * HOUR, ends_at=NOON + 36 * HOUR)
+    assert planned([two_days], make_alert(buckets=2)) is not None
+    assert planned([two_days], make_alert(buckets=30)) is None
+
+
+def test_an_amount_that_is_no_number_is_not_planned() -> None:
+    assert planned([plan()], make_alert(actual=math.nan)) is None
 
 
 @pytest.mark.parametrize(

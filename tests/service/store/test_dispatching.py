@@ -263,6 +263,18 @@ async def test_a_silence_that_a_person_ends_ends_at_once(desk: Desk) -> None:
     assert await told(store) == [EventType.OPENED]
 
 
+async def test_a_change_counts_whatever_the_clock_it_was_made_by(desk: Desk) -> None:
+    store = desk.open()
+    made = await silence(store)
+    await silence(store, team="ads", at=NOON + DAY)
+    await store.record([make_alert()])
+    dispatching = desk.dispatching(store)
+    await dispatching.run(NOON + WAIT)
+    await store.expire_silence(made.id, at=NOON + WAIT)
+    await dispatching.run(NOON + 2 * WAIT)
+    assert await told(store) == [EventType.OPENED]
+
+
 async def test_of_what_was_told_and_is_silenced_only_the_end_is_told(desk: Desk) -> None:
     store = desk.open()
     await store.record([make_alert()])
