@@ -12,6 +12,7 @@ from rich.text import Text
 from service.api_client import ApiClient
 from service.clock import Clock
 from service.console import clean, make_console
+from service.core.silences import SilenceKind, usual_start
 
 _PATH = "/api/v1/silences"
 _STYLES = {"active": "yellow", "pending": "cyan", "expired": "dim"}
@@ -34,15 +35,14 @@ def body_of(
     unit: str | None,
     clock: Clock,
 ) -> dict[str, Any]:
-    """Planned spend and maintenance begin with today: they are about the time of the spend, whose bill comes late."""
+    """What the API is asked for, from `usual_start` on."""
     now = clock.now()
-    starts_at = now if kind == "silence" else now.replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "kind": kind,
         "matchers": list(matchers),
         "created_by": owner,
         "comment": comment,
-        "starts_at": starts_at.isoformat(),
+        "starts_at": usual_start(SilenceKind(kind), now).isoformat(),
         "ends_at": (now + lasting).isoformat(),
         "amount_per_day": amount_per_day,
         "unit": unit,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -64,8 +63,8 @@ class MemorySilences:
     def __init__(self) -> None:
         self.kept: dict[str, Silence] = {}
 
-    async def add_silence(self, *, at: datetime, **fields: Any) -> Silence:
-        silence = Silence(id=f"s{len(self.kept) + 1}", created_at=at, updated_at=at, **fields)
+    async def add_silence(self, draft: Silence) -> Silence:
+        silence = replace(draft, id=f"s{len(self.kept) + 1}")
         check(silence)
         self.kept[silence.id] = silence
         return silence

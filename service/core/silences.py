@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from connectors.series import Grain
 from service.core.alerts import Alert, AlertKind
-from service.core.labels import Subject, subject_of
+from service.core.labels import subject_of
 from service.core.matchers import Matcher, MatcherError, all_hold, parse_matcher
 from service.core.time_intervals import TimeInterval, any_contains, parse_times, parse_weekdays
 from service.core.wording import amount
@@ -96,6 +96,12 @@ class _Read(NamedTuple):
     windows: tuple[TimeInterval, ...]
 
 
+def usual_start(kind: SilenceKind, now: datetime) -> datetime:
+    """When one that people make begins, if they do not say: planned spend and maintenance with today (UTC), since they
+    are about the time of the spend, whose bill comes late."""
+    return now if kind is SilenceKind.SILENCE else now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def check(silence: Silence) -> None:
     """Raises SilenceError for the first thing that is wrong."""
     if not 1 <= len(silence.matchers) <= MAX_MATCHERS:
@@ -138,35 +144,36 @@ def expires_soon(silence: Silence, at: datetime) -> bool:
     return state_of(silence, at) is SilenceState.ACTIVE and silence.until - at <= EXPIRES_SOON
 
 
-def silences(silence: Silence, alert: Alert, at: datetime, *, subject: Subject | None = None) -> bool:
-    """Whether it keeps *alert* from people at *at*. subject: of the alert, where it is known already."""
+def silenced_by(found: Iterable[Silence], alert: Alert, at: datetime) -> tuple[str, ...]:
+    """Ids of those that keep *alert* from people at *at*, in order."""
+    holding = [one for one in found if _holds(one, alert, at)]
+    if not holding:
+        return ()
+    subject = subject_of(alert)
+    return tuple(sorted(one.id for one in holding if all_hold(_read(one).matchers, subject)))
+
+
+def _holds(silence: Silence, alert: Alert, at: datetime) -> bool:
+    """As far as time goes."""
     match silence.kind:
         case SilenceKind.PLANNED_SPEND:
             return False
         case SilenceKind.SILENCE:
-            holds = is_open(silence, at)
+            return is_open(silence, at)
         case SilenceKind.MAINTENANCE:
-            holds = _is_within(silence, alert)
-    return holds and all_hold(_read(silence).matchers, subject or subject_of(alert))
-
-
-def silenced_by(found: Iterable[Silence], alert: Alert, at: datetime) -> tuple[str, ...]:
-    """Ids of those that keep *alert* from people at *at*, in order."""
-    subject: Subject | None = None
-    ids = []
-    for silence in found:
-        subject = subject or subject_of(alert)
-        if silences(silence, alert, at, subject=subject):
-            ids.append(silence.id)
-    return tuple(sorted(ids))
+            return _is_within(silence, alert)
 
 
 def planned(found: Iterable[Silence], alert: Alert) -> str | None:
     """What covers the rise of *alert*, in words; None when its worst bucket rose by more than all plans together."""
     if alert.kind not in _RISES:
         return None
-    plans = [one for one in found if one.kind is SilenceKind.PLANNED_SPEND and one.unit == alert.unit]
-    plans = [one for one in plans if _is_within(one, alert) and all_hold(_read(one).matchers, subject_of(alert))]
+    meant = [one for one in found if one.kind is SilenceKind.PLANNED_SPEND and one.unit == alert.unit]
+    meant = [one for one in meant if _is_within(one, alert)]
+    if not meant:
+        return None
+    subject = subject_of(alert)
+    plans = [one for one in meant if all_hold(_read(one).matchers, subject)]
     total = sum(one.amount_per_day or 0.0 for one in plans)
     excess = (alert.actual - alert.expected) * _DAY_SECONDS / Grain(alert.grain).seconds
     if not plans or not excess <= total:  # also of what is no number

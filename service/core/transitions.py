@@ -210,15 +210,10 @@ def acknowledgement_over(current: AlertRecord, *, at: datetime) -> AlertRecord |
 
 
 def silenced(current: AlertRecord, *, by: Sequence[str], at: datetime) -> AlertRecord | None:
-    """by: ids of the silences that match now; none lifts them (`unsilenced`). None when nothing changes by it."""
+    """by: ids of the silences that match now; none lifts them, as `unsilenced`. None when nothing changes by it."""
     if current.state.is_over or current.silenced_by == tuple(by):
         return None
     return _open(replace(current, updated_at=at, silenced_by=tuple(by)))
-
-
-def unsilenced(current: AlertRecord, *, at: datetime) -> AlertRecord | None:
-    """None when it is over, or was not silenced."""
-    return silenced(current, by=(), at=at)
 
 
 def inhibited(current: AlertRecord, *, by: str | None, at: datetime) -> AlertRecord | None:

@@ -1,7 +1,6 @@
 """Silences in SQL: written by people, read by the dispatch."""
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.core.silences import Silence, SilenceError, SilenceKind, SilenceState, Weekly, check, state_of
+from service.core.silences import Silence, SilenceError, SilenceKind, SilenceState, check, state_of
 from service.store.database import SILENCES, Database
 from service.store.tables import counters, silences
 
@@ -32,21 +31,8 @@ class SilenceNotFoundError(LookupError):
 class SilenceStore(Protocol):
     """Silences, maintenance windows and plans of people. Each change is one transaction."""
 
-    async def add_silence(
-        self,
-        *,
-        kind: SilenceKind,
-        matchers: Sequence[str],
-        created_by: str,
-        comment: str,
-        starts_at: datetime,
-        ends_at: datetime,
-        recurrence: Sequence[Weekly] = (),
-        amount_per_day: float | None = None,
-        unit: str | None = None,
-        at: datetime,
-    ) -> Silence:
-        """Raises SilenceError."""
+    async def add_silence(self, draft: Silence) -> Silence:
+        """Keep it under an id of its own, whatever the draft's. Raises SilenceError."""
 
     async def silence(self, silence_id: str) -> Silence:
         """Raises SilenceNotFoundError."""
@@ -68,34 +54,8 @@ class SqlSilences:
 
     _database: Database
 
-    async def add_silence(
-        self,
-        *,
-        kind: SilenceKind,
-        matchers: Sequence[str],
-        created_by: str,
-        comment: str,
-        starts_at: datetime,
-        ends_at: datetime,
-        recurrence: Sequence[Weekly] = (),
-        amount_per_day: float | None = None,
-        unit: str | None = None,
-        at: datetime,
-    ) -> Silence:
-        silence = Silence(
-            id=secrets.token_hex(8),
-            kind=kind,
-            matchers=tuple(matchers),
-            created_by=created_by,
-            comment=comment,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            recurrence=tuple(recurrence),
-            amount_per_day=amount_per_day,
-            unit=unit,
-            created_at=at,
-            updated_at=at,
-        )
+    async def add_silence(self, draft: Silence) -> Silence:
+        silence, at = replace(draft, id=secrets.token_hex(8)), draft.created_at
         check(silence)
         async with self._database.writing() as connection:
             if (await connection.scalar(select(func.count()).where(silences.c.until > at)) or 0) >= MAX_KEPT:

@@ -19,7 +19,7 @@ from service.core.silences import (
     check,
     expires_soon,
     planned,
-    silences,
+    silenced_by,
     state_of,
 )
 from service.maintenance import maintenance_of
@@ -102,7 +102,7 @@ async def listed(parts: Parts, state: SilenceState | None) -> list[SilenceEntry]
 
 
 def draft_of(data: NewSilence, now: datetime) -> Silence:
-    """Raises SilenceError."""
+    """Without an id, which the store gives. Raises SilenceError."""
     silence = Silence(
         id="",
         kind=data.kind,
@@ -124,19 +124,7 @@ def draft_of(data: NewSilence, now: datetime) -> Silence:
 async def add(parts: Parts, data: NewSilence) -> SilenceEntry:
     """Raises SilenceError."""
     now = parts.clock.now()
-    draft = draft_of(data, now)
-    made = await parts.silences.add_silence(
-        kind=draft.kind,
-        matchers=draft.matchers,
-        created_by=draft.created_by,
-        comment=draft.comment,
-        starts_at=draft.starts_at,
-        ends_at=draft.ends_at,
-        recurrence=draft.recurrence,
-        amount_per_day=draft.amount_per_day,
-        unit=draft.unit,
-        at=now,
-    )
+    made = await parts.silences.add_silence(draft_of(data, now))
     return SilenceEntry.of(made, now)
 
 
@@ -153,7 +141,7 @@ def _keeps(silence: Silence, record: AlertRecord, now: datetime) -> bool:
     if silence.kind is SilenceKind.SILENCE:
         silence = replace(silence, recurrence=())
     at = silence.starts_at if now < silence.starts_at else now
-    return silences(silence, record.alert, at)
+    return bool(silenced_by([silence], record.alert, at))
 
 
 @get("/silences", summary="List silences", responses={**BAD_REQUEST, **UNAVAILABLE})

@@ -10,7 +10,7 @@ from litestar.params import Body, FromPath
 from litestar.response import Redirect
 from msgspec import Meta, Struct
 
-from service.core.silences import Silence, SilenceError, SilenceKind
+from service.core.silences import Silence, SilenceError, SilenceKind, usual_start
 from service.web.pages import page
 from service.web.parts import Given, Parts
 from service.web.silences import NewSilence, add, draft_of, listed, would_keep
@@ -97,14 +97,12 @@ def _asked(parts: Parts, data: SilenceForm) -> NewSilence:
             amount = float(data.amount_per_day)
         except ValueError:
             raise SilenceError("amount_per_day", f"expected a number, got {data.amount_per_day!r}") from None
-    # Planned spend and maintenance are about the time of the spend: today's, whose bill comes tomorrow.
-    is_now = data.kind is SilenceKind.SILENCE
     return NewSilence(
         matchers=tuple(line.strip() for line in data.matchers.splitlines() if line.strip()),
         created_by=data.created_by,
         comment=data.comment,
         kind=data.kind,
-        starts_at=now if is_now else now.replace(hour=0, minute=0, second=0, microsecond=0),
+        starts_at=usual_start(data.kind, now),
         ends_at=now + hours,
         amount_per_day=amount,
         unit=data.unit.strip() or None,

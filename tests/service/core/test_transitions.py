@@ -60,7 +60,7 @@ STEPS: dict[str, Step] = {
     "ended": word(transitions.ended),
     "acknowledgement over": word(transitions.acknowledgement_over),
     "silenced": word(transitions.silenced, by=("s1",)),
-    "unsilenced": word(transitions.unsilenced),
+    "unsilenced": word(transitions.silenced, by=()),
     "inhibited": word(transitions.inhibited, by="head"),
     "freed": word(transitions.inhibited, by=None),
     "assigned": word(transitions.assigned, actor="ada", to="bob"),

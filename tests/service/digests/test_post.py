@@ -11,7 +11,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.core.alerts import AlertRecord
-from service.core.silences import SilenceKind
 from service.digests.post import DigestMetrics, Post, make_letters, moment_of, schedule_of
 from service.errors import UnavailableError
 from service.settings import Digest
@@ -19,6 +18,7 @@ from service.store.sql import SqlStore
 from service.store.store import DeliveryQuery, LetterDelivery
 from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
+from tests.service.core.test_silences import make_silence
 from tests.service.digests.builders import DAY, MONDAY, WEEK, make_settings, make_statement, november
 
 MINUTE = timedelta(minutes=1)
@@ -221,15 +221,8 @@ async def test_old_spend_is_forgotten_on_the_way(store: SqlStore, clock: FakeClo
 
 async def test_silences_that_end_before_the_next_digest_are_told_of(store: SqlStore, clock: FakeClock) -> None:
     for matcher, days in (('team="search"', 2), ('team="ads"', 3), ('team="search"', 9)):
-        await store.add_silence(
-            kind=SilenceKind.SILENCE,
-            matchers=[matcher],
-            created_by="ada",
-            comment="",
-            starts_at=MONDAY - DAY,
-            ends_at=MONDAY + days * DAY,
-            at=MONDAY - DAY,
-        )
+        span = {"starts_at": MONDAY - DAY, "ends_at": MONDAY + days * DAY, "created_at": MONDAY - DAY}
+        await store.add_silence(make_silence(matchers=(matcher,), **span))
     moment = moment_of(TO_ALL, MONDAY, made_at=MONDAY, since=None)
     made = await make_letters(store, TO_ALL, moment, tenant="default")
     told = {letter.value: [one.what for one in letter.content.silences] for letter in made}

@@ -23,6 +23,7 @@ from service.store.tables import silences
 from tests.builders import everyone, make_alert, resolved, withdrawn
 from tests.clock import NOON, FakeClock
 from tests.service.core.test_dispatch import To
+from tests.service.core.test_silences import make_silence
 
 WAIT = timedelta(seconds=5)
 HOUR = timedelta(hours=1)
@@ -228,16 +229,9 @@ async def test_what_outlasts_its_head_by_long_is_told(desk: Desk) -> None:
 
 async def silence(store: SqlStore, *, team: str = "search", **changes: object) -> Silence:
     """An hour from noon on, unless the test says otherwise."""
-    usual = {
-        "kind": SilenceKind.SILENCE,
-        "matchers": [f'team="{team}"'],
-        "created_by": "ada",
-        "comment": "we know",
-        "starts_at": NOON,
-        "ends_at": NOON + HOUR,
-        "at": NOON,
-    }
-    return await store.add_silence(**(usual | changes))  # type: ignore[arg-type]  # any of its arguments
+    return await store.add_silence(
+        make_silence(matchers=(f'team="{team}"',), comment="we know", **({"ends_at": NOON + HOUR} | changes))
+    )
 
 
 async def test_a_silenced_alert_is_told_once_the_silence_ends(desk: Desk) -> None:
@@ -266,7 +260,7 @@ async def test_a_silence_that_a_person_ends_ends_at_once(desk: Desk) -> None:
 async def test_a_change_counts_whatever_the_clock_it_was_made_by(desk: Desk) -> None:
     store = desk.open()
     made = await silence(store)
-    await silence(store, team="ads", at=NOON + DAY)
+    await silence(store, team="ads", updated_at=NOON + DAY)
     await store.record([make_alert()])
     dispatching = desk.dispatching(store)
     await dispatching.run(NOON + WAIT)
@@ -289,7 +283,7 @@ async def test_a_silence_that_recurs_holds_in_its_windows_only(desk: Desk) -> No
     store = desk.open()
     # Noon in UTC is two o'clock in Berlin.
     nights = Weekly(start_time="14:30", end_time="15:00", location="Europe/Berlin")
-    await silence(store, recurrence=[nights])
+    await silence(store, recurrence=(nights,))
     await store.record([make_alert()])
     dispatching = desk.dispatching(store)
     await dispatching.run(NOON + WAIT)
