@@ -44,7 +44,7 @@ class Rules:
 
     destinations: Callable[[Alert], Sequence[Destination]]
     silenced_by: Callable[[Alert, datetime], Collection[str]]
-    planned: Callable[[Alert, datetime], str | None]
+    planned: Callable[[Alert], str | None]
     heads: Callable[[Sequence[Alert], Collection[str], Mapping[str, str]], Mapping[str, str]]
     inhibitors: Callable[[Sequence[Alert], Sequence[Alert]], Mapping[str, Sequence[str]]]
     affords: Callable[[Alert], bool]

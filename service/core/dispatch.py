@@ -46,6 +46,7 @@ class _Round:
         self._all = {**board.lingering, **board.records}
         self._since = {alert_id: since for alert_id, since in board.waiting.items() if alert_id in board.records}
         self._afforded: dict[str, bool] = {}
+        self._leads: dict[tuple[str, ...], str] | None = None
 
     def run(self) -> Outcome:
         for alert_id in sorted(self._records):
@@ -73,7 +74,7 @@ class _Round:
 
     def _mute(self, record: AlertRecord) -> None:
         """Plans and silences: of all that is open, whether it is due or not."""
-        plan = self._rules.planned(record.alert, self._now)
+        plan = self._rules.planned(record.alert)
         if is_planned(record):
             if plan is None:
                 back = reopened(record, actor=DISPATCH, at=self._now)
@@ -151,11 +152,13 @@ class _Round:
         targets = [self._records[alert_id].alert for alert_id in waiting]
         found = self._rules.inhibitors([*(self._all[alert_id].alert for alert_id in told), *targets], targets)
         muted: dict[str, str] = {}
+        sources: set[str] = set()
         for alert_id in waiting:
             source = next((one for one in found.get(alert_id, ()) if one not in muted), None)
             # What inhibits others already is not inhibited itself: rules in a circle would leave nothing to be heard.
-            if source is not None and alert_id not in muted.values():
+            if source is not None and alert_id not in sources:
                 muted[alert_id] = source
+                sources.add(source)
         return muted
 
     def _told(self, receiver: str) -> set[str]:
@@ -249,14 +252,21 @@ class _Round:
 
     def _open_lead(self, receiver: str, key: tuple[str, ...]) -> str | None:
         """The alert that this receiver was told of for the group and that is still open; the oldest of several."""
-        leads = [
-            (record.created_at, alert_id)
-            for alert_id, record in self._records.items()
-            if self._knows(alert_id, receiver) and not record.state.is_over
-            for destination in self._rules.destinations(record.alert)
-            if destination.receiver == receiver and group_of(record.alert, destination) == key
-        ]
-        return min(leads)[1] if leads else None
+        if self._leads is None:
+            self._leads = self._open_leads()
+        return self._leads.get((receiver, *key))
+
+    def _open_leads(self) -> dict[tuple[str, ...], str]:
+        """By receiver and group. Looked for once a round: each alert's routes have to be asked."""
+        leads: dict[tuple[str, ...], str] = {}
+        for alert_id, record in sorted(self._records.items(), key=lambda item: (item[1].created_at, item[0])):
+            if record.state.is_over:
+                continue
+            for destination in self._rules.destinations(record.alert):
+                key = group_of(record.alert, destination)
+                if key is not None and self._knows(alert_id, destination.receiver):
+                    leads.setdefault((destination.receiver, *key), alert_id)
+        return leads
 
     def _kind(self, alert_id: str, receiver: str) -> EventType:
         notice = self._board.notices.get((alert_id, receiver))

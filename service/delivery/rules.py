@@ -16,7 +16,6 @@ from service.settings import FileConnector, Settings
 def make_rules(settings: Settings, router: Router) -> Callable[[PageBook, Sequence[Silence]], Rules]:
     """Rules for one round of the dispatch, given the book of the alert budgets and the silences of people."""
     inhibitions = [read_rule(rule) for rule in settings.inhibit_rules]
-
     order = _order(settings)
     configured = maintenance_of(settings)
 
@@ -28,7 +27,7 @@ def make_rules(settings: Settings, router: Router) -> Callable[[PageBook, Sequen
         return Rules(
             destinations=router.destinations,
             silenced_by=lambda alert, at: silenced_by(silences, alert, at),
-            planned=lambda alert, _at: planned(silences, alert),
+            planned=lambda alert: planned(silences, alert),
             heads=heads_of,
             inhibitors=lambda sources, targets: inhibitors(inhibitions, sources, targets),
             affords=lambda alert: not settings.budgets or book.ask(alert),

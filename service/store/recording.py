@@ -63,6 +63,7 @@ class Recording:
         self.notifying = Notifying(connection, receivers)
         self.book = PageBook(())
         self.events: list[AlertEvent] = []
+        self._latest: dict[str, AlertEvent] = {}
 
     async def open_book(self, alerts: Iterable[Alert]) -> None:
         """Read what the alert budgets need to know of *alerts*; after `begin`."""
@@ -153,12 +154,13 @@ class Recording:
         lean = replace(record, alert=replace(record.alert, history=()))
         event = AlertEvent(seq=self._seq, at=at, type=kind, actor=actor, comment=comment, record=lean)
         self.events.append(event)
+        self._latest[record.alert.id] = event
         return event
 
     def tell(self, alert_id: str, receiver: str, kind: EventType, *, at: datetime) -> None:
         """Tell of an alert as it is now. kind: what the message is to this receiver."""
         record = self.known(alert_id)
-        event = next((one for one in reversed(self.events) if one.record.alert.id == alert_id), None)
+        event = self._latest.get(alert_id)
         if event is None:  # nothing new: the receiver hears late of what happened before
             event = AlertEvent(seq=record.seq, at=at, type=kind, actor=DETECTION, comment="", record=record)
         self.notifying.tell(event, receiver, at=at, by_hand=True, told_as=kind)

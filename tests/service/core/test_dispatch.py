@@ -71,7 +71,7 @@ class World:
         rules = Rules(
             destinations=lambda alert: self.to.get(alert.id, self.to.get("*", ())),
             silenced_by=lambda alert, _: ["s1"] if alert.id in self.silences else [],
-            planned=lambda alert, _: "planned: 500 USD a day" if alert.id in self.plans else None,
+            planned=lambda alert: "planned: 500 USD a day" if alert.id in self.plans else None,
             heads=self._heads,
             inhibitors=lambda sources, targets: {
                 target.id: [one.id for one in sources if (one.id, target.id) in self.rules and one.id != target.id]

@@ -54,7 +54,7 @@ class Desk:
         return Rules(
             destinations=lambda _: self.to,
             silenced_by=lambda alert, at: silenced_by(silences, alert, at),
-            planned=lambda alert, _: planned(silences, alert),
+            planned=lambda alert: planned(silences, alert),
             heads=self._heads,
             inhibitors=lambda _sources, _targets: {},
             affords=lambda alert: not self.budgets or book.ask(alert),
