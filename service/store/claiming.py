@@ -14,7 +14,7 @@ from service.core.alerts import AlertEvent, EventType
 from service.core.notices import Member
 from service.digests.content import Digest
 from service.store.coalescing import Plan, Row, plan
-from service.store.recording import decode_record
+from service.store.documents import decode_record
 from service.store.store import Delivery, Letter, LetterDelivery
 from service.store.tables import deliveries, events, letters
 

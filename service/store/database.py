@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, event, select, text
+from sqlalchemy import Connection, Executable, Table, event, select, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
@@ -180,6 +180,12 @@ def insert_into(connection: AsyncConnection, table: Table) -> Any:
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     """For IN lists: well below the parameter limits of both databases."""
     return (values[start : start + _IN_LENGTH] for start in range(0, len(values), _IN_LENGTH))
+
+
+async def execute_many(connection: AsyncConnection, statement: Executable, rows: Sequence[dict[str, Any]]) -> None:
+    """Once for each row; not at all without any."""
+    if rows:
+        await connection.execute(statement, rows)
 
 
 async def lock_schema(connection: AsyncConnection) -> None:

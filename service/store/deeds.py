@@ -11,7 +11,8 @@ from service.core.alerts import AlertEvent, EventType
 from service.core.deeds import Deed
 from service.core.transitions import TIME, acknowledgement_over
 from service.store.database import Database
-from service.store.recording import Recording, searchable
+from service.store.documents import searchable
+from service.store.recording import Recording
 from service.store.store import AlertNotFoundError
 from service.store.tables import alerts
 
@@ -92,10 +93,7 @@ class SqlDeeds:
             head = recording.current(alert_id)
             if head is None:
                 raise AlertNotFoundError(alert_id)
-            ids = select(alerts.c.id).where(alerts.c.inhibited_by == alert_id).order_by(alerts.c.id)
-            members = (await connection.execute(ids)).scalars().all() if deed.cascade else []
-            await recording.load(members)
-            changes = deed.changes(head, [record for one in members if (record := recording.current(one)) is not None])
+            changes = deed.changes(head, await recording.load_members(alert_id) if deed.cascade else ())
             for record, comment in changes:
                 recording.change(deed.kind, record, at=deed.at, actor=deed.actor, comment=comment)
             await recording.flush()

@@ -7,7 +7,6 @@ the next. It costs next to nothing while nothing is due and nothing has changed.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +18,8 @@ from service.core.hearing import MAX_LINGER, is_planned, lingers_until
 from service.core.incidents import member_text
 from service.core.silences import Silence, open_now
 from service.core.transitions import DETECTION
-from service.store.database import Database, chunks, last_seq
+from service.store.database import Database, last_seq
+from service.store.documents import read_records
 from service.store.recording import Recording
 from service.store.silences import load_silences, version_of
 from service.store.tables import alerts, waiting
@@ -32,7 +32,6 @@ _PLANNED_FOR = timedelta(days=62)
 _DECIDED = frozenset({EventType.OPENED, EventType.REOPENED, EventType.INHIBITED})
 """Who is told of these is what the dispatch has decided."""
 _NAMED = 5
-_decode_record = msgspec.json.Decoder(AlertRecord).decode
 
 NewRecording = Callable[[AsyncConnection], Recording]
 RulesFor = Callable[[PageBook, Sequence[Silence]], Rules]
@@ -136,9 +135,7 @@ class Dispatching:
         there = {row.id: row.seq for row in await connection.execute(select(alerts.c.id, alerts.c.seq).where(which))}
         changed = {key for key, seq in there.items() if key not in seen or seen[key].seq != seq}
         found = {key: seen[key] for key in there if key in seen and key not in changed}
-        for ids in chunks(sorted(changed)):
-            rows = await connection.execute(select(alerts.c.id, alerts.c.document).where(alerts.c.id.in_(ids)))
-            found.update((row.id, _decode_record(row.document)) for row in rows)
+        found.update(await read_records(connection, changed))
         seen.clear()
         seen.update(found)
         return found

@@ -15,8 +15,9 @@ from service.core import deeds
 from service.core.alerts import AlertRecord, EventType
 from service.core.inbound import MAX_AGE, Heard, Inbound, Known, Outcome, decide
 from service.core.markers import marker_of
-from service.store.recording import Recording, searchable
-from service.store.tables import alerts, deliveries, inbound_events, notices, remotes
+from service.store.documents import searchable
+from service.store.recording import Recording
+from service.store.tables import deliveries, inbound_events, notices, remotes
 
 _REMEMBERED = 2 * MAX_AGE
 _UNFINISHED = ("pending", "dead")
@@ -40,7 +41,7 @@ async def hear(
     # A message on its way may yet take the other side elsewhere; then it is told after all, and in the end agrees.
     origin = None if await _is_being_told(connection, receiver, alert_id) else receiver
     for change in decision.changes:
-        await _answer_for_members(connection, recording, record, change.kind, actor=actor, comment=said.comment, at=at)
+        await _answer_for_members(recording, record, change.kind, actor=actor, comment=said.comment, at=at)
         recording.change(change.kind, change.record, at=at, actor=actor, comment=said.comment, origin=origin)
     await recording.flush()
     await _keep(connection, receiver, alert_id, decision.known, also=said.also, is_new=kept is None)
@@ -51,7 +52,6 @@ async def hear(
 
 
 async def _answer_for_members(
-    connection: AsyncConnection,
     recording: Recording,
     head: AlertRecord,
     kind: EventType,
@@ -68,11 +68,7 @@ async def _answer_for_members(
             deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=None, cascade=True)
         case _:
             return
-    ids = select(alerts.c.id).where(alerts.c.inhibited_by == head.alert.id).order_by(alerts.c.id)
-    members: Sequence[str] = (await connection.execute(ids)).scalars().all()
-    await recording.load(members)
-    known = [record for one in members if (record := recording.current(one)) is not None]
-    for record, words in deed.changes(head, known)[:-1]:
+    for record, words in deed.changes(head, await recording.load_members(head.alert.id))[:-1]:
         recording.change(kind, record, at=at, actor=actor, comment=words)
 
 

@@ -16,8 +16,8 @@ from service.core.alerts import AlertRecord, AlertState
 from service.core.spend import SpendStatement
 from service.digests.sums import DaySum
 from service.store.database import insert_into, last_seq
+from service.store.documents import decode_record, searchable
 from service.store.outbox import SqlOutbox
-from service.store.recording import decode_record, searchable
 from service.store.spending import forget_spend, load_sums, save_spend
 from service.store.store import DigestState, Letter
 from service.store.tables import alerts, deliveries, digests, letters

@@ -13,12 +13,12 @@ from service.core.alerts import AlertEvent, AlertRecord, AlertState, EventType, 
 from service.core.board import EVERYBODY
 from service.core.incidents import member_text
 from service.core.notices import Member, Notice, notice_of
-from service.store.database import chunks
+from service.store.database import chunks, execute_many
+from service.store.documents import decode_record
 from service.store.tables import alerts, deliveries, notices, waiting
 
 MAX_MEMBERS = 20
 """Named in one message; of more only their number is told."""
-_decode_record = msgspec.json.Decoder(AlertRecord).decode
 
 
 def notice_in(row: Any) -> Notice:
@@ -60,9 +60,11 @@ class Notifying:
         self._freed: dict[str, datetime] = {}
 
     async def read(self, alert_ids: Sequence[str]) -> None:
-        for row in await self._connection.execute(select(notices).where(notices.c.alert_id.in_(alert_ids))):
-            self._kept[row.alert_id, row.receiver] = notice_in(row)
-            self._known.setdefault(row.alert_id, {})[row.receiver] = notice_in(row)
+        for ids in chunks(alert_ids):
+            for row in await self._connection.execute(select(notices).where(notices.c.alert_id.in_(ids))):
+                notice = notice_in(row)
+                self._kept[row.alert_id, row.receiver] = notice
+                self._known.setdefault(row.alert_id, {})[row.receiver] = notice
 
     def told(self, alert_id: str) -> Mapping[str, Notice]:
         """Receivers that were told of an alert by itself, whether it has ended for them or not."""
@@ -135,16 +137,18 @@ class Notifying:
         await self._free()
         await self._flush_waiting()
         await self._add_members()
-        await self._many(insert(deliveries), self._deliveries)
+        await execute_many(self._connection, insert(deliveries), self._deliveries)
 
     async def _flush_notices(self) -> None:
         now = {(alert_id, name): notice for alert_id, told in self._known.items() for name, notice in told.items()}
         changed = {key: notice for key, notice in now.items() if self._kept.get(key) != notice}
         rows = [_notice_row(key, notice) for key, notice in changed.items() if key in self._kept]
         key = (notices.c.alert_id == bindparam("alert"), notices.c.receiver == bindparam("name"))
-        await self._many(update(notices).where(*key), rows)
+        await execute_many(self._connection, update(notices).where(*key), rows)
         rows = [_notice_row(key, notice) for key, notice in changed.items() if key not in self._kept]
-        await self._many(insert(notices).values(alert_id=bindparam("alert"), receiver=bindparam("name")), rows)
+        await execute_many(
+            self._connection, insert(notices).values(alert_id=bindparam("alert"), receiver=bindparam("name")), rows
+        )
 
     async def _free(self) -> None:
         for leads in chunks(sorted(self._freed)):
@@ -163,7 +167,7 @@ class Notifying:
             for alert_id, mark in sorted(self._waiting.items())
             if mark is not None
         ]
-        await self._many(insert(waiting), rows)
+        await execute_many(self._connection, insert(waiting), rows)
 
     async def _add_members(self) -> None:
         """Name in each message the alerts that its receiver hears of through it."""
@@ -179,15 +183,11 @@ class Notifying:
                 .order_by(alerts.c.id)
             )
             for row in found:
-                alert = _decode_record(row.document).alert
+                alert = decode_record(row.document).alert
                 one = Member(alert_id=alert.id, text=member_text(alert))
                 members.setdefault((row.lead, row.receiver), []).append(one)
         for message in self._deliveries:
             message["members"] = _members_text(members.get((message["alert_id"], message["receiver"]), []))
-
-    async def _many(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            await self._connection.execute(statement, rows)
 
 
 def _notice_row(key: tuple[str, str], notice: Notice) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from service.store.claiming import (
 from service.store.coalescing import Plan
 from service.store.combining import Combiner
 from service.store.database import Database
-from service.store.recording import searchable
+from service.store.documents import searchable
 from service.store.store import (
     MAX_PAGE,
     AlertNotFoundError,

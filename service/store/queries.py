@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import COUNTED, AlertRecord, AlertState, Severity
-from service.store.recording import decode_record, searchable
+from service.store.documents import decode_record, searchable
 from service.store.store import MAX_PAGE, AlertQuery, BadCursorError, Page, Summary
 from service.store.tables import LABEL_LENGTH, alert_labels, alerts
 

@@ -19,19 +19,13 @@ from service.core.notices import Factors, Notice, Routes, has_grown, same_steps,
 from service.core.routing import severity_rank
 from service.core.transitions import DETECTION
 from service.settings import Budget
-from service.store.database import EVENT_SEQ, chunks, last_seq
+from service.store.database import EVENT_SEQ, chunks, execute_many, last_seq
+from service.store.documents import read_records, searchable
 from service.store.notifying import Notifying
 from service.store.paging import load_pages, save_pages
 from service.store.tables import LABEL_LENGTH, alert_labels, alerts, counters, events
 
 _OPENINGS = frozenset({EventType.PENDING, EventType.OPENED, EventType.REOPENED})
-
-decode_record = msgspec.json.Decoder(AlertRecord).decode
-
-
-def searchable(text: str, length: int | None = None) -> str:
-    """Text for a column: PostgreSQL refuses NUL, which JSON may carry (and the document keeps)."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
 
 
 class Recording:
@@ -79,16 +73,21 @@ class Recording:
 
     async def load(self, alert_ids: Iterable[str]) -> None:
         """Read what is kept of these alerts, too; after `begin`."""
-        for ids in chunks(sorted(set(alert_ids))):
-            rows = await self._connection.execute(select(alerts.c.id, alerts.c.document).where(alerts.c.id.in_(ids)))
-            self._kept.update((row.id, decode_record(row.document)) for row in rows)
-            await self.notifying.read(ids)
+        wanted = sorted(set(alert_ids))
+        self._kept.update(await read_records(self._connection, wanted))
+        await self.notifying.read(wanted)
+
+    async def load_members(self, head_id: str) -> list[AlertRecord]:
+        """The alerts that this one is told in place of, read as by `load`."""
+        ids = select(alerts.c.id).where(alerts.c.inhibited_by == head_id).order_by(alerts.c.id)
+        members = (await self._connection.execute(ids)).scalars().all()
+        await self.load(members)
+        return [self.known(alert_id) for alert_id in members]
 
     async def take(self, records: Iterable[AlertRecord]) -> None:
         """Instead of reading them: records that were read under the lock already."""
         self._kept.update((record.alert.id, record) for record in records)
-        for ids in chunks(sorted(self._kept)):
-            await self.notifying.read(ids)
+        await self.notifying.read(sorted(self._kept))
 
     @property
     def seq(self) -> int:
@@ -198,22 +197,20 @@ class Recording:
         """Write everything. The transaction is the caller's."""
         new = [record for alert_id, record in self._records.items() if alert_id not in self._kept]
         old = [record for alert_id, record in self._records.items() if alert_id in self._kept]
-        await self._many(insert(alerts), [_alert_row(record) for record in new])
+        await execute_many(self._connection, insert(alerts), [_alert_row(record) for record in new])
         change = update(alerts).where(alerts.c.id == bindparam("key"))
-        await self._many(change, [{"key": record.alert.id, **_changing(record)} for record in old])
+        await execute_many(self._connection, change, [{"key": record.alert.id, **_changing(record)} for record in old])
         relabelled = [record.alert for record in old if record.alert.labels != self._kept[record.alert.id].alert.labels]
         for ids in chunks([alert.id for alert in relabelled]):
             await self._connection.execute(delete(alert_labels).where(alert_labels.c.alert_id.in_(ids)))
         labelled = (*(record.alert for record in new), *relabelled)
-        await self._many(insert(alert_labels), [row for alert in labelled for row in _label_rows(alert)])
-        await self._many(insert(events), [_event_row(event) for event in self.events])
+        await execute_many(
+            self._connection, insert(alert_labels), [row for alert in labelled for row in _label_rows(alert)]
+        )
+        await execute_many(self._connection, insert(events), [_event_row(event) for event in self.events])
         await self.notifying.flush()
         await save_pages(self._connection, self.book.changed)
         await self._connection.execute(update(counters).where(counters.c.name == EVENT_SEQ).values(value=self._seq))
-
-    async def _many(self, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
-        if rows:
-            await self._connection.execute(statement, rows)
 
 
 def _text(value: object) -> str:

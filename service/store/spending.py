@@ -10,7 +10,7 @@ from connectors.series import SeriesKey
 from service.core.spend import SpendStatement
 from service.digests.sums import DaySum, SpendBasis
 from service.store.database import insert_into
-from service.store.recording import searchable
+from service.store.documents import searchable
 from service.store.tables import spend
 
 _CHANGING = ("amount", "basis", "born", "log_offset")

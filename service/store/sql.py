@@ -19,9 +19,10 @@ from service.store.claiming import event_of
 from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.deeds import SqlDeeds
 from service.store.dispatching import Dispatching, RulesFor
+from service.store.documents import decode_record, searchable
 from service.store.letters import SqlLetters
 from service.store.paging import load_pages
-from service.store.recording import Recording, decode_record, searchable
+from service.store.recording import Recording
 from service.store.silences import SqlSilences
 from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
