@@ -30,9 +30,11 @@ from detectors.seasonal_state import (
     LEVEL,
     MOST_PLACE,
     MOST_TREND,
+    NEVER_RESTED,
     NOISE,
     NUMBERS,
     REST,
+    RESTED,
     RISEN,
     SWAY,
     TREND,
@@ -85,6 +87,7 @@ class SeasonalLearning(SeasonalModel):
         numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
+        numbers[RESTED] = NEVER_RESTED
         self._numbers = numbers
         self._slots = array(
             "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * 3 * config.layout.remembered)
@@ -110,8 +113,8 @@ class SeasonalLearning(SeasonalModel):
         remembered = config.layout.remembered and remembers(table)
         if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):
             numbers[LEVEL] += numbers[TREND]
-        elif self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
-            numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
+        elif self._is_holiday(now - ahead.place, at, slots, reaches):
+            numbers[HELD] = numbers[REST] = 0.0
             numbers[LEVEL] += numbers[TREND]
         else:
             if numbers[HELD]:
@@ -128,7 +131,7 @@ class SeasonalLearning(SeasonalModel):
         numbers[LAST] = max(numbers[LAST], bounded(at))
         if numbers[HELD] >= _ENOUGH_HELD:
             self._settle()
-        elif numbers[HELD] <= 0.0:
+        elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
 
     def _settle(self) -> None:
@@ -154,11 +157,18 @@ class SeasonalLearning(SeasonalModel):
         remember(self._slots, layout, day, off)
         return True
 
-    def _is_holiday(self, off: float, slots: tuple[int, ...], steps: int, reaches: tuple[float, float, float]) -> bool:
-        """Whether a bucket is low as the quietest weekday is; nothing is learned of it then but that it was one."""
+    def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
+        """Whether a bucket is one of a day that is as low as the quietest weekday; no more is learned of it then."""
+        if not self._may_rest(at):
+            return False
         down, up, _ = reaches
-        short = off < -down if self._numbers[LEVEL] >= 0.0 else off > up
-        return short and self._may_rest(steps) and self._rest_day(slots) > 0.0
+        rising = self._numbers[LEVEL] >= 0.0
+        if self._rests(at):
+            return off < 0.0 if rising else off > 0.0
+        if (off < -down if rising else off > up) and self._rest_day(slots) > 0.0:
+            self._numbers[RESTED] = bounded(at)
+            return True
+        return False
 
     def _learn_active(
         self, now: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
@@ -212,8 +222,8 @@ class SeasonalLearning(SeasonalModel):
     def _hold(self, value: float, at: int) -> None:
         """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
         numbers, layout = self._numbers, self._config.layout
-        is_first = numbers[HELD] <= 0.0
-        numbers[HELD] = 2.0 if numbers[HELD] < 0.0 else numbers[HELD] + 1.0
+        is_first = not numbers[HELD]
+        numbers[HELD] += 1.0
         idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]

@@ -7,7 +7,7 @@ import math
 from array import array
 from typing import NamedTuple
 
-from detectors.calendar import day_of_month
+from detectors.calendar import DAY, day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
@@ -28,6 +28,7 @@ from detectors.seasonal_state import (
     LEVEL,
     NOISE,
     REST,
+    RESTED,
     RISEN,
     SWAY,
     TREND,
@@ -48,6 +49,8 @@ _MONTHLY_PART = 0.25
 TOLD = 2.0
 """From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
+_REST_AGAIN = 4 * DAY
+"""So long after the beginning of a holiday the next may begin."""
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
@@ -106,7 +109,7 @@ class SeasonalModel:
             expected = ahead.place
             below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
             lower, upper = expected - down - below, expected + up + above
-            if self._may_rest(ahead.steps):
+            if self._may_rest(at):
                 rest = self._rest_day(slots)
                 if numbers[LEVEL] >= 0.0:
                     lower = min(lower, expected - reach - rest)
@@ -197,12 +200,18 @@ class SeasonalModel:
         days = table[start : start + 7]
         return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
 
-    def _may_rest(self, steps: int) -> bool:
+    def _may_rest(self, at: int) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
         held, a_day = self._numbers[HELD], self._config.rates.a_day
         # Where a day has several buckets the first of them may have been taken for a fall.
-        most = 1.0 if a_day > 1.0 else 0.0
-        return -a_day < held <= most and steps <= 1 + most
+        if not a_day or held > (1.0 if a_day > 1.0 else 0.0):
+            return False
+        since = at - self._numbers[RESTED]
+        return since < DAY or since >= _REST_AGAIN
+
+    def _rests(self, at: int) -> bool:
+        """Whether a day that looks like a holiday goes on."""
+        return 0.0 <= at - self._numbers[RESTED] < DAY
 
     def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
         """How far off the day may be because it has been in the months before; None for all others."""

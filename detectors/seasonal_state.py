@@ -40,15 +40,18 @@ RISEN = 12
 FALLEN = 13
 """Evidence of a level that has risen, or fallen; see `detectors.evidence`."""
 HELD = 14
-"""How many buckets were held back since the latest one learned; below 0, how many looked like a holiday."""
+"""How many buckets were held back since the latest one learned."""
 SWAY = 15
 """Covariance of level and trend."""
 TREND_DOUBT = 16
 """Variance of the trend."""
-NUMBERS = 17
+RESTED = 17
+"""Start of the first bucket of the latest day that looked like a holiday; NEVER_RESTED before there was one."""
+NUMBERS = 18
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
+NEVER_RESTED = -float(_MOST_AT)
 MOST_PLACE = 1500.0
 """No float lies further out on the scale."""
 MOST_TREND = 0.01
@@ -69,9 +72,10 @@ _ALLOWED = (
     ("the latest deviation", -2.0 * MOST_PLACE, 2.0 * MOST_PLACE),
     ("the evidence of a rise", 0.0, 1e6),
     ("the evidence of a fall", 0.0, 1e6),
-    ("the number of buckets held back", -1e3, 2.0**53),
+    ("the number of buckets held back", 0.0, 2.0**53),
     ("the covariance of level and trend", -1e9, 1e9),
     ("the trend's variance", 0.0, 1e9),
+    ("the latest holiday", -float(_MOST_AT), float(_MOST_AT)),
 )
 
 
