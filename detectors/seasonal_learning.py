@@ -204,12 +204,15 @@ class SeasonalLearning(SeasonalModel):
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
         below, above = self._neighbours(slots) if self._config.layout.clock_changes else (0.0, 0.0)
-        down, up, _ = reaches
-        if not -down - below <= off <= up + above:
+        down, up, reach = reaches
+        if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
             numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
             return 0.0
+        if not -down - below <= off <= up + above:
+            # Too little to be told of, as yet: it may creep on. What stays so is the level, in time.
+            numbers[DOUBT] += 0.5 * self._alike / self._config.rates.settled
         if spread <= UNSURE * math.sqrt(ahead.noise):
             allowance = self._allowance(ahead)
             # An hour on a slope says nothing while it is no further off than the hours beside it.
