@@ -79,7 +79,7 @@ class Seasonal(SeasonalLearning):
     def score_one(self, value: float, at: int) -> Verdict:
         """Say how unusual *value* is. Changes nothing. Raises NotFiniteError."""
         value = finite(value)
-        places = self._places_at(at)
+        places = self._places_for(value, at)
         if places is None:
             return warming_up(value)
         lower, expected, upper = places

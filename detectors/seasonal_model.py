@@ -56,6 +56,10 @@ _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
 
 
+Places = tuple[float, float, float]
+"""Lower bound, expectation and upper bound, on the scale."""
+
+
 class Ahead(NamedTuple):
     """Of an active bucket that is to come, on the scale.
 
@@ -85,50 +89,74 @@ class SeasonalModel:
         self._numbers = array("d")
         # Effects, counts, idle counts; single precision is enough for logarithms, and halves them.
         self._slots = array("f")
-        # The latest answer of _places_at, until something is learned: bounds are drawn when a bucket opens, and the
+        # The latest answer of _new_places_at, until something is learned: bounds are drawn when a bucket opens, and the
         # same are asked for when it closes.
-        self._memo: tuple[int, float, float, float] | None = None
+        self._memo: tuple[int, Places, Places] | None = None
 
-    def _places_at(self, at: int) -> tuple[float, float, float] | None:
-        """Lower bound, expectation and upper bound on the scale; None while warming up."""
+    def _places_at(self, at: int) -> Places | None:
+        """Within which bounds a bucket is normal, whatever its value; None while warming up."""
+        both = self._both_at(at)
+        return None if both is None else both[0]
+
+    def _places_for(self, value: float, at: int) -> Places | None:
+        """The bounds for a bucket of this *value*: between resting and its usual amount lies what is neither."""
+        both = self._both_at(at)
+        if both is None:
+            return None
+        return both[0] if abs(value) <= IDLE_PART * self._numbers[ANCHOR] else both[1]
+
+    def _both_at(self, at: int) -> tuple[Places, Places] | None:
+        """The bounds with those of rest, where it may rest, and those of an active bucket."""
         if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
         if self._memo is None or self._memo[0] != at:
             self._memo = (at, *self._new_places_at(at))
         return self._memo[1:]
 
-    def _new_places_at(self, at: int) -> tuple[float, float, float]:
+    def _new_places_at(self, at: int) -> tuple[Places, Places]:
         config, numbers = self._config, self._numbers
         slots = config.layout.of(at)
         idle = idleness(numbers, self._slots, config.layout, slots)
         if idle is ALWAYS:
-            lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
-        else:
-            ahead = self._predict(at, slots)
-            down, up, reach = self._reaches(ahead)
-            expected = ahead.place
-            below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
-            lower, upper = expected - down - below, expected + up + above
-            if self._may_rest(at):
-                rest = self._rest_day(slots)
-                if numbers[LEVEL] >= 0.0:
-                    lower = min(lower, expected - reach - rest)
-                else:
-                    upper = max(upper, expected + reach + rest)
-            remembered = config.layout.remembered and remembers(self._slots)
-            monthly = self._monthly_at(at, slots) if remembered else None
-            if monthly is not None:
-                reach += _MONTHLY_PART * abs(monthly)
-                lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
-            elif idle is NEVER and numbers[FACTORS]:
-                # What never rests does not cost nothing, however little is known of it.
-                lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
-                upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
-            if idle is SOMETIMES or (numbers[FACTORS] and config.sigma * ahead.spread > _WIDE):
-                lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
-        anchor = numbers[ANCHOR]
-        amount = unsquash(expected, anchor)
-        reach = config.sigma * config.absolute_floor
+            resting = self._widened(-_IDLE_REACH, 0.0, _IDLE_REACH)
+            return resting, resting
+        ahead = self._predict(at, slots)
+        lower, expected, upper = self._active_places(at, slots, ahead, may_idle=idle is SOMETIMES)
+        if numbers[FACTORS] and config.sigma * ahead.spread > _WIDE:
+            lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
+        active = self._widened(lower, expected, upper)
+        if idle is NEVER:
+            return active, active
+        return self._widened(min(lower, -_IDLE_REACH), expected, max(upper, _IDLE_REACH)), active
+
+    def _active_places(self, at: int, slots: tuple[int, ...], ahead: Ahead, *, may_idle: bool) -> Places:
+        """The bounds of a bucket that does not rest: as usual, as on a holiday, or as on its day in other months."""
+        config, numbers = self._config, self._numbers
+        down, up, reach = self._reaches(ahead)
+        expected = ahead.place
+        below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
+        lower, upper = expected - down - below, expected + up + above
+        if self._may_rest(at):
+            rest = self._rest_day(slots)
+            if numbers[LEVEL] >= 0.0:
+                lower = min(lower, expected - reach - rest)
+            else:
+                upper = max(upper, expected + reach + rest)
+        remembered = config.layout.remembered and remembers(self._slots)
+        monthly = self._monthly_at(at, slots) if remembered else None
+        if monthly is not None:
+            reach += _MONTHLY_PART * abs(monthly)
+            lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
+        elif not may_idle and numbers[FACTORS]:
+            # What never rests does not cost nothing, however little is known of it.
+            lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
+            upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
+        return lower, expected, upper
+
+    def _widened(self, lower: float, expected: float, upper: float) -> Places:
+        """With bounds at least the smallest amount off that matters."""
+        anchor = self._numbers[ANCHOR]
+        amount, reach = unsquash(expected, anchor), self._config.sigma * self._config.absolute_floor
         return (
             min(lower, squash(clamp(amount - reach), anchor)),
             expected,
