@@ -121,6 +121,12 @@ class SeasonalLearning(SeasonalModel):
                 self._end_hold(at)
                 ahead = self._predict(at, slots)
                 reaches = self._reaches(ahead)
+            off, busier = now - ahead.place, self._busier_day(slots)
+            if busier > 2.0 * ahead.spread and off > reaches[1] and off > 0.5 * busier:
+                forget_weekday(table, config.layout, slots)
+                numbers[REST] = 0.0
+                ahead = self._predict(at, slots)
+                reaches = self._reaches(ahead)
             self._learn_active(now, slots, ahead, reaches)
             self._follow_anchor()
         numbers[LAST] = max(numbers[LAST], bounded(at))

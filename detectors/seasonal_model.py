@@ -49,6 +49,7 @@ _MONTHLY_PART = 0.25
 TOLD = 2.0
 """From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
+_TWO_WEEKS = 14 * 24
 _REST_AGAIN = 4 * DAY
 """So long after the beginning of a holiday the next may begin."""
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
@@ -136,12 +137,13 @@ class SeasonalModel:
         expected = ahead.place
         below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
         lower, upper = expected - down - below, expected + up + above
-        if self._may_rest(at):
-            rest = self._rest_day(slots)
-            if numbers[LEVEL] >= 0.0:
-                lower = min(lower, expected - reach - rest)
-            else:
-                upper = max(upper, expected + reach + rest)
+        quieter, busier = self._rest_day(slots) if self._may_rest(at) else 0.0, self._busier_day(slots)
+        if numbers[LEVEL] < 0.0:
+            quieter, busier = busier, quieter
+        if quieter:
+            lower = min(lower, expected - reach - quieter)
+        if busier:
+            upper = max(upper, expected + reach + busier)
         remembered = config.layout.remembered and remembers(self._slots)
         monthly = self._monthly_at(at, slots) if remembered else None
         if monthly is not None:
@@ -227,6 +229,16 @@ class SeasonalModel:
         own = table[slots[layout.weekday_place]]
         days = table[start : start + 7]
         return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
+
+    def _busier_day(self, slots: tuple[int, ...]) -> float:
+        """How much the busiest weekday is above this one, if this was seen but once: that may have been a holiday."""
+        layout, table = self._config.layout, self._slots
+        start = layout.weekday_start
+        if not layout.clock_changes or start is None or self._numbers[LEARNED] > _TWO_WEEKS:
+            return 0.0
+        slot = slots[layout.weekday_place]
+        days = table[start : start + 7]
+        return max(days) - table[slot] if self._numbers[LEVEL] >= 0.0 else table[slot] - min(days)
 
     def _may_rest(self, at: int) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
