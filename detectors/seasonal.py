@@ -17,6 +17,7 @@ from typing import ClassVar
 from detectors.guards import finite, judge, warming_up
 from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
+from detectors.seasonal_clock import slots_at
 from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configure
 from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_idle import forget_rest
@@ -130,7 +131,7 @@ class Seasonal(SeasonalLearning):
             return
         numbers[IDLE_SHARE] = min(numbers[IDLE_SHARE], 1.0 - len(active) / len(recent))
         for _, at in active:
-            forget_rest(self._slots, self._config.layout, self._config.layout.of(at))
+            forget_rest(self._slots, self._config.layout, slots_at(numbers, self._config.layout, at))
         if bool(numbers[FACTORS]) is not anchor.multiplicative:
             # What was learned as factors means nothing as sums: begin from these buckets alone, with a wide band.
             learned = numbers[LEARNED]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from detectors.calendar import day_of_month
 from detectors.evidence import STANDING, added
 from detectors.scale import squash, unsquash
+from detectors.seasonal_clock import slots_at, watch_clock
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
@@ -96,7 +97,7 @@ class SeasonalLearning(SeasonalModel):
 
     def _learn(self, value: float, at: int) -> None:
         config, numbers, table = self._config, self._numbers, self._slots
-        slots = config.layout.of(at)
+        slots = slots_at(numbers, config.layout, at)
         idle = bool(numbers[FACTORS]) and abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[FACTORS]:
             learn_idleness(numbers, table, config.layout, slots, idle=idle, gain=config.rates.idle_gain)
@@ -127,7 +128,9 @@ class SeasonalLearning(SeasonalModel):
                 numbers[REST] = 0.0
                 ahead = self._predict(at, slots)
                 reaches = self._reaches(ahead)
-            self._learn_active(now, slots, ahead, reaches)
+            self._learn_active(now, at, slots, ahead, reaches)
+            if config.layout.clock_changes:
+                watch_clock(numbers, table, slots[0], now - ahead.base, ahead.spread)
             self._follow_anchor()
         numbers[LAST] = max(numbers[LAST], bounded(at))
 
@@ -177,13 +180,13 @@ class SeasonalLearning(SeasonalModel):
         return False
 
     def _learn_active(
-        self, now: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
+        self, now: float, at: int, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
     ) -> None:
         """now: the bucket's place on the scale."""
         numbers, rates = self._numbers, self._config.rates
         noise, spread = ahead.noise, ahead.spread
         off = limited(now - ahead.place, CLIP * spread)
-        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, slots, ahead, reaches)
+        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, at, slots, ahead, reaches)
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
         # What may be a slot's says little of the level, and of the next bucket.
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
@@ -205,11 +208,11 @@ class SeasonalLearning(SeasonalModel):
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), self._config.relative_floor**2)
 
     def _add_evidence(
-        self, off: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
+        self, off: float, at: int, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
     ) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
-        below, above = self._neighbours(slots) if self._config.layout.clock_changes else (0.0, 0.0)
+        below, above = self._neighbours(at, slots)
         down, up, reach = reaches
         if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
@@ -231,6 +234,7 @@ class SeasonalLearning(SeasonalModel):
     def _hold(self, value: float, at: int) -> None:
         """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
         numbers, layout = self._numbers, self._config.layout
+        slots = slots_at(numbers, layout, at)
         is_first = not numbers[HELD]
         numbers[HELD] += 1.0
         idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
@@ -244,14 +248,17 @@ class SeasonalLearning(SeasonalModel):
         elif idle and numbers[FACTORS] and is_first:
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
         if not idle and numbers[ACTIVE]:
-            off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
+            ahead = self._predict(at, slots)
+            off = squash(value, numbers[ANCHOR]) - ahead.base
+            if layout.clock_changes:
+                watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
             before = off if is_first else numbers[REST]
             numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
-        if is_first and layout.remembered and numbers[ACTIVE] and len(layout.of(at)) == 1:
-            ahead = self._predict(at, layout.of(at))
+        if is_first and layout.remembered and numbers[ACTIVE] and len(slots) == 1:
+            ahead = self._predict(at, slots)
             remember(self._slots, layout, day_of_month(at)[0], squash(value, numbers[ANCHOR]) - ahead.base)
         if is_first:
-            shake_slots(self._slots, layout, layout.of(at), idle=idle)
+            shake_slots(self._slots, layout, slots, idle=idle)
         elif not idle and numbers[HELD] >= self._config.rates.settled:
             self._settle()
 
@@ -261,7 +268,7 @@ class SeasonalLearning(SeasonalModel):
         layout = self._config.layout
         told = numbers[HELD] >= TOLD
         if layout.clock_changes and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            forget_weekday(self._slots, layout, layout.of(at - self._config.grain_seconds))
+            forget_weekday(self._slots, layout, slots_at(numbers, layout, at - self._config.grain_seconds))
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0
@@ -300,4 +307,4 @@ class SeasonalLearning(SeasonalModel):
         numbers[ANCHOR], numbers[LEVEL] = anchor, squash(level, anchor)
 
     def _effect(self, at: int) -> float:
-        return math.fsum(self._slots[slot] for slot in self._config.layout.of(at))
+        return math.fsum(self._slots[slot] for slot in slots_at(self._numbers, self._config.layout, at))

@@ -7,10 +7,11 @@ import math
 from array import array
 from typing import NamedTuple
 
-from detectors.calendar import DAY, day_of_month
+from detectors.calendar import DAY, clocks_may_have_changed, day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
+from detectors.seasonal_clock import beside, slots_at
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
@@ -116,7 +117,7 @@ class SeasonalModel:
 
     def _new_places_at(self, at: int) -> tuple[Places, Places]:
         config, numbers = self._config, self._numbers
-        slots = config.layout.of(at)
+        slots = slots_at(numbers, config.layout, at)
         idle = idleness(numbers, self._slots, config.layout, slots)
         if idle is ALWAYS:
             resting = self._widened(-_IDLE_REACH, 0.0, _IDLE_REACH)
@@ -135,7 +136,7 @@ class SeasonalModel:
         config, numbers = self._config, self._numbers
         down, up, reach = self._reaches(ahead)
         expected = ahead.place
-        below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
+        below, above = self._neighbours(at, slots)
         lower, upper = expected - down - below, expected + up + above
         quieter, busier = self._rest_day(slots) if self._may_rest(at) else 0.0, self._busier_day(slots)
         if numbers[LEVEL] < 0.0:
@@ -214,11 +215,12 @@ class SeasonalModel:
         rates = self._config.rates
         return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
-    def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
-        """How far below and above this hour's the effects of those beside it lie: summer time makes one the other."""
-        hour, table = slots[0], self._slots
-        own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
-        return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
+    def _neighbours(self, at: int, slots: tuple[int, ...]) -> tuple[float, float]:
+        """How far below and above this hour's the effects of those beside it lie, where it may be one of them by now."""
+        if not self._config.layout.clock_changes or not clocks_may_have_changed(at):
+            return 0.0, 0.0
+        before, after = beside(self._slots, slots[0])
+        return max(-before, -after, 0.0), max(before, after, 0.0)
 
     def _rest_day(self, slots: tuple[int, ...]) -> float:
         """How much nearer to zero than what is expected the quietest weekday lies; 0 or more."""

@@ -47,7 +47,12 @@ TREND_DOUBT = 16
 """Variance of the trend."""
 RESTED = 17
 """Start of the first bucket of the latest day that looked like a holiday; NEVER_RESTED before there was one."""
-NUMBERS = 18
+CLOCK = 18
+"""By how many hours the clock of its people has been set on since the first hours were learned."""
+AHEAD_OF = 19
+BEHIND = 20
+"""Evidence that it is an hour ahead of that, or behind; see `detectors.seasonal_clock`."""
+NUMBERS = 21
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
@@ -76,6 +81,9 @@ _ALLOWED = (
     ("the covariance of level and trend", -1e9, 1e9),
     ("the trend's variance", 0.0, 1e9),
     ("the latest holiday", -float(_MOST_AT), float(_MOST_AT)),
+    ("the hours that a clock was set", -2.0, 2.0),
+    ("the evidence of a clock set on", 0.0, 1e6),
+    ("the evidence of a clock set back", 0.0, 1e6),
 )
 
 

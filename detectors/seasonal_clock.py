@@ -1,0 +1,55 @@
+"""Summer time, which a bill in UTC does not know: from one night on every hour costs what its neighbour did.
+
+Of each hour on a slope of the day it is asked whether the hour beside it explains it better. Where many do, the clock has
+been set, and all that is known of hours is kept, one hour on or back, instead of being learned anew for weeks. Until that
+is known, in the days after a weekend on which clocks are set, an hour may be what its neighbours are. The evidence is a
+sequential likelihood ratio (Wald, A., 1945, Sequential tests of statistical hypotheses), never below zero.
+"""
+
+from array import array
+
+from detectors.calendar import HOUR
+from detectors.seasonal_state import AHEAD_OF, BEHIND, CLOCK, limited
+from detectors.slots import Layout
+
+_ENOUGH = 8.0
+"""Logarithm of the ratio at which a clock counts as set."""
+_MOST_OFF = 3.0
+_ALIKE = 3.0
+"""Deviations of hours that resemble their neighbours by a half say a third of what as many independent ones say."""
+_MOST_HOURS = 2.0
+
+
+def slots_at(numbers: "array[float]", layout: Layout, at: int) -> tuple[int, ...]:
+    """The slots of a bucket: hour and weekday by its people's clock, the turn of a month by the bill's."""
+    slots = layout.of(at)
+    if not numbers[CLOCK]:
+        return slots
+    usual = layout.rhythm_place + 1 if layout.rhythm_place is not None else 0
+    return (*layout.of(at + int(numbers[CLOCK]) * HOUR)[:usual], *slots[usual:])
+
+
+def beside(table: "array[float]", hour: int) -> tuple[float, float]:
+    """How far above this *hour*'s the effects of the hour before and of the hour after it lie."""
+    own = table[hour]
+    return table[hour - 1 if hour else 23] - own, table[hour + 1 if hour < 23 else 0] - own
+
+
+def watch_clock(numbers: "array[float]", table: "array[float]", hour: int, off: float, spread: float) -> None:
+    """A bucket lies *off* what its *hour* lets expect: see whether an hour beside it explains that.
+
+    numbers, table: the model and its slots, as in `detectors.seasonal_state`. spread: standard deviation of *off*.
+    """
+    before, after = beside(table, hour)
+    likely = -_square(off, spread)
+    numbers[BEHIND] = max(numbers[BEHIND] - _square(off - before, spread) - likely, 0.0)
+    numbers[AHEAD_OF] = max(numbers[AHEAD_OF] - _square(off - after, spread) - likely, 0.0)
+    for place, hours in ((AHEAD_OF, 1.0), (BEHIND, -1.0)):
+        if numbers[place] >= _ENOUGH:
+            numbers[CLOCK] = limited(numbers[CLOCK] + hours, _MOST_HOURS)
+            numbers[AHEAD_OF] = numbers[BEHIND] = 0.0
+
+
+def _square(off: float, spread: float) -> float:
+    off = limited(off / spread, _MOST_OFF)
+    return off * off / (2.0 * _ALIKE)
