@@ -63,6 +63,7 @@ class Fit:
     counts: list[float]
     idle_counts: list[float]
     active: int
+    mixed: float
     idle_share: float
 
 
@@ -113,6 +114,7 @@ def fit(
         counts=counts,
         idle_counts=idle_counts,
         active=len(places),
+        mixed=_mixed(effects, layout),
         idle_share=_idle_share(idle, rhythms),
     )
 
@@ -168,6 +170,14 @@ def _backfit(
     return level, variance + (_UNKNOWN_NOISE * missing) ** 2, effects, counts
 
 
+def _mixed(effects: list[float], layout: Layout) -> float:
+    """At the most what hours of the week have for themselves, as a variance: noise is in it."""
+    if not layout.clock_changes:
+        return 0.0
+    seen = [effect for effect in effects[layout.rhythm_start : layout.turn_start] if effect]
+    return min(sum(effect * effect for effect in seen) / len(seen), 0.2**2) if seen else 0.2**2
+
+
 def _rough_variance(places: list[float], slots: list[tuple[int, ...]], rhythm_place: int | None) -> float:
     """Noise variance by the median difference of one bucket to the next of its slot, or to the next at all."""
     latest: dict[int, float] = {}
@@ -217,7 +227,8 @@ def _fit_part(
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        effect = sums[slot] / (weight + variance / prior[slot])
+        mixed = layout.clock_changes and layout.rhythm_start <= slot < layout.turn_start
+        effect = sums[slot] / (weight + (0.0 if mixed else variance / prior[slot]))
         if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
             effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
         effects[slot] = effect

@@ -16,7 +16,7 @@ from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
-from detectors.seasonal_slots import forget_weekday, learn_slots, shake_slots
+from detectors.seasonal_slots import forget_weekday, learn_mixed, learn_slots, shake_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -29,6 +29,7 @@ from detectors.seasonal_state import (
     LAST,
     LEARNED,
     LEVEL,
+    MIXED,
     MOST_PLACE,
     MOST_TREND,
     NEVER_RESTED,
@@ -89,6 +90,7 @@ class SeasonalLearning(SeasonalModel):
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
         numbers[RESTED] = NEVER_RESTED
+        numbers[MIXED] = first.mixed
         self._numbers = numbers
         self._slots = array(
             "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * 3 * config.layout.remembered)
@@ -192,6 +194,10 @@ class SeasonalLearning(SeasonalModel):
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
         self._follow(rest, ahead.steps, noise, of_slots, part=part)
         numbers[REST] = rest * noise / (noise + of_slots)
+        if self._config.layout.clock_changes:
+            effect = self._slots[slots[2]]
+            if self._slots[self._config.layout.size + slots[2]]:
+                numbers[MIXED] = learn_mixed(numbers[MIXED], effect, part * rest + ahead.part * effect, noise)
         learn_slots(
             self._slots,
             self._config.layout,
@@ -201,6 +207,7 @@ class SeasonalLearning(SeasonalModel):
             noise=noise,
             level_variance=ahead.level_variance,
             rising=numbers[LEVEL] >= 0.0,
+            part=ahead.part,
         )
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread

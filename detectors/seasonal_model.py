@@ -16,7 +16,7 @@ from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
-from detectors.seasonal_slots import SEEN_TWICE
+from detectors.seasonal_slots import SEEN_TWICE, weighed
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -27,6 +27,7 @@ from detectors.seasonal_state import (
     LAST,
     LEARNED,
     LEVEL,
+    MIXED,
     NOISE,
     REST,
     RESTED,
@@ -77,6 +78,7 @@ class Ahead(NamedTuple):
     spread: float
     steps: int
     doubts: list[float]
+    part: float
 
 
 class SeasonalModel:
@@ -177,13 +179,17 @@ class SeasonalModel:
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
-        size, doubts = layout.size, []
+        size, doubts, part = layout.size, [], 1.0
         for slot in slots:
-            base += table[slot]
             count = table[size + slot]
-            doubt = noise / (count + noise / layout.prior_variance[slot])
-            if count < SEEN_TWICE:
-                doubt = max(doubt, layout.exception[slot])
+            if layout.clock_changes and layout.rhythm_start <= slot < layout.turn_start:
+                part, doubt = weighed(table[slot], count, noise, numbers[MIXED], layout.prior_variance[slot])
+                base += part * table[slot]
+            else:
+                base += table[slot]
+                doubt = noise / (count + noise / layout.prior_variance[slot])
+                if count < SEEN_TWICE:
+                    doubt = max(doubt, layout.exception[slot])
             doubts.append(doubt)
             # While an episode goes on, a slot hardly known is no excuse.
             variance += min(doubt, noise) if numbers[HELD] >= TOLD else doubt
@@ -193,7 +199,7 @@ class SeasonalModel:
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts)
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts, part)
 
     def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""

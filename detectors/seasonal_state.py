@@ -52,7 +52,9 @@ CLOCK = 18
 AHEAD_OF = 19
 BEHIND = 20
 """Evidence that it is an hour ahead of that, or behind; see `detectors.seasonal_clock`."""
-NUMBERS = 21
+MIXED = 21
+"""Variance of what an hour of the week has that its hour and its weekday have not; of hours only."""
+NUMBERS = 22
 
 _MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
@@ -84,6 +86,7 @@ _ALLOWED = (
     ("the hours that a clock was set", -2.0, 2.0),
     ("the evidence of a clock set on", 0.0, 1e6),
     ("the evidence of a clock set back", 0.0, 1e6),
+    ("the variance of hours of the week", 0.0, 1e6),
 )
 
 
