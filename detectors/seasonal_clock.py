@@ -9,11 +9,11 @@ sequential likelihood ratio (Wald, A., 1945, Sequential tests of statistical hyp
 from array import array
 
 from detectors.calendar import HOUR
-from detectors.seasonal_state import AHEAD_OF, BEHIND, CLOCK, limited
+from detectors.seasonal_state import AHEAD_DOWN, AHEAD_UP, BEHIND_DOWN, BEHIND_UP, CLOCK, limited
 from detectors.slots import Layout
 
-_ENOUGH = 8.0
-"""Logarithm of the ratio at which a clock counts as set."""
+_ENOUGH = 4.0
+"""Logarithm of the ratio of each kind of hours at which a clock counts as set."""
 _MOST_OFF = 3.0
 _ALIKE = 3.0
 """Deviations of hours that resemble their neighbours by a half say a third of what as many independent ones say."""
@@ -38,16 +38,19 @@ def beside(table: "array[float]", hour: int) -> tuple[float, float]:
 def watch_clock(numbers: "array[float]", table: "array[float]", hour: int, off: float, spread: float) -> None:
     """A bucket lies *off* what its *hour* lets expect: see whether an hour beside it explains that.
 
+    A clock that was set makes hours dearer where the day rises and cheaper where it falls, or the other way round; a
+    shift makes all of them dearer. So both kinds of hours have to say the same.
+
     numbers, table: the model and its slots, as in `detectors.seasonal_state`. spread: standard deviation of *off*.
     """
     before, after = beside(table, hour)
-    likely = -_square(off, spread)
-    numbers[BEHIND] = max(numbers[BEHIND] - _square(off - before, spread) - likely, 0.0)
-    numbers[AHEAD_OF] = max(numbers[AHEAD_OF] - _square(off - after, spread) - likely, 0.0)
-    for place, hours in ((AHEAD_OF, 1.0), (BEHIND, -1.0)):
-        if numbers[place] >= _ENOUGH:
+    as_it_is = _square(off, spread)
+    for beside_it, dearer, cheaper, hours in ((after, AHEAD_UP, AHEAD_DOWN, 1.0), (before, BEHIND_UP, BEHIND_DOWN, -1.0)):
+        place = dearer if beside_it > 0.0 else cheaper
+        numbers[place] = min(max(numbers[place] + as_it_is - _square(off - beside_it, spread), 0.0), _ENOUGH)
+        if numbers[dearer] + numbers[cheaper] >= 2.0 * _ENOUGH:
             numbers[CLOCK] = limited(numbers[CLOCK] + hours, _MOST_HOURS)
-            numbers[AHEAD_OF] = numbers[BEHIND] = 0.0
+            numbers[AHEAD_UP] = numbers[AHEAD_DOWN] = numbers[BEHIND_UP] = numbers[BEHIND_DOWN] = 0.0
 
 
 def _square(off: float, spread: float) -> float:

@@ -8,7 +8,7 @@ import math
 from array import array
 from collections.abc import Sequence
 
-from detectors.calendar import day_of_month
+from detectors.calendar import HOUR, day_of_month
 from detectors.evidence import STANDING, added
 from detectors.scale import squash, unsquash
 from detectors.seasonal_clock import slots_at, watch_clock
@@ -53,6 +53,8 @@ _AWAKE = 0.75
 _ENOUGH_HELD = 7.0
 _SHORT_DAY, _LONG_DAY = 6.0, 36.0
 """Hours held back, from and to which they may have been those of a day like no other of its name."""
+_STRAY = 4 * HOUR
+"""What is back so soon was one low hour, and no holiday."""
 _HESITANT = 0.9
 """What all the evidence there can be takes of the share that a level follows."""
 _ALIKE_SPREAD = 1.1
@@ -175,7 +177,10 @@ class SeasonalLearning(SeasonalModel):
         down, up, _ = reaches
         rising = self._numbers[LEVEL] >= 0.0
         if self._rests(at):
-            return off < 0.0 if rising else off > 0.0
+            low = off < 0.0 if rising else off > 0.0
+            if not low and at - self._numbers[RESTED] < _STRAY:
+                self._numbers[RESTED] = NEVER_RESTED
+            return low
         if (off < -down if rising else off > up) and self._rest_day(slots) > 0.0:
             self._numbers[RESTED] = bounded(at)
             return True
@@ -275,7 +280,7 @@ class SeasonalLearning(SeasonalModel):
         layout = self._config.layout
         told = numbers[HELD] >= TOLD
         if layout.clock_changes and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            forget_weekday(self._slots, layout, slots_at(numbers, layout, at - self._config.grain_seconds))
+            forget_weekday(self._slots, layout, slots_at(numbers, layout, (int(numbers[LAST]) + at) // 2))
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0
