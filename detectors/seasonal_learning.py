@@ -128,7 +128,7 @@ class SeasonalLearning(SeasonalModel):
                 reaches = self._reaches(ahead)
             off, busier = now - ahead.place, self._busier_day(slots)
             if busier > 2.0 * ahead.spread and off > reaches[1] and off > 0.5 * busier:
-                forget_weekday(table, config.layout, slots)
+                table[config.layout.size + slots[config.layout.weekday_place]] = 0.0
                 numbers[REST] = 0.0
                 ahead = self._predict(at, slots)
                 reaches = self._reaches(ahead)
@@ -172,7 +172,7 @@ class SeasonalLearning(SeasonalModel):
 
     def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
         """Whether a bucket is one of a day that is as low as the quietest weekday; no more is learned of it then."""
-        if not self._may_rest(at):
+        if not self._may_rest(at, slots):
             return False
         down, up, _ = reaches
         rising = self._numbers[LEVEL] >= 0.0
@@ -280,7 +280,8 @@ class SeasonalLearning(SeasonalModel):
         layout = self._config.layout
         told = numbers[HELD] >= TOLD
         if layout.clock_changes and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            forget_weekday(self._slots, layout, slots_at(numbers, layout, (int(numbers[LAST]) + at) // 2))
+            middle = (int(numbers[LAST]) + at) // 2
+            forget_weekday(self._slots, layout, slots_at(numbers, layout, middle), numbers[REST])
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0

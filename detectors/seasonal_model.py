@@ -16,7 +16,7 @@ from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
-from detectors.seasonal_slots import SEEN_TWICE, weighed
+from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE, weighed
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -140,7 +140,7 @@ class SeasonalModel:
         expected = ahead.place
         below, above = self._neighbours(at, slots)
         lower, upper = expected - down - below, expected + up + above
-        quieter, busier = self._rest_day(slots) if self._may_rest(at) else 0.0, self._busier_day(slots)
+        quieter, busier = self._rest_day(slots) if self._may_rest(at, slots) else 0.0, self._busier_day(slots)
         if numbers[LEVEL] < 0.0:
             quieter, busier = busier, quieter
         if quieter:
@@ -248,9 +248,11 @@ class SeasonalModel:
         days = table[start : start + 7]
         return max(days) - table[slot] if self._numbers[LEVEL] >= 0.0 else table[slot] - min(days)
 
-    def _may_rest(self, at: int) -> bool:
+    def _may_rest(self, at: int, slots: tuple[int, ...]) -> bool:
         """A holiday looks like a weekend, for a day; what goes on is a fall."""
-        held, a_day = self._numbers[HELD], self._config.rates.a_day
+        held, a_day, layout = self._numbers[HELD], self._config.rates.a_day, self._config.layout
+        if layout.clock_changes and self._slots[layout.size + slots[layout.weekday_place]] < HARDLY_KNOWN:
+            return False  # it would never be learned
         # Where a day has several buckets the first of them may have been taken for a fall.
         if not a_day or held > (1.0 if a_day > 1.0 else 0.0):
             return False

@@ -95,6 +95,18 @@ def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *
             table[2 * layout.size + slot - layout.rhythm_start] *= _SHAKEN
 
 
-def forget_weekday(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:
-    """A day of hours was an exception: the next such day says anew what its weekday costs."""
-    table[layout.size + slots[layout.weekday_place]] = 0.0
+HARDLY_KNOWN = 3.0
+"""Of a weekday, about nine hours."""
+
+
+def forget_weekday(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float) -> None:
+    """A day of hours was an exception, *off* on the scale: the next such day says anew what its weekday costs.
+
+    If it was hardly known before, then this one says it.
+    """
+    slot = slots[layout.weekday_place]
+    if table[layout.size + slot] < HARDLY_KNOWN:
+        table[slot] += off
+        table[layout.size + slot] = HARDLY_KNOWN
+    else:
+        table[layout.size + slot] = 0.0
