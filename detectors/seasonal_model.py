@@ -52,7 +52,7 @@ TOLD = 2.0
 """From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
 _TWO_WEEKS = 14 * 24
-_REST_AGAIN = 4 * DAY
+_REST_AGAIN = 2 * DAY
 """So long after the beginning of a holiday the next may begin."""
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
@@ -214,6 +214,10 @@ class SeasonalModel:
         fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
         down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
         up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
+        if held_back and numbers[REST] > 0.0:
+            up = min(up, config.rates.goes_on * spread)
+        elif held_back:
+            down = min(down, config.rates.goes_on * spread)
         return min(down, reach), min(up, reach), reach
 
     def _allowance(self, ahead: Ahead) -> float:
