@@ -44,15 +44,19 @@ def watch_clock(numbers: "array[float]", table: "array[float]", hour: int, off: 
     numbers, table: the model and its slots, as in `detectors.seasonal_state`. spread: standard deviation of *off*.
     """
     before, after = beside(table, hour)
-    as_it_is = _square(off, spread)
-    for beside_it, dearer, cheaper, hours in ((after, AHEAD_UP, AHEAD_DOWN, 1.0), (before, BEHIND_UP, BEHIND_DOWN, -1.0)):
+    per_spread = 1.0 / spread
+    as_it_is = _square(off * per_spread)
+    for beside_it, dearer, cheaper, hours in (
+        (after, AHEAD_UP, AHEAD_DOWN, 1.0),
+        (before, BEHIND_UP, BEHIND_DOWN, -1.0),
+    ):
         place = dearer if beside_it > 0.0 else cheaper
-        numbers[place] = min(max(numbers[place] + as_it_is - _square(off - beside_it, spread), 0.0), _ENOUGH)
-        if numbers[dearer] + numbers[cheaper] >= 2.0 * _ENOUGH:
+        evidence = numbers[place] + as_it_is - _square((off - beside_it) * per_spread)
+        numbers[place] = min(evidence, _ENOUGH) if evidence > 0.0 else 0.0
+        if evidence >= _ENOUGH and numbers[dearer] + numbers[cheaper] >= 2.0 * _ENOUGH:
             numbers[CLOCK] = limited(numbers[CLOCK] + hours, _MOST_HOURS)
             numbers[AHEAD_UP] = numbers[AHEAD_DOWN] = numbers[BEHIND_UP] = numbers[BEHIND_DOWN] = 0.0
 
 
-def _square(off: float, spread: float) -> float:
-    off = limited(off / spread, _MOST_OFF)
-    return off * off / (2.0 * _ALIKE)
+def _square(off: float) -> float:
+    return (off * off if -_MOST_OFF < off < _MOST_OFF else _MOST_OFF * _MOST_OFF) / (2.0 * _ALIKE)

@@ -172,7 +172,7 @@ def _backfit(
 
 def _mixed(effects: list[float], layout: Layout) -> float:
     """At the most what hours of the week have for themselves, as a variance: noise is in it."""
-    if not layout.clock_changes:
+    if not layout.by_the_hour:
         return 0.0
     seen = [effect for effect in effects[layout.rhythm_start : layout.turn_start] if effect]
     return min(sum(effect * effect for effect in seen) / len(seen), 0.2**2) if seen else 0.2**2
@@ -212,7 +212,7 @@ def _fit_part(
         if part >= len(of):
             continue
         slot = of[part]
-        if layout.clock_changes and slot >= 24 and slot < layout.turn_start <= of[-1]:
+        if layout.by_the_hour and slot >= 24 and slot < layout.turn_start <= of[-1]:
             continue  # a single turn of a month and the only day of its name in a week cannot be told apart
         rest = place - level - sum(effects[other] for other in of if other != slot)
         off = abs(rest - effects[slot])
@@ -227,12 +227,12 @@ def _fit_part(
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        mixed = layout.clock_changes and layout.rhythm_start <= slot < layout.turn_start
+        mixed = layout.by_the_hour and layout.rhythm_start <= slot < layout.turn_start
         effect = sums[slot] / (weight + (0.0 if mixed else variance / prior[slot]))
         if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
             effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
         effects[slot] = effect
-        counts[slot] = 0.0 if layout.clock_changes and slot >= layout.turn_start else weight * layout.weight[slot]
+        counts[slot] = 0.0 if layout.by_the_hour and slot >= layout.turn_start else weight * layout.weight[slot]
 
 
 def _huber_mean(places: list[float], start: float, variance: float) -> float:

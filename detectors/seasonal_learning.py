@@ -8,13 +8,14 @@ import math
 from array import array
 from collections.abc import Sequence
 
-from detectors.calendar import HOUR, day_of_month
+from detectors.calendar import day_of_month
 from detectors.evidence import STANDING, added
 from detectors.scale import squash, unsquash
 from detectors.seasonal_clock import slots_at, watch_clock
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
+from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, quieter_by, rests
 from detectors.seasonal_idle import learn_idleness
-from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
+from detectors.seasonal_model import TOLD, UNSURE, Ahead, Outlook, Reaches, SeasonalModel
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
 from detectors.seasonal_slots import forget_weekday, learn_mixed, learn_slots, shake_slots
 from detectors.seasonal_state import (
@@ -53,8 +54,8 @@ _AWAKE = 0.75
 _ENOUGH_HELD = 7.0
 _SHORT_DAY, _LONG_DAY = 6.0, 36.0
 """Hours held back, from and to which they may have been those of a day like no other of its name."""
-_STRAY = 4 * HOUR
-"""What is back so soon was one low hour, and no holiday."""
+_NO_DAY_ALIKE = 2.0
+"""A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
 """What all the evidence there can be takes of the share that a level follows."""
 _ALIKE_SPREAD = 1.1
@@ -95,13 +96,13 @@ class SeasonalLearning(SeasonalModel):
         numbers[MIXED] = first.mixed
         self._numbers = numbers
         self._slots = array(
-            "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * 3 * config.layout.remembered)
+            "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * config.layout.remembered_size)
         )
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
         config, numbers, table = self._config, self._numbers, self._slots
-        slots = slots_at(numbers, config.layout, at)
+        slots = self._slots_at(at)
         idle = bool(numbers[FACTORS]) and abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[FACTORS]:
             learn_idleness(numbers, table, config.layout, slots, idle=idle, gain=config.rates.idle_gain)
@@ -111,9 +112,9 @@ class SeasonalLearning(SeasonalModel):
             return
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
+            self._forget_outlook()
+        ahead, reaches, _ = self._outlook(at)
         numbers[ACTIVE] += 1.0
-        ahead = self._predict(at, slots)
-        reaches = self._reaches(ahead)
         now = squash(value, numbers[ANCHOR])
         remembered = config.layout.remembered and remembers(table)
         if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):
@@ -122,21 +123,26 @@ class SeasonalLearning(SeasonalModel):
             numbers[HELD] = numbers[REST] = 0.0
             numbers[LEVEL] += numbers[TREND]
         else:
-            if numbers[HELD]:
-                self._end_hold(at)
-                ahead = self._predict(at, slots)
-                reaches = self._reaches(ahead)
-            off, busier = now - ahead.place, self._busier_day(slots)
-            if busier > 2.0 * ahead.spread and off > reaches[1] and off > 0.5 * busier:
-                table[config.layout.size + slots[config.layout.weekday_place]] = 0.0
-                numbers[REST] = 0.0
-                ahead = self._predict(at, slots)
-                reaches = self._reaches(ahead)
-            self._learn_active(now, at, slots, ahead, reaches)
-            if config.layout.clock_changes:
-                watch_clock(numbers, table, slots[0], now - ahead.base, ahead.spread)
+            if self._is_begun_anew(now, at):
+                self._forget_outlook()
+            self._learn_active(now, slots, self._outlook(at))
             self._follow_anchor()
         numbers[LAST] = max(numbers[LAST], bounded(at))
+
+    def _is_begun_anew(self, now: float, at: int) -> bool:
+        """Whether an episode has ended with this bucket, or its weekday was learned from a holiday."""
+        numbers, table, layout = self._numbers, self._slots, self._config.layout
+        ended = bool(numbers[HELD])
+        if ended:
+            self._end_hold(at)
+            self._forget_outlook()
+        slots, (ahead, (_, up, _), _) = self._slots_at(at), self._outlook(at)
+        off, busier = now - ahead.place, busier_by(numbers, table, layout, slots)
+        if busier <= _NO_DAY_ALIKE * ahead.spread or off <= max(up, 0.5 * busier):
+            return ended
+        table[layout.size + slots[layout.weekday_place]] = 0.0
+        numbers[REST] = 0.0
+        return True
 
     def _rest(self, at: int) -> None:
         """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""
@@ -154,7 +160,7 @@ class SeasonalLearning(SeasonalModel):
         numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
         numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
 
-    def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
+    def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
         layout = self._config.layout
         if len(slots) > 1:
@@ -170,39 +176,30 @@ class SeasonalLearning(SeasonalModel):
         remember(self._slots, layout, day, off)
         return True
 
-    def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
+    def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is one of a day that is as low as the quietest weekday; no more is learned of it then."""
-        if not self._may_rest(at, slots):
-            return False
+        config, numbers = self._config, self._numbers
         down, up, _ = reaches
-        rising = self._numbers[LEVEL] >= 0.0
-        if self._rests(at):
-            low = off < 0.0 if rising else off > 0.0
-            if not low and at - self._numbers[RESTED] < _STRAY:
-                self._numbers[RESTED] = NEVER_RESTED
-            return low
-        if (off < -down if rising else off > up) and self._rest_day(slots) > 0.0:
-            self._numbers[RESTED] = bounded(at)
-            return True
+        low, below = (off < 0.0, off < -down) if numbers[LEVEL] >= 0.0 else (off > 0.0, off > up)
+        if below or low and rests(numbers, at):
+            quieter = quieter_by(numbers, self._slots, config.layout, config.rates, at, slots)
+            return quieter > 0.0 and begin_rest(numbers, at)
+        forget_stray(numbers, at)
         return False
 
-    def _learn_active(
-        self, now: float, at: int, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
-    ) -> None:
+    def _learn_active(self, now: float, slots: tuple[int, ...], outlook: Outlook) -> None:
         """now: the bucket's place on the scale."""
-        numbers, rates = self._numbers, self._config.rates
+        numbers, rates, ahead = self._numbers, self._config.rates, outlook[0]
         noise, spread = ahead.noise, ahead.spread
         off = limited(now - ahead.place, CLIP * spread)
-        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, at, slots, ahead, reaches)
+        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, outlook)
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
         # What may be a slot's says little of the level, and of the next bucket.
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
         self._follow(rest, ahead.steps, noise, of_slots, part=part)
         numbers[REST] = rest * noise / (noise + of_slots)
-        if self._config.layout.clock_changes:
-            effect = self._slots[slots[2]]
-            if self._slots[self._config.layout.size + slots[2]]:
-                numbers[MIXED] = learn_mixed(numbers[MIXED], effect, part * rest + ahead.part * effect, noise)
+        if self._config.layout.by_the_hour:
+            self._learn_hour(slots, now - ahead.base, part * rest, ahead)
         learn_slots(
             self._slots,
             self._config.layout,
@@ -219,13 +216,19 @@ class SeasonalLearning(SeasonalModel):
         weight = max(rates.noise_gain, 2.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), self._config.relative_floor**2)
 
-    def _add_evidence(
-        self, off: float, at: int, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
-    ) -> float:
+    def _learn_hour(self, slots: tuple[int, ...], off: float, rest: float, ahead: Ahead) -> None:
+        """Of an hour that lies *off*, and *rest* as it is learned: which clock it goes by, and what a week's has of its own."""
+        numbers, table, slot = self._numbers, self._slots, slots[2]
+        watch_clock(numbers, table, slots[0], off, ahead.spread)
+        if table[self._config.layout.size + slot]:
+            effect = table[slot]
+            numbers[MIXED] = learn_mixed(numbers[MIXED], effect, rest + ahead.part * effect, ahead.noise)
+
+    def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
-        numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
-        below, above = self._neighbours(at, slots)
-        down, up, reach = reaches
+        numbers, limit = self._numbers, self._config.evidence
+        ahead, (down, up, reach), (below, above) = outlook
+        spread = ahead.spread
         if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
             numbers[RISEN] = numbers[FALLEN] = 0.0
@@ -246,9 +249,8 @@ class SeasonalLearning(SeasonalModel):
     def _hold(self, value: float, at: int) -> None:
         """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
         numbers, layout = self._numbers, self._config.layout
-        slots = slots_at(numbers, layout, at)
+        slots, (ahead, _, _) = self._slots_at(at), self._outlook(at)
         is_first = not numbers[HELD]
-        numbers[HELD] += 1.0
         idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
@@ -256,19 +258,21 @@ class SeasonalLearning(SeasonalModel):
                 numbers[DORMANT] = 0.0
                 if not numbers[ACTIVE]:
                     self._begin_level(value, at)
+                    self._forget_outlook()
+                    ahead, _, _ = self._outlook(at)
                     numbers[ACTIVE] = 1.0
         elif idle and numbers[FACTORS] and is_first:
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
-        if not idle and numbers[ACTIVE]:
-            ahead = self._predict(at, slots)
+        numbers[HELD] += 1.0
+        if numbers[ACTIVE]:
             off = squash(value, numbers[ANCHOR]) - ahead.base
-            if layout.clock_changes:
-                watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
-            before = off if is_first else numbers[REST]
-            numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
-        if is_first and layout.remembered and numbers[ACTIVE] and len(slots) == 1:
-            ahead = self._predict(at, slots)
-            remember(self._slots, layout, day_of_month(at)[0], squash(value, numbers[ANCHOR]) - ahead.base)
+            if not idle:
+                if layout.by_the_hour:
+                    watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
+                before = off if is_first else numbers[REST]
+                numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
+            if is_first and layout.remembered and len(slots) == 1:
+                remember(self._slots, layout, day_of_month(at)[0], off)
         if is_first:
             shake_slots(self._slots, layout, slots, idle=idle)
         elif not idle and numbers[HELD] >= self._config.rates.settled:
@@ -279,7 +283,7 @@ class SeasonalLearning(SeasonalModel):
         numbers = self._numbers
         layout = self._config.layout
         told = numbers[HELD] >= TOLD
-        if layout.clock_changes and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
+        if layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
             middle = (int(numbers[LAST]) + at) // 2
             forget_weekday(self._slots, layout, slots_at(numbers, layout, middle), numbers[REST])
         numbers[HELD] = numbers[REST] = 0.0

@@ -7,16 +7,17 @@ import math
 from array import array
 from typing import NamedTuple
 
-from detectors.calendar import DAY, clocks_may_have_changed, day_of_month
+from detectors.calendar import clocks_may_have_changed, day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
 from detectors.seasonal_clock import beside, slots_at
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
+from detectors.seasonal_holidays import busier_by, quieter_by
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
-from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE, weighed
+from detectors.seasonal_slots import SEEN_TWICE, weighed
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -30,7 +31,6 @@ from detectors.seasonal_state import (
     MIXED,
     NOISE,
     REST,
-    RESTED,
     RISEN,
     SWAY,
     TREND,
@@ -51,9 +51,6 @@ _MONTHLY_PART = 0.25
 TOLD = 2.0
 """From so many buckets held back on, an episode has surely been told."""
 _LEAN = 1.0
-_TWO_WEEKS = 14 * 24
-_REST_AGAIN = 2 * DAY
-"""So long after the beginning of a holiday the next may begin."""
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
@@ -81,10 +78,16 @@ class Ahead(NamedTuple):
     part: float
 
 
+Reaches = tuple[float, float, float]
+"""How far below and above what is expected the bounds lie, and how far that of a single bucket does, on the scale."""
+Outlook = tuple[Ahead, Reaches, tuple[float, float]]
+"""What is expected of a bucket, how far its bounds lie, and how far below and above it the hours beside it may."""
+
+
 class SeasonalModel:
     """What is learned of a series, as in `detectors.seasonal_state`; before it is fitted, the first buckets."""
 
-    __slots__ = ("_config", "_first", "_memo", "_numbers", "_slots")
+    __slots__ = ("_config", "_first", "_memo", "_numbers", "_places", "_seen", "_slots")
 
     def __init__(self, config: SeasonalConfig) -> None:
         self._config = config
@@ -93,9 +96,11 @@ class SeasonalModel:
         self._numbers = array("d")
         # Effects, counts, idle counts; single precision is enough for logarithms, and halves them.
         self._slots = array("f")
-        # The latest answer of _new_places_at, until something is learned: bounds are drawn when a bucket opens, and the
-        # same are asked for when it closes.
+        # The latest answers of _both_at, _outlook and _slots_at, until something is learned: bounds are drawn when a bucket opens,
+        # the same are asked for when it closes, and then it is learned.
         self._memo: tuple[int, Places, Places] | None = None
+        self._seen: tuple[int, Outlook] | None = None
+        self._places: tuple[int, tuple[int, ...]] | None = None
 
     def _places_at(self, at: int) -> Places | None:
         """Within which bounds a bucket is normal, whatever its value; None while warming up."""
@@ -117,15 +122,32 @@ class SeasonalModel:
             self._memo = (at, *self._new_places_at(at))
         return self._memo[1:]
 
+    def _outlook(self, at: int) -> Outlook:
+        """What is expected of a bucket if it does not rest."""
+        if self._seen is None or self._seen[0] != at:
+            slots = self._slots_at(at)
+            ahead = self._predict(at, slots)
+            self._seen = at, (ahead, self._reaches(ahead), self._neighbours(at, slots))
+        return self._seen[1]
+
+    def _slots_at(self, at: int) -> tuple[int, ...]:
+        if self._places is None or self._places[0] != at:
+            self._places = at, slots_at(self._numbers, self._config.layout, at)
+        return self._places[1]
+
+    def _forget_outlook(self) -> None:
+        self._memo = self._seen = self._places = None
+
     def _new_places_at(self, at: int) -> tuple[Places, Places]:
         config, numbers = self._config, self._numbers
-        slots = slots_at(numbers, config.layout, at)
+        slots = self._slots_at(at)
         idle = idleness(numbers, self._slots, config.layout, slots)
         if idle is ALWAYS:
             resting = self._widened(-_IDLE_REACH, 0.0, _IDLE_REACH)
             return resting, resting
-        ahead = self._predict(at, slots)
-        lower, expected, upper = self._active_places(at, slots, ahead, may_idle=idle is SOMETIMES)
+        outlook = self._outlook(at)
+        ahead = outlook[0]
+        lower, expected, upper = self._active_places(at, slots, outlook, may_idle=idle is SOMETIMES)
         if numbers[FACTORS] and config.sigma * ahead.spread > _WIDE:
             lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
         active = self._widened(lower, expected, upper)
@@ -133,21 +155,21 @@ class SeasonalModel:
             return active, active
         return self._widened(min(lower, -_IDLE_REACH), expected, max(upper, _IDLE_REACH)), active
 
-    def _active_places(self, at: int, slots: tuple[int, ...], ahead: Ahead, *, may_idle: bool) -> Places:
+    def _active_places(self, at: int, slots: tuple[int, ...], outlook: Outlook, *, may_idle: bool) -> Places:
         """The bounds of a bucket that does not rest: as usual, as on a holiday, or as on its day in other months."""
-        config, numbers = self._config, self._numbers
-        down, up, reach = self._reaches(ahead)
+        config, numbers, table = self._config, self._numbers, self._slots
+        ahead, (down, up, reach), (below, above) = outlook
         expected = ahead.place
-        below, above = self._neighbours(at, slots)
         lower, upper = expected - down - below, expected + up + above
-        quieter, busier = self._rest_day(slots) if self._may_rest(at, slots) else 0.0, self._busier_day(slots)
+        quieter = quieter_by(numbers, table, config.layout, config.rates, at, slots)
+        busier = busier_by(numbers, table, config.layout, slots)
         if numbers[LEVEL] < 0.0:
             quieter, busier = busier, quieter
         if quieter:
             lower = min(lower, expected - reach - quieter)
         if busier:
             upper = max(upper, expected + reach + busier)
-        remembered = config.layout.remembered and remembers(self._slots)
+        remembered = config.layout.remembered and remembers(table)
         monthly = self._monthly_at(at, slots) if remembered else None
         if monthly is not None:
             reach += _MONTHLY_PART * abs(monthly)
@@ -182,7 +204,7 @@ class SeasonalModel:
         size, doubts, part = layout.size, [], 1.0
         for slot in slots:
             count = table[size + slot]
-            if layout.clock_changes and layout.rhythm_start <= slot < layout.turn_start:
+            if layout.by_the_hour and layout.rhythm_start <= slot < layout.turn_start:
                 part, doubt = weighed(table[slot], count, noise, numbers[MIXED], layout.prior_variance[slot])
                 base += part * table[slot]
             else:
@@ -201,7 +223,7 @@ class SeasonalModel:
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
         return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts, part)
 
-    def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
+    def _reaches(self, ahead: Ahead) -> Reaches:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
         config, numbers = self._config, self._numbers
         spread = ahead.spread * (1.0 + _FEW / (numbers[ACTIVE] + 1.0))
@@ -227,45 +249,10 @@ class SeasonalModel:
 
     def _neighbours(self, at: int, slots: tuple[int, ...]) -> tuple[float, float]:
         """How far below and above this hour's the effects of those beside it lie, where it may be one of them by now."""
-        if not self._config.layout.clock_changes or not clocks_may_have_changed(at):
+        if not self._config.layout.by_the_hour or not clocks_may_have_changed(at):
             return 0.0, 0.0
         before, after = beside(self._slots, slots[0])
         return max(-before, -after, 0.0), max(before, after, 0.0)
-
-    def _rest_day(self, slots: tuple[int, ...]) -> float:
-        """How much nearer to zero than what is expected the quietest weekday lies; 0 or more."""
-        layout, table, numbers = self._config.layout, self._slots, self._numbers
-        start = layout.weekday_start
-        if start is None or not numbers[FACTORS]:
-            return 0.0
-        own = table[slots[layout.weekday_place]]
-        days = table[start : start + 7]
-        return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
-
-    def _busier_day(self, slots: tuple[int, ...]) -> float:
-        """How much the busiest weekday is above this one, if this was seen but once: that may have been a holiday."""
-        layout, table = self._config.layout, self._slots
-        start = layout.weekday_start
-        if not layout.clock_changes or start is None or self._numbers[LEARNED] > _TWO_WEEKS:
-            return 0.0
-        slot = slots[layout.weekday_place]
-        days = table[start : start + 7]
-        return max(days) - table[slot] if self._numbers[LEVEL] >= 0.0 else table[slot] - min(days)
-
-    def _may_rest(self, at: int, slots: tuple[int, ...]) -> bool:
-        """A holiday looks like a weekend, for a day; what goes on is a fall."""
-        held, a_day, layout = self._numbers[HELD], self._config.rates.a_day, self._config.layout
-        if layout.clock_changes and self._slots[layout.size + slots[layout.weekday_place]] < HARDLY_KNOWN:
-            return False  # it would never be learned
-        # Where a day has several buckets the first of them may have been taken for a fall.
-        if not a_day or held > (1.0 if a_day > 1.0 else 0.0):
-            return False
-        since = at - self._numbers[RESTED]
-        return since < DAY or since >= _REST_AGAIN
-
-    def _rests(self, at: int) -> bool:
-        """Whether a day that looks like a holiday goes on."""
-        return 0.0 <= at - self._numbers[RESTED] < DAY
 
     def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
         """How far off the day may be because it has been in the months before; None for all others."""

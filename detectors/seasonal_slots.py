@@ -69,7 +69,7 @@ def learn_slots(
     far = rest * rest > _CONTRADICTS * (2.0 * noise + level_variance)
     for slot, doubt in zip(slots, doubts, strict=True):
         weight, others = layout.weight[slot], total - doubt
-        if layout.clock_changes and layout.rhythm_start <= slot < layout.turn_start:
+        if layout.by_the_hour and layout.rhythm_start <= slot < layout.turn_start:
             new, count = noise / others, table[size + slot]
             table[slot] += new / (count + new) * (rest + (part - 1.0) * table[slot])
             table[size + slot] = min(count + new, layout.most_counted[slot])
@@ -87,7 +87,7 @@ def learn_slots(
 def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *, idle: bool) -> None:
     """A bucket of these *slots* was an exception: they are less sure than before, so that what recurs is learned."""
     for slot in slots:
-        if layout.clock_changes and 24 <= slot < layout.rhythm_start:
+        if layout.by_the_hour and 24 <= slot < layout.rhythm_start:
             continue
         count = table[layout.size + slot] * _SHAKEN
         table[layout.size + slot] = count if count >= _HARDLY else 0.0
