@@ -84,6 +84,8 @@ def _conditions(query: AlertQuery, of: FromClause = alerts) -> list[ColumnElemen
         where.append(of.c.updated_at >= query.since)
     if query.assigned_to is not None:
         where.append(of.c.assigned_to == searchable(query.assigned_to))
+    if query.unassigned:
+        where.append(of.c.assigned_to.is_(None))
     if query.inhibited_by is not None:
         where.append(of.c.inhibited_by == searchable(query.inhibited_by))
     if query.text:

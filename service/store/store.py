@@ -25,8 +25,8 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
 
     labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason, in
     any case. since: with activity at or after it. limit: 1 to MAX_PAGE.
-    inhibited_by: only what this alert is told in place of. folded: leave out what is told as part of another alert that
-    matches, too.
+    unassigned: only what is nobody's task. inhibited_by: only what this alert is told in place of. folded: leave out
+    what is told as part of another alert that matches, too.
     """
 
     states: tuple[AlertState, ...] = ()
@@ -36,6 +36,7 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
     text: str | None = None
     since: datetime | None = None
     assigned_to: str | None = None
+    unassigned: bool = False
     inhibited_by: str | None = None
     folded: bool = False
     limit: int = 50

@@ -82,6 +82,7 @@ class DeedsContract:
         assert (event.record.assigned_to, event.record.state) == ("bob", AlertState.FIRING)
         assert await store.assign("a1", to="bob", actor="eve", comment="", at=NOON) is None
         assert [one.alert.id for one in (await store.find(AlertQuery(assigned_to="bob"))).items] == ["a1"]
+        assert [one.alert.id for one in (await store.find(AlertQuery(unassigned=True))).items] == ["a2"]
         await store.record([resolved("a1")])
         assert (await store.get("a1")).assigned_to == "bob"
         assert await store.assign("a1", to=None, actor="bob", comment="", at=NOON) is not None
