@@ -15,7 +15,7 @@ from rich.text import Text
 
 from service.alerts import Found, Listing, record_of
 from service.console import SIGNS, clean, drivers, hanging, make_console, moment, numbers, severity_mark
-from service.core.alerts import AlertRecord, AlertState, Severity
+from service.core.alerts import AlertRecord, AlertState, EventType, Severity
 from service.core.wording import amount, who
 from service.deliveries import STYLES as DELIVERY_STYLES
 
@@ -184,7 +184,11 @@ def _member(item: Mapping[str, Any]) -> RenderableType:
 
 def _event(entry: Mapping[str, Any], unit: str) -> RenderableType:
     text = Text(f"{str(entry['type']).replace('_', ' ')} ", style="bold")
+    if entry["type"] == EventType.ASSIGNED:
+        text.append(f"to {clean(entry['assigned_to'] or 'nobody')} ", style="not bold")
     text.append(f"by {clean(entry['actor'])}", style="not bold")
+    if entry["type"] == EventType.ACKNOWLEDGED and entry["acknowledged_until"]:
+        text.append(f" until {_instant(entry['acknowledged_until'])}", style="not bold")
     text.append(f", {entry['severity']}, {clean(amount(entry['impact'], unit, signed=True))}", style="not bold dim")
     if entry["comment"]:
         text.append(f"\n{clean(entry['comment'])}", style="not bold")

@@ -18,6 +18,8 @@ from service.store.coalescing import Row, plan
 from service.store.people import ByPeople
 from service.store.silences import SilenceNotFoundError
 from service.store.store import (
+    BY_PEOPLE,
+    LATELY,
     MAX_PAGE,
     AlertNotFoundError,
     AlertQuery,
@@ -28,6 +30,7 @@ from service.store.store import (
     LetterDelivery,
     Page,
     Summary,
+    named_last,
 )
 from service.web.filters import matches
 from tests.clock import FakeClock
@@ -176,6 +179,12 @@ class MemoryStore(ByPeople):
         found = [record for record in self._kept.records.values() if record.inhibited_by in heads]
         found.sort(key=lambda record: (-abs(record.alert.impact), record.alert.id))
         return [replace(record, alert=replace(record.alert, history=())) for record in found]
+
+    async def people(self) -> list[str]:
+        self._check()
+        owners = [(one.seq, one.assigned_to) for one in self._kept.records.values() if one.assigned_to is not None]
+        done = [(event.seq, event.actor) for event in self.events[-LATELY:] if event.type in BY_PEOPLE]
+        return named_last(owners, done)
 
     def put(self, kind: EventType, record: AlertRecord, *, at: datetime) -> None:
         """A change that neither detection nor a person made, as the dispatch of alerts does."""

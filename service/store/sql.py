@@ -115,6 +115,10 @@ class SqlStore(SqlDeeds, SqlSilences, SqlLetters):
         async with self._database.reading() as connection:
             return await queries.inhibited(connection, heads)
 
+    async def people(self) -> list[str]:
+        async with self._database.reading() as connection:
+            return await queries.people(connection)
+
     async def summary(self, tenant: str | None = None) -> Summary:
         async with self._database.reading() as connection:
             return await queries.summarize(connection, tenant)
