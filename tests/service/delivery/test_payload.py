@@ -29,10 +29,26 @@ def resolved_by_hand() -> AlertEvent:
     return replace(event, actor="bob", comment="planned migration", record=record, at=NOON + timedelta(minutes=5))
 
 
+def acknowledged_for_a_while() -> AlertEvent:
+    event = make_event(EventType.ACKNOWLEDGED, seq=8)
+    record = replace(
+        event.record,
+        acknowledged_by="ada",
+        acknowledged_at=NOON,
+        acknowledged_until=NOON + timedelta(hours=4),
+        assigned_to="Bob Fischer",
+    )
+    return replace(event, actor="ada", comment="on it", record=record)
+
+
 @pytest.mark.parametrize(
     ("name", "event"),
-    [("opened", make_event()), ("resolved_by_hand", resolved_by_hand())],
-    ids=["opened", "resolved by hand"],
+    [
+        ("opened", make_event()),
+        ("acknowledged", acknowledged_for_a_while()),
+        ("resolved_by_hand", resolved_by_hand()),
+    ],
+    ids=["opened", "acknowledged for a while", "resolved by hand"],
 )
 def test_the_body_is_the_golden_one(name: str, event: AlertEvent) -> None:
     body = json.loads(body_of(event, "https://spendwatch.example.com/"))
@@ -65,7 +81,8 @@ def test_the_body_stays_small_whatever_the_alert_holds(filler: str) -> None:
         series=filler * 2000,
         drivers=tuple(DriverChange(labels=labels, change=1.0, before=0.0, now=1.0) for _ in range(500)),
     )
-    event = replace(event, actor=filler * 5000, comment=filler * 50_000)
+    record = replace(event.record, assigned_to=filler * 5000)
+    event = replace(event, actor=filler * 5000, comment=filler * 50_000, record=record)
     body = body_of(event, "https://spendwatch.example.com")
     assert len(body) < MAX_BYTES
     data = json.loads(body)["data"]
