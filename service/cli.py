@@ -351,7 +351,9 @@ def check_config(
 
 @app.command(rich_help_panel=_LOOK)
 def schema(
-    name: Annotated[str, typer.Argument(help="fact, watermark, alert, spend, digest, asyncapi or config.")] = "fact",
+    name: Annotated[
+        str, typer.Argument(help="fact, watermark, alert, spend, digest, expiry, asyncapi or config.")
+    ] = "fact",
 ) -> None:
     """Print the JSON Schema of a message, of the configuration file, or the AsyncAPI document of the topics."""
     from service.schemas import print_schema

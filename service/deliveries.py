@@ -58,5 +58,7 @@ def _about(item: dict[str, Any]) -> str:
     letter = item.get("letter")
     if letter is None:
         return f"{item['event']} of {clean(item['alert_id'])}"
+    if letter.get("silence") is not None:
+        return f"end of silence {clean(letter['silence'])}"
     of = "" if letter["value"] is None else f" of {clean(letter['value'])}"
     return f"digest {letter['digest']}{of}, due {letter['due_at']}"

@@ -16,6 +16,7 @@ from connectors.facts import Fact, Watermark
 from connectors.schema import asyncapi, message_schemas
 from service.core.alerts import Alert
 from service.core.spend import SpendStatement
+from service.delivery.expiry_payload import ExpiryMessage
 from service.delivery.letter_payload import DigestMessage
 from service.errors import ConfigError
 from service.settings import Settings
@@ -26,6 +27,7 @@ _MESSAGES: dict[str, type[Struct]] = {
     "alert": Alert,
     "spend": SpendStatement,
     "digest": DigestMessage,
+    "expiry": ExpiryMessage,
 }
 
 

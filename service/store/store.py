@@ -14,7 +14,7 @@ from service.core.notices import Member
 from service.core.silences import Silence, SilenceState
 from service.core.spend import SpendStatement
 from service.core.transitions import DETECTION, TIME
-from service.digests.content import Digest
+from service.digests.letter import Content
 from service.digests.sums import DaySum
 
 MAX_PAGE = 500
@@ -101,16 +101,17 @@ class DeliveryQuery(Struct, frozen=True, kw_only=True):
 
 
 class Letter(Struct, frozen=True, kw_only=True):
-    """A digest on its way: to each of *receivers* once. id: the same for the same digest, time and value.
+    """What is sent and is no alert, on its way: to each of *receivers* once. id: the same for the same digest, time and
+    value; of a warning for the same end of a silence.
 
-    value: the one that it is about; None for the overview.
+    digest: its name; None where it is a warning. value: the one that it is about; None for the overview.
     """
 
     id: str
-    digest: str
+    digest: str | None
     value: str | None
     due_at: datetime
-    content: Digest
+    content: Content
     receivers: tuple[str, ...] = ()
 
 
