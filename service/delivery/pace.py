@@ -16,6 +16,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 """Half a minute after a receiver is back, at the latest, it is noticed."""
 LONGEST_WAIT_SECONDS = 900.0
 """A receiver that asks for a longer pause is asked again before."""
+LEAST_PATIENCE_SECONDS = 8.0
+_PATIENCE_SHARE = 0.25
 _ITS_FAULT = frozenset({FailureReason.TIMEOUT, FailureReason.NETWORK, FailureReason.SERVER_ERROR})
 
 
@@ -30,6 +32,7 @@ class Pace:
         self._failures = 0
         self._pause = FIRST_PAUSE_SECONDS
         self._closed_until = now
+        self._works_since = now
         self._trying = 0
 
     @property
@@ -54,6 +57,17 @@ class Pace:
         missing = max(1.0 - self._tokens, 0.0) / self._rate
         return max(self._closed_until - now, missing, 0.0)
 
+    def patience(self, now: float) -> float:
+        """Seconds that a message waits at most before it is tried again.
+
+        While the circuit is open its pauses are what spares the receiver, and one that waits longer would let it go
+        unnoticed that the receiver is back. Afterwards it grows with the time the receiver has been working: what
+        failed during an outage has had many attempts, and must not wait as if it had failed that often by itself.
+        """
+        if self.is_open:
+            return LONGEST_PAUSE_SECONDS
+        return max(LEAST_PATIENCE_SECONDS, (now - self._works_since) * _PATIENCE_SHARE)
+
     def began(self, count: int, now: float) -> None:
         self._fill(now)
         self._tokens -= count
@@ -75,6 +89,8 @@ class Pace:
                 return False
             case Delivered() | Rejected() | Retry():
                 was_open, self._failures, self._pause = self.is_open, 0, FIRST_PAUSE_SECONDS
+                if was_open:
+                    self._works_since = now
                 return was_open
             case None:
                 return False
