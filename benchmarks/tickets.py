@@ -28,7 +28,7 @@ from service.delivery.outbox import Deliverer
 from service.store.sql import SqlStore
 from service.store.store import AlertQuery
 from tests.builders import everyone, make_alert, resolved, withdrawn
-from tests.remotes.desks import Desk
+from tests.remotes.desk import Desk
 from tests.remotes.kinds import BY_TYPE, Kind
 from tests.remotes.remote import Remote
 from tests.remotes.weather import Weather

@@ -24,8 +24,8 @@ from service.store.live import LiveHub
 from service.store.sql import SqlStore
 from service.web.api import create_api
 from tests.builders import everyone, make_alert
-from tests.remotes.desks import JiraRemote
 from tests.remotes.hooks import OURS, SECRET
+from tests.remotes.jira import JiraRemote
 from tests.remotes.kinds import BY_TYPE
 from tests.remotes.remote import opened
 from tests.service.delivery.fakes import RecordingReceiver, running
