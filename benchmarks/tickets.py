@@ -176,7 +176,8 @@ async def compare(store: SqlStore, remote: Remote, kind: Kind) -> Comparison:
         for record in page.items:
             states = theirs.get(kind.key(record.alert.id), [])
             duplicates += max(len(states) - 1, 0)
-            lost += not states
+            # What was over before it could be told opens no ticket.
+            lost += not states and not record.state.is_over
             differing += bool(states) and states[-1] != _ours(record.state, kind)
         cursor = page.next_cursor
         if cursor is None:
