@@ -2,7 +2,8 @@
 
 The circuit opens after FAILURES failures in a row that say something of the receiver and not of the message. While it
 is open nothing is sent, so that no message uses up its attempts; then one is tried, and when it is answered all go on.
-The receiver is to blame for an answer that never comes and for 5xx; a refusal (4xx) says that it works.
+The receiver is to blame for an answer that never comes and for 5xx; a refusal (4xx) says that it works, and so does
+an attempt of several requests of which the first were answered.
 Source of the bucket: https://en.wikipedia.org/wiki/Token_bucket
 """
 
@@ -81,7 +82,7 @@ class Pace:
                 asked = self._pause if outcome.after is None else outcome.after.total_seconds()
                 self._close_for(min(asked, LONGEST_WAIT_SECONDS), now)
                 return False
-            case Retry() if outcome.reason in _ITS_FAULT:
+            case Retry() if outcome.reason in _ITS_FAULT and not outcome.got_somewhere:
                 self._failures += 1
                 if self.is_open:
                     self._close_for(self._pause, now)

@@ -103,8 +103,13 @@ def test_the_pauses_of_an_open_circuit_grow_up_to_half_a_minute() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [Delivered(), Rejected(reason=FailureReason.CLIENT_ERROR, detail="400"), limited(None)],
-    ids=["delivered", "rejected", "limited"],
+    [
+        Delivered(),
+        Rejected(reason=FailureReason.CLIENT_ERROR, detail="400"),
+        limited(None),
+        Retry(reason=FailureReason.SERVER_ERROR, detail="503", got_somewhere=True),
+    ],
+    ids=["delivered", "rejected", "limited", "of some requests"],
 )
 def test_an_answer_of_any_kind_is_no_failure_of_the_receiver(answer: Delivered | Rejected | Retry) -> None:
     pace = make_pace()
