@@ -352,7 +352,7 @@ def check_config(
 @app.command(rich_help_panel=_LOOK)
 def schema(
     name: Annotated[
-        str, typer.Argument(help="fact, watermark, alert, spend, digest, expiry, asyncapi or config.")
+        str, typer.Argument(help="fact, watermark, alert, spend, anomaly, digest, expiry, asyncapi or config.")
     ] = "fact",
 ) -> None:
     """Print the JSON Schema of a message, of the configuration file, or the AsyncAPI document of the topics."""

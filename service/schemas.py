@@ -18,6 +18,7 @@ from service.core.alerts import Alert
 from service.core.spend import SpendStatement
 from service.delivery.expiry_payload import ExpiryMessage
 from service.delivery.letter_payload import DigestMessage
+from service.delivery.payload import AnomalyMessage
 from service.errors import ConfigError
 from service.settings import Settings
 
@@ -26,6 +27,7 @@ _MESSAGES: dict[str, type[Struct]] = {
     "watermark": Watermark,
     "alert": Alert,
     "spend": SpendStatement,
+    "anomaly": AnomalyMessage,
     "digest": DigestMessage,
     "expiry": ExpiryMessage,
 }

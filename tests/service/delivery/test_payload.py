@@ -5,11 +5,14 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import jsonschema
 import pytest
 from msgspec.structs import replace
 
 from service.core.alerts import AlertEvent, AlertState, DriverChange, EventType
+from service.core.notices import Member
 from service.delivery.payload import MAX_BYTES, alert_link, body_of
+from service.schemas import print_schema
 from tests.builders import make_event
 from tests.clock import NOON
 
@@ -57,6 +60,19 @@ def test_the_body_is_the_golden_one(name: str, event: AlertEvent) -> None:
         path.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
     # As text: receivers see the order of the fields, too.
     assert json.dumps(body, indent=2, ensure_ascii=False) + "\n" == path.read_text()
+
+
+def test_the_body_is_what_its_schema_says() -> None:
+    schema = json.loads(print_schema("anomaly"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    members = (Member(alert_id="a2", text="the total of default"), Member(alert_id="", text="and 3 more"))
+    untyped = make_event(drivers=(DriverChange(labels={}, change=1.0, before=0.0, now=1.0),))
+    for event in (make_event(), acknowledged_for_a_while(), resolved_by_hand(), untyped):
+        for link in ("https://spendwatch.example.com", None):
+            body = json.loads(body_of(event, link, members))
+            jsonschema.validate(body, schema)
+            data = schema["$defs"]["AnomalyData"]["properties"]
+            assert list(body["data"]) == list(data), "nothing is sent that the schema does not tell of"
 
 
 def test_all_attempts_send_the_same_bytes() -> None:
