@@ -52,14 +52,12 @@ def show_one(found: Found, *, base_url: str, as_json: bool, console: Console | N
     """base_url: where the API answers, for links."""
     console = console or make_console()
     if as_json:
-        _json(console, {"alert": found.record} | {name: getattr(found, name) for name in _PARTS})
+        parts = {"events": found.events, "deliveries": found.deliveries, "members": found.members}
+        _json(console, {"alert": found.record, **parts})
         return
     record = record_of(found.record)
     for line in _lines(record, found, base_url):
         console.print(line)
-
-
-_PARTS = ("events", "deliveries", "members")
 
 
 def _table(records: Sequence[AlertRecord], *, is_wide: bool) -> Table:

@@ -269,7 +269,8 @@ async def run_deliver(settings: Settings) -> int:
             ):
                 if await store.prepare(role.stop):
                     works = [store.watch(), keeper.run(role.stop), dispatcher.run(role.stop)]
-                    works += [post.run(role.stop)] if settings.digests else []
+                    # Old letters of either are forgotten by the one that sends digests.
+                    works += [post.run(role.stop)] if settings.digests or settings.silences.tell else []
                     works += [expiry.run(role.stop)] if settings.silences.tell else []
                     async with _background(*map(asyncio.create_task, works)):
                         await deliverer.run(role.stop)
