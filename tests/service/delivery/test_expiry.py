@@ -35,7 +35,7 @@ from service.store.sql import SqlStore
 from service.store.store import DeliveryQuery, LetterDelivery
 from tests.builders import everyone, make_alert
 from tests.clock import NOON, FakeClock
-from tests.remotes.kinds import BY_TYPE, Kind
+from tests.remotes.kinds import Kind
 from tests.remotes.mail import MailRemote
 from tests.service.core.test_silences import make_silence
 from tests.service.delivery.fakes import running
@@ -371,4 +371,3 @@ async def test_a_warning_goes_through_the_outbox_to_its_receiver(store: SqlStore
     assert (delivery.letter.content.silence, delivery.letter.digest) == (made.id, None)
     page = page_of_warning(delivery.letter.content, None)
     assert page.title == 'Silence ends 2024-09-18 20:00Z: team="search"'
-    assert BY_TYPE["webhook-standard_webhooks"].config("https://desk.example").carries_letters
