@@ -1,11 +1,12 @@
 """Silences over HTTP and on their page."""
 
 import pytest
+from litestar.testing import AsyncTestClient
 
 from service.core.silences import SilenceState
 from tests.builders import make_alert
 from tests.clock import NOON
-from tests.service.web.builders import World
+from tests.service.web.builders import BASE_URL, World
 from tests.service.web.conftest import Client
 
 PATH = "/api/v1/silences"
@@ -28,6 +29,15 @@ async def test_a_silence_is_made_listed_changed_and_ended(world: World, client: 
     refused = await client.put(f"{PATH}/{silence_id}", json=change)
     assert (refused.status_code, refused.json()["errors"][0]["what"]) == (400, "it has expired; make a new one")
     assert (await client.get(f"{PATH}/{silence_id}")).json() == ended
+
+
+async def test_how_soon_is_soon_is_configured() -> None:
+    world = World(expires_soon_seconds=8 * 3600)
+    async with AsyncTestClient(world.app, base_url=BASE_URL) as client:
+        assert (await client.post(PATH, json=BODY)).json()["expires_soon"] is True
+        assert "ends soon" in (await client.get("/silences")).text
+        later = {**BODY, "ends_at": "2024-09-18T20:00:01Z"}
+        assert (await client.post(PATH, json=later)).json()["expires_soon"] is False
 
 
 @pytest.mark.parametrize(
