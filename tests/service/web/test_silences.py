@@ -1,5 +1,7 @@
 """Silences over HTTP and on their page."""
 
+from datetime import timedelta
+
 import pytest
 from litestar.testing import AsyncTestClient
 
@@ -98,8 +100,13 @@ async def test_the_page_fills_its_form_previews_and_silences(world: World, clien
     page = (await client.get("/silences")).text
     assert "&lt;b&gt;we know&lt;/b&gt;" in page
     [made] = world.silences.kept.values()
+    await client.post(f"/silences/{made.id}/extend", data={"hours": "1.5"})
+    longer = world.silences.kept[made.id]
+    assert (longer.ends_at - made.ends_at, longer.comment) == (timedelta(hours=1.5), "<b>we know</b>")
     await client.post(f"/silences/{made.id}/expire")
     assert world.silences.kept[made.id].expired_at == NOON
+    refused = await client.post(f"/silences/{made.id}/extend", data={"hours": "8"})
+    assert "it has expired; make a new one" in refused.text
 
 
 async def test_a_mistake_in_the_form_is_said_and_what_was_written_stays(client: Client) -> None:
