@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.core.alerts import AlertEvent, EventType
 from service.core.notices import Member
 from service.digests.content import Digest
+from service.digests.expiry import ExpiryWarning
+from service.digests.letter import Content
 from service.store.coalescing import Plan, Row, plan
 from service.store.documents import decode_record
 from service.store.store import Delivery, Letter, LetterDelivery
@@ -170,17 +172,22 @@ _LETTER = (
     letters.c.value.label("letter_value"),
     letters.c.due_at.label("letter_due_at"),
     letters.c.document.label("letter_document"),
+    letters.c.silence.label("letter_silence"),
 )
 _decode_digest = msgspec.json.Decoder(Digest).decode
+_decode_warning = msgspec.json.Decoder(ExpiryWarning).decode
 
 
 def letter_delivery_of(row: Any) -> LetterDelivery:
+    content: Content = (
+        _decode_digest(row.letter_document) if row.letter_silence is None else _decode_warning(row.letter_document)
+    )
     letter = Letter(
         id=row.letter_id,
-        digest=row.letter_digest,
+        digest=row.letter_digest or None,
         value=row.letter_value,
         due_at=row.letter_due_at,
-        content=_decode_digest(row.letter_document),
+        content=content,
         receivers=(row.receiver,),
     )
     return LetterDelivery(
