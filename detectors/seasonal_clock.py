@@ -1,9 +1,9 @@
 """Summer time, which a bill in UTC does not know: from one night on every hour costs what its neighbour did.
 
-Of each hour on a slope of the day it is asked whether the hour beside it explains it better. Where many do, the clock has
-been set, and all that is known of hours is kept, one hour on or back, instead of being learned anew for weeks. Until that
-is known, in the days after a weekend on which clocks are set, an hour may be what its neighbours are. The evidence is a
-sequential likelihood ratio (Wald, A., 1945, Sequential tests of statistical hypotheses), never below zero.
+Of each hour on a slope of the day it is asked whether the hour beside it explains it better. Where many do, the clock
+has been set, and all that is known of hours is kept, one hour on or back, instead of being learned anew for weeks.
+Until that is known, in the days after a weekend on which clocks are set, an hour may be what its neighbours are. The
+evidence is a sequential likelihood ratio that is never below zero (Page, E. S., 1954, Continuous inspection schemes).
 """
 
 from array import array
@@ -15,6 +15,7 @@ from detectors.slots import Layout
 _ENOUGH = 4.0
 """Logarithm of the ratio of each kind of hours at which a clock counts as set."""
 _MOST_OFF = 3.0
+"""A deviation counts as at most so many spreads."""
 _ALIKE = 3.0
 """Deviations of hours that resemble their neighbours by a half say a third of what as many independent ones say."""
 _MOST_HOURS = 2.0

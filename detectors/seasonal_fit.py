@@ -52,7 +52,8 @@ class Anchor:
 class Fit:
     """level, effects, noise_variance: on the scale of the anchor. counts, idle_counts: per slot, and per rhythm slot.
 
-    active: how many were not idle; with none of them the series is dormant. idle_share: how often a bucket is idle
+    active: how many were not idle; with none of them the series is dormant. mixed: variance of what hours of the week
+        have for themselves. idle_share: how often a bucket is idle
         where its slot would not let one expect it; above 0 if any was.
     """
 
@@ -171,11 +172,10 @@ def _backfit(
 
 
 def _mixed(effects: list[float], layout: Layout) -> float:
-    """At the most what hours of the week have for themselves, as a variance: noise is in it."""
-    if not layout.by_the_hour:
-        return 0.0
-    seen = [effect for effect in effects[layout.rhythm_start : layout.turn_start] if effect]
-    return min(sum(effect * effect for effect in seen) / len(seen), 0.2**2) if seen else 0.2**2
+    """The most that hours of the week may have for themselves, as a variance: noise is in it."""
+    seen = [effects[slot] for slot in layout.mixed if effects[slot]]
+    most = max((layout.prior_variance[slot] for slot in layout.mixed), default=0.0)
+    return min(sum(effect * effect for effect in seen) / len(seen), most) if seen else most
 
 
 def _rough_variance(places: list[float], slots: list[tuple[int, ...]], rhythm_place: int | None) -> float:
@@ -227,8 +227,8 @@ def _fit_part(
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        mixed = layout.by_the_hour and layout.rhythm_start <= slot < layout.turn_start
-        effect = sums[slot] / (weight + (0.0 if mixed else variance / prior[slot]))
+        # How much a mean of hours of the week counts is learned; see `detectors.seasonal_slots`.
+        effect = sums[slot] / (weight if slot in layout.mixed else weight + variance / prior[slot])
         if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
             effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
         effects[slot] = effect

@@ -1,9 +1,9 @@
 """Days on which a weekday costs what a weekend does, and days that were learned from one that may have been such.
 
 A holiday is low from one night to the next. So a day that begins to be low may be as low as the quietest weekday, for
-24 hours from then on, and nothing is learned of it; the day after it what is low is a fall. That the clock alone ends it
-is what keeps a small and lasting fall from passing for one holiday after the other, between hours that are low by chance
-and hours that are not.
+24 hours from then on, and nothing is learned of it; on the day after it what is low is a fall. That the clock alone
+ends it keeps a small and lasting fall, which is below its bound in some hours and within it in others, from passing for
+one holiday after the other.
 """
 
 from array import array

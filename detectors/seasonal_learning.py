@@ -9,15 +9,17 @@ from array import array
 from collections.abc import Sequence
 
 from detectors.calendar import day_of_month
-from detectors.evidence import STANDING, added
+from detectors.evidence import added
 from detectors.scale import squash, unsquash
-from detectors.seasonal_clock import slots_at, watch_clock
+from detectors.seasonal_clock import watch_clock
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
+from detectors.seasonal_holding import SeasonalHolding
 from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, quieter_by, rests
 from detectors.seasonal_idle import learn_idleness
-from detectors.seasonal_model import TOLD, UNSURE, Ahead, Outlook, Reaches, SeasonalModel
+from detectors.seasonal_model import UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
-from detectors.seasonal_slots import forget_weekday, learn_mixed, learn_slots, shake_slots
+from detectors.seasonal_outlook import Ahead, Outlook, Reaches
+from detectors.seasonal_slots import learn_mixed, learn_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -47,13 +49,7 @@ from detectors.seasonal_state import (
 )
 
 _MOST_DOUBT = 1e6
-_LULLED = 0.03
-_ROUSED = 0.15
-"""What an exception takes of the share of active buckets, or of idle ones in a series that rests."""
-_AWAKE = 0.75
 _ENOUGH_HELD = 7.0
-_SHORT_DAY, _LONG_DAY = 6.0, 36.0
-"""Hours held back, from and to which they may have been those of a day like no other of its name."""
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
@@ -63,7 +59,7 @@ _REANCHOR_BELOW = math.asinh(5.0)
 _REANCHOR_ABOVE = math.asinh(400.0)
 
 
-class SeasonalLearning(SeasonalModel):
+class SeasonalLearning(SeasonalHolding):
     """The part of the seasonal detector that changes it."""
 
     __slots__ = ()
@@ -112,7 +108,6 @@ class SeasonalLearning(SeasonalModel):
             return
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
-            self._forget_outlook()
         ahead, reaches, _ = self._outlook(at)
         numbers[ACTIVE] += 1.0
         now = squash(value, numbers[ANCHOR])
@@ -153,13 +148,6 @@ class SeasonalLearning(SeasonalModel):
         elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
 
-    def _settle(self) -> None:
-        """Take what was held back for the new level: rests or gaps ended each row of it before it was long enough."""
-        numbers = self._numbers
-        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
-        numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
-        numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
-
     def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
         layout = self._config.layout
@@ -181,7 +169,7 @@ class SeasonalLearning(SeasonalModel):
         config, numbers = self._config, self._numbers
         down, up, _ = reaches
         low, below = (off < 0.0, off < -down) if numbers[LEVEL] >= 0.0 else (off > 0.0, off > up)
-        if below or low and rests(numbers, at):
+        if below or (low and rests(numbers, at)):
             quieter = quieter_by(numbers, self._slots, config.layout, config.rates, at, slots)
             return quieter > 0.0 and begin_rest(numbers, at)
         forget_stray(numbers, at)
@@ -217,7 +205,7 @@ class SeasonalLearning(SeasonalModel):
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), self._config.relative_floor**2)
 
     def _learn_hour(self, slots: tuple[int, ...], off: float, rest: float, ahead: Ahead) -> None:
-        """Of an hour that lies *off*, and *rest* as it is learned: which clock it goes by, and what a week's has of its own."""
+        """Of an hour that lies *off*, by *rest* as it is learned: which clock is it by, and is it one of its week?"""
         numbers, table, slot = self._numbers, self._slots, slots[2]
         watch_clock(numbers, table, slots[0], off, ahead.spread)
         if table[self._config.layout.size + slot]:
@@ -246,51 +234,6 @@ class SeasonalLearning(SeasonalModel):
                 numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance), limit)
         return max(numbers[RISEN], numbers[FALLEN]) / limit
 
-    def _hold(self, value: float, at: int) -> None:
-        """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
-        numbers, layout = self._numbers, self._config.layout
-        slots, (ahead, _, _) = self._slots_at(at), self._outlook(at)
-        is_first = not numbers[HELD]
-        idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
-        if numbers[DORMANT]:
-            numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
-            if numbers[IDLE_SHARE] < _AWAKE:
-                numbers[DORMANT] = 0.0
-                if not numbers[ACTIVE]:
-                    self._begin_level(value, at)
-                    self._forget_outlook()
-                    ahead, _, _ = self._outlook(at)
-                    numbers[ACTIVE] = 1.0
-        elif idle and numbers[FACTORS] and is_first:
-            numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
-        numbers[HELD] += 1.0
-        if numbers[ACTIVE]:
-            off = squash(value, numbers[ANCHOR]) - ahead.base
-            if not idle:
-                if layout.by_the_hour:
-                    watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
-                before = off if is_first else numbers[REST]
-                numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
-            if is_first and layout.remembered and len(slots) == 1:
-                remember(self._slots, layout, day_of_month(at)[0], off)
-        if is_first:
-            shake_slots(self._slots, layout, slots, idle=idle)
-        elif not idle and numbers[HELD] >= self._config.rates.settled:
-            self._settle()
-
-    def _end_hold(self, at: int) -> None:
-        """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
-        numbers = self._numbers
-        layout = self._config.layout
-        told = numbers[HELD] >= TOLD
-        if layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            middle = (int(numbers[LAST]) + at) // 2
-            forget_weekday(self._slots, layout, slots_at(numbers, layout, middle), numbers[REST])
-        numbers[HELD] = numbers[REST] = 0.0
-        if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
-            numbers[RISEN] = numbers[FALLEN] = 0.0
-            numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
-
     def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:
         """Level and trend after a bucket that lay *rest* off: a Kalman filter of the two, in units of the noise.
 
@@ -307,12 +250,6 @@ class SeasonalLearning(SeasonalModel):
         numbers[SWAY] = limited(sway * (1.0 - doubt * weight), _MOST_DOUBT)
         numbers[TREND_DOUBT] = min(max(trend_doubt - sway * sway * weight, 0.0), _MOST_DOUBT)
 
-    def _begin_level(self, value: float, at: int) -> None:
-        """The first active bucket ever is the level."""
-        numbers = self._numbers
-        numbers[ANCHOR] = choose_anchor([value], absolute_floor=self._config.absolute_floor).at
-        numbers[LEVEL] = squash(value, numbers[ANCHOR]) - self._effect(at)
-
     def _follow_anchor(self) -> None:
         """Move the anchor along when the level has left the range in which it makes the scale logarithmic."""
         numbers = self._numbers
@@ -322,6 +259,3 @@ class SeasonalLearning(SeasonalModel):
         level = unsquash(numbers[LEVEL], numbers[ANCHOR])
         anchor = choose_anchor([level], absolute_floor=self._config.absolute_floor).at
         numbers[ANCHOR], numbers[LEVEL] = anchor, squash(level, anchor)
-
-    def _effect(self, at: int) -> float:
-        return math.fsum(self._slots[slot] for slot in slots_at(self._numbers, self._config.layout, at))

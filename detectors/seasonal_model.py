@@ -5,7 +5,6 @@ Read only; `detectors.seasonal_learning` is what changes it.
 
 import math
 from array import array
-from typing import NamedTuple
 
 from detectors.calendar import clocks_may_have_changed, day_of_month
 from detectors.evidence import reach_left
@@ -17,6 +16,7 @@ from detectors.seasonal_fit import IDLE_PART
 from detectors.seasonal_holidays import busier_by, quieter_by
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
+from detectors.seasonal_outlook import Ahead, Beside, Outlook, Places, Reaches
 from detectors.seasonal_slots import SEEN_TWICE, weighed
 from detectors.seasonal_state import (
     ACTIVE,
@@ -56,38 +56,10 @@ _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
 
 
-Places = tuple[float, float, float]
-"""Lower bound, expectation and upper bound, on the scale."""
-
-
-class Ahead(NamedTuple):
-    """Of an active bucket that is to come, on the scale.
-
-    place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
-    a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
-    the latest one learned. doubts: variance of the effect of each of its slots.
-    """
-
-    place: float
-    base: float
-    noise: float
-    level_variance: float
-    spread: float
-    steps: int
-    doubts: list[float]
-    part: float
-
-
-Reaches = tuple[float, float, float]
-"""How far below and above what is expected the bounds lie, and how far that of a single bucket does, on the scale."""
-Outlook = tuple[Ahead, Reaches, tuple[float, float]]
-"""What is expected of a bucket, how far its bounds lie, and how far below and above it the hours beside it may."""
-
-
 class SeasonalModel:
     """What is learned of a series, as in `detectors.seasonal_state`; before it is fitted, the first buckets."""
 
-    __slots__ = ("_config", "_first", "_memo", "_numbers", "_places", "_seen", "_slots")
+    __slots__ = ("_config", "_first", "_latest_both", "_latest_outlook", "_latest_slots", "_numbers", "_slots")
 
     def __init__(self, config: SeasonalConfig) -> None:
         self._config = config
@@ -96,11 +68,11 @@ class SeasonalModel:
         self._numbers = array("d")
         # Effects, counts, idle counts; single precision is enough for logarithms, and halves them.
         self._slots = array("f")
-        # The latest answers of _both_at, _outlook and _slots_at, until something is learned: bounds are drawn when a bucket opens,
-        # the same are asked for when it closes, and then it is learned.
-        self._memo: tuple[int, Places, Places] | None = None
-        self._seen: tuple[int, Outlook] | None = None
-        self._places: tuple[int, tuple[int, ...]] | None = None
+        # The latest answers of the methods of these names, until something is learned: bounds are drawn when a bucket
+        # opens, the same are asked for when it closes, and then it is learned.
+        self._latest_both: tuple[int, tuple[Places, Places]] | None = None
+        self._latest_outlook: tuple[int, Outlook] | None = None
+        self._latest_slots: tuple[int, tuple[int, ...]] | None = None
 
     def _places_at(self, at: int) -> Places | None:
         """Within which bounds a bucket is normal, whatever its value; None while warming up."""
@@ -118,27 +90,28 @@ class SeasonalModel:
         """The bounds with those of rest, where it may rest, and those of an active bucket."""
         if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
-        if self._memo is None or self._memo[0] != at:
-            self._memo = (at, *self._new_places_at(at))
-        return self._memo[1:]
+        if self._latest_both is None or self._latest_both[0] != at:
+            self._latest_both = at, self._new_both_at(at)
+        return self._latest_both[1]
 
     def _outlook(self, at: int) -> Outlook:
         """What is expected of a bucket if it does not rest."""
-        if self._seen is None or self._seen[0] != at:
+        if self._latest_outlook is None or self._latest_outlook[0] != at:
             slots = self._slots_at(at)
             ahead = self._predict(at, slots)
-            self._seen = at, (ahead, self._reaches(ahead), self._neighbours(at, slots))
-        return self._seen[1]
+            self._latest_outlook = at, (ahead, self._reaches(ahead), self._beside(at, slots))
+        return self._latest_outlook[1]
 
     def _slots_at(self, at: int) -> tuple[int, ...]:
-        if self._places is None or self._places[0] != at:
-            self._places = at, slots_at(self._numbers, self._config.layout, at)
-        return self._places[1]
+        if self._latest_slots is None or self._latest_slots[0] != at:
+            self._latest_slots = at, slots_at(self._numbers, self._config.layout, at)
+        return self._latest_slots[1]
 
     def _forget_outlook(self) -> None:
-        self._memo = self._seen = self._places = None
+        """The numbers have changed."""
+        self._latest_both = self._latest_outlook = self._latest_slots = None
 
-    def _new_places_at(self, at: int) -> tuple[Places, Places]:
+    def _new_both_at(self, at: int) -> tuple[Places, Places]:
         config, numbers = self._config, self._numbers
         slots = self._slots_at(at)
         idle = idleness(numbers, self._slots, config.layout, slots)
@@ -204,7 +177,7 @@ class SeasonalModel:
         size, doubts, part = layout.size, [], 1.0
         for slot in slots:
             count = table[size + slot]
-            if layout.by_the_hour and layout.rhythm_start <= slot < layout.turn_start:
+            if slot in layout.mixed:
                 part, doubt = weighed(table[slot], count, noise, numbers[MIXED], layout.prior_variance[slot])
                 base += part * table[slot]
             else:
@@ -247,8 +220,7 @@ class SeasonalModel:
         rates = self._config.rates
         return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
-    def _neighbours(self, at: int, slots: tuple[int, ...]) -> tuple[float, float]:
-        """How far below and above this hour's the effects of those beside it lie, where it may be one of them by now."""
+    def _beside(self, at: int, slots: tuple[int, ...]) -> Beside:
         if not self._config.layout.by_the_hour or not clocks_may_have_changed(at):
             return 0.0, 0.0
         before, after = beside(self._slots, slots[0])

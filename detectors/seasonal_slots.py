@@ -3,6 +3,10 @@
 A bucket has several slots, and what it deviates by is shared out by how little is known of each: a fee on the first
 of a month is that day's, not its weekday's, which has been seen for months. In one dimension that is a Kalman filter
 of independent effects; a slot's variance is the noise over its count.
+
+An hour of the week has a mean of its own, of which so much counts as hours of the week of this series have shown to
+differ from what their hour and their weekday make of them (empirical Bayes: Efron, B., Morris, C., 1973, Stein's
+estimation rule and its competitors).
 """
 
 from array import array
@@ -15,19 +19,25 @@ _CONTRADICTS = 3.0**2
 _SHAKEN = 0.35
 _HARDLY = 1.0
 """An exception leaves a slot so much of its count, and nothing of a count below the other."""
-
-
+HARDLY_KNOWN = 3.0
+"""The count of a weekday, of hours, that has been seen for less than nine of them."""
 _STANDS_OUT = 3.0**2
 _MIXED_GAIN = 1 / 168
+"""Each hour of a week is asked once a week."""
 _MOST_MIXED = 0.5**2
 _LEAST_MIXED = 0.01
+"""Of the noise variance: an hour of the week that begins to differ is to be seen some time."""
 
 
 def weighed(effect: float, count: float, noise: float, mixed: float, prior: float) -> tuple[float, float]:
-    """Which part of an hour of the week's effect counts, and the variance of that.
+    """Which part of the *effect* of an hour of the week counts, and the variance of that.
 
-    Most are what their hour and weekday are, give or take *mixed*, so a mean of few counts in part (empirical Bayes);
-    one that stands out is taken at its word.
+    noise: variance of one observation. mixed: of the effects of this series. prior: of one that was an exception.
+    Most are alike, give or take *mixed*; one that stands out is taken at its word, with a doubt as large as itself as
+    long as it was seen but once.
+
+    >>> weighed(0.1, 4.0, noise=0.04, mixed=0.01, prior=0.04), weighed(1.0, 4.0, noise=0.04, mixed=0.01, prior=0.04)
+    ((0.5, 0.005), (1.0, 0.01))
     """
     if not count:
         return (1.0, prior) if effect else (0.0, mixed)
@@ -69,7 +79,8 @@ def learn_slots(
     far = rest * rest > _CONTRADICTS * (2.0 * noise + level_variance)
     for slot, doubt in zip(slots, doubts, strict=True):
         weight, others = layout.weight[slot], total - doubt
-        if layout.by_the_hour and layout.rhythm_start <= slot < layout.turn_start:
+        if slot in layout.mixed:
+            # Its own mean, of what is off without it.
             new, count = noise / others, table[size + slot]
             table[slot] += new / (count + new) * (rest + (part - 1.0) * table[slot])
             table[size + slot] = min(count + new, layout.most_counted[slot])
@@ -85,18 +96,17 @@ def learn_slots(
 
 
 def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *, idle: bool) -> None:
-    """A bucket of these *slots* was an exception: they are less sure than before, so that what recurs is learned."""
-    for slot in slots:
-        if layout.by_the_hour and 24 <= slot < layout.rhythm_start:
+    """A bucket of these *slots* was an exception: they are less sure than before, so that what recurs is learned.
+
+    But for the weekday of an hour; a whole day has to be one, see `forget_weekday`.
+    """
+    for place, slot in enumerate(slots):
+        if layout.by_the_hour and place == layout.weekday_place:
             continue
         count = table[layout.size + slot] * _SHAKEN
         table[layout.size + slot] = count if count >= _HARDLY else 0.0
         if not idle and layout.rhythm_start <= slot < layout.rhythm_start + layout.rhythm_size:
             table[2 * layout.size + slot - layout.rhythm_start] *= _SHAKEN
-
-
-HARDLY_KNOWN = 3.0
-"""Of a weekday, about nine hours."""
 
 
 def forget_weekday(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float) -> None:

@@ -26,8 +26,9 @@ class Layout:
     rhythm_start, rhythm_size: the finest slots that come round within a week; these also learn to be idle.
     rhythm_place: which of a bucket's slots that is; None without slots.
     turn_start: the first of the slots of a month's turn, if there are any.
-    by_the_hour: a bucket has a slot for the hour, one of the weekday, one of the hour of the week, and at times one of a
-        month's turn; the first 24 slots are hours of the day, by a clock that people set an hour on or back.
+    by_the_hour: a bucket has slots for its hour, its weekday and its hour of the week, in this order; the first 24 are
+        the hours of the day, by a clock that people set an hour on or back.
+    mixed: slots that have only what others of the bucket leave over, and most of them nothing: the hours of the week.
     remembered: so many days of the month that are exceptions are remembered, see `detectors.seasonal_monthly`.
     """
 
@@ -43,6 +44,7 @@ class Layout:
     rhythm_place: int | None = None
     turn_start: int = 10_000
     by_the_hour: bool = False
+    mixed: range = range(0)
     remembered: int = 0
 
     @property
@@ -124,6 +126,7 @@ _HOURLY = Layout(
     rhythm_place=2,
     turn_start=199,
     by_the_hour=True,
+    mixed=range(31, 199),
 )
 _FINER = Layout(
     of=_part_of_hour,
