@@ -149,7 +149,7 @@ class Seasonal(SeasonalLearning):
         header = (float(self.state_version), self._config.fingerprint)
         if self._first is not None:
             return (*header, 0.0, *self._first)
-        return (*header, 1.0, *packed(self._numbers, self._slots, self._config.layout))
+        return (*header, *packed(self._numbers, self._slots, self._config.layout))
 
     def restore(self, state: Sequence[float]) -> None:
         """Raises StateError and leaves the detector as it was."""

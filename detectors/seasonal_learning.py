@@ -19,7 +19,7 @@ from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
 from detectors.seasonal_outlook import Ahead, Outlook, Reaches
-from detectors.seasonal_slots import learn_mixed, learn_slots
+from detectors.seasonal_slots import coarse, learn_mixed, learn_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -91,9 +91,8 @@ class SeasonalLearning(SeasonalHolding):
         numbers[RESTED] = NEVER_RESTED
         numbers[MIXED] = first.mixed
         self._numbers = numbers
-        self._slots = array(
-            "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * config.layout.remembered_size)
-        )
+        counts = map(coarse, (*first.counts, *first.idle_counts))
+        self._slots = array("f", (*first.effects, *counts, *[0.0] * config.layout.remembered_size))
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
