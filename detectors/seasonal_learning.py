@@ -130,9 +130,10 @@ class SeasonalLearning(SeasonalHolding):
         if ended:
             self._end_hold(at)
             self._forget_outlook()
-        slots, (ahead, (_, up, _), _) = self._slots_at(at), self._outlook(at)
-        off, busier = now - ahead.place, busier_by(numbers, table, layout, slots)
-        if busier <= _NO_DAY_ALIKE * ahead.spread or off <= max(up, 0.5 * busier):
+        slots, (ahead, (down, up, _), _) = self._slots_at(at), self._outlook(at)
+        above, reach = (now - ahead.place, up) if numbers[LEVEL] >= 0.0 else (ahead.place - now, down)
+        busier = busier_by(numbers, table, layout, slots)
+        if busier <= _NO_DAY_ALIKE * ahead.spread or above <= max(reach, 0.5 * busier):
             return ended
         table[layout.size + slots[layout.weekday_place]] = 0.0
         numbers[REST] = 0.0
@@ -208,8 +209,7 @@ class SeasonalLearning(SeasonalHolding):
         numbers, table, slot = self._numbers, self._slots, slots[2]
         watch_clock(numbers, table, slots[0], off, ahead.spread)
         if table[self._config.layout.size + slot]:
-            effect = table[slot]
-            numbers[MIXED] = learn_mixed(numbers[MIXED], effect, rest + ahead.part * effect, ahead.noise)
+            numbers[MIXED] = learn_mixed(numbers[MIXED], table[slot], rest + ahead.part * table[slot], ahead.noise)
 
     def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""

@@ -12,6 +12,7 @@ estimation rule and its competitors).
 from array import array
 from collections.abc import Sequence
 
+from detectors.seasonal_state import MOST_PLACE, limited
 from detectors.slots import Layout
 
 SEEN_TWICE = 1.5
@@ -135,7 +136,7 @@ def forget_weekday(table: "array[float]", layout: Layout, slots: tuple[int, ...]
     """
     slot = slots[layout.weekday_place]
     if table[layout.size + slot] < HARDLY_KNOWN:
-        table[slot] += off
+        table[slot] = limited(table[slot] + off, MOST_PLACE)
         table[layout.size + slot] = HARDLY_KNOWN
     else:
         table[layout.size + slot] = 0.0

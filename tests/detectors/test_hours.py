@@ -90,6 +90,24 @@ def test_a_holiday_in_the_first_week_is_not_taken_for_what_its_weekday_costs() -
         assert told(drive(hourly(), holiday)) is None
 
 
+def test_hours_of_credits_are_the_mirror_of_hours_of_cost() -> None:
+    plain, mirrored = hourly(), hourly()
+    for bucket in made(with_weekends, days=28, noise=0.05):
+        day = bucket.at // DAY - FIRST_MONDAY // DAY
+        value = bucket.value * (0.6 if day in (3, 22) else 1.5 if day == 25 else 1.0)
+        statuses = [plain.score_one(value, bucket.at).status, mirrored.score_one(-value, bucket.at).status]
+        assert statuses in ([NORMAL, NORMAL], [HIGH, LOW], [LOW, HIGH], [Status.WARMING_UP] * 2)
+        for detector, cost in ((plain, value), (mirrored, -value)):
+            if statuses[0] in (HIGH, LOW):
+                detector.hold_one(cost, bucket.at)
+            else:
+                detector.learn_one(cost, bucket.at)
+    band, other = plain.band_at(bucket.at + HOUR), mirrored.band_at(bucket.at + HOUR)
+    assert band is not None
+    assert other is not None
+    assert (-other.upper, -other.expected, -other.lower) == pytest.approx((band.lower, band.expected, band.upper))
+
+
 def test_the_quietest_weekday_is_no_holiday_from_itself() -> None:
     buckets = made(with_weekends, days=42, noise=0.05)
     detector = hourly()
