@@ -28,21 +28,20 @@ def quieter_by(
 
     numbers, table: the model and its slots, as in `detectors.seasonal_state`.
     """
-    if layout.weekday_start is None or not numbers[FACTORS] or not _may_rest(numbers, table, layout, rates, at, slots):
+    start = layout.weekday_start
+    if start is None or not numbers[FACTORS] or not _may_rest(numbers, table, layout, rates, at, slots):
         return 0.0
-    days = _weekdays(table, layout, slots)
-    own = days[slots[layout.weekday_place] - layout.weekday_start]
-    return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
-
-
-def _weekdays(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> list[float]:
-    """The effects of the seven weekdays, at the hour of these *slots*: east and west of UTC its days are none."""
-    start = layout.weekday_start or 0
-    days = table[start : start + 7].tolist()
+    sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
+    days = [sign * effect for effect in table[start : start + 7]]
+    own = slots[layout.weekday_place] - start
     if not layout.by_the_hour:
-        return days
+        return days[own] - min(days)
+    # East and west of UTC a day of UTC is none, so the hours of the week are asked too; but a job of one night is no
+    # measure of its weekday.
     first = layout.rhythm_start + slots[0]
-    return [day + hour for day, hour in zip(days, table[first : layout.turn_start : 24], strict=True)]
+    hours = [day + sign * hour for day, hour in zip(days, table[first : layout.turn_start : 24], strict=True)]
+    usual = max(sorted(hours)[3], days[own])
+    return min(hours[own], usual) - min(hours)
 
 
 def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:

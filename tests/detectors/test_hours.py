@@ -90,6 +90,16 @@ def test_a_holiday_in_the_first_week_is_not_taken_for_what_its_weekday_costs() -
         assert told(drive(hourly(), holiday)) is None
 
 
+@pytest.mark.parametrize("east", [-8, 5, 9])
+def test_a_holiday_is_one_in_every_time_zone(east: int) -> None:
+    local = east * HOUR
+    for seed in range(4):
+        buckets = made(lambda at: with_weekends(at + local), days=56, noise=0.05, seed=seed)
+        begin = FIRST_MONDAY + 45 * DAY - local
+        holiday = [Bucket(b.value * 0.6 if begin <= b.at < begin + DAY else b.value, b.at) for b in buckets]
+        assert told(drive(hourly(), holiday)[45 * 24 - 12 :]) is None
+
+
 def test_hours_of_credits_are_the_mirror_of_hours_of_cost() -> None:
     plain, mirrored = hourly(), hourly()
     for bucket in made(with_weekends, days=28, noise=0.05):
