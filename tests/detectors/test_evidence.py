@@ -135,7 +135,7 @@ def test_summer_time_raises_no_alarm_that_lasts() -> None:
         rng = random.Random(seed)
         buckets = []
         for number in range(24 * 60):
-            at = FIRST_MONDAY + number * HOUR
+            at = FIRST_MONDAY + 50 * DAY + number * HOUR  # so that the fortieth day is 2024-03-31
             local = hour_of_day(at) + (1 if number >= 24 * 40 else 0)
             value = 100.0 * (1.0 + 0.4 * math.sin(2.0 * math.pi * local / 24)) * rng.lognormvariate(0.0, 0.02)
             buckets.append(Bucket(value, at))
