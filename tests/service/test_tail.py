@@ -8,7 +8,7 @@ import pytest
 
 from service import tail
 from service.core.alerts import AlertEvent
-from service.errors import UnavailableError
+from service.errors import ConfigError, UnavailableError
 from tests.builders import make_event
 
 
@@ -89,3 +89,17 @@ async def test_one_that_has_answered_once_is_waited_for() -> None:
     stream = tail.follow("http://api", first_tries=2, pause_seconds=0, transport=httpx.MockTransport(api))
     assert [(await anext(stream)).seq, (await anext(stream)).seq] == [1, 2]
     await stream.aclose()
+
+
+async def test_a_password_in_the_address_is_not_repeated() -> None:
+    said: list[str] = []
+    transport = httpx.MockTransport(Api(httpx.Response(503), httpx.Response(401)))
+    stream = tail.follow("http://ada:s3cret@api", pause_seconds=0, transport=transport, on_wait=said.append)
+    with pytest.raises(UnavailableError, match=r"^http://api answered 401 to the live stream$"):
+        await anext(stream)
+    assert said == ["http://api does not answer (HTTPStatusError), waiting for it"]
+
+
+async def test_an_address_that_is_none_is_said_at_once() -> None:
+    with pytest.raises(ConfigError, match="--url: expected an address such as"):
+        await anext(tail.follow("not a url"))
