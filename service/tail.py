@@ -1,6 +1,7 @@
 """The live stream in a terminal: reads the API's server-sent events and goes on where it was after a break."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
@@ -104,13 +105,15 @@ async def tail(base_url: str, *, token: str | None, after: int | None, as_json: 
     if console.is_terminal and not as_json:
         console.print(f"following {printable(address(base_url))}, Ctrl-C ends", style="dim")
     following = follow(base_url, token=token, after=after, first_tries=_FIRST_TRIES, on_wait=_say_waiting)
-    async for event in following:
-        if not everything and is_aside(event):
-            continue
-        if as_json:
-            write_json(event, console)
-        else:
-            console.print(render(event))
+    # Closed by hand: what printing raises would else leave the connection to whoever collects it, which is heard.
+    async with contextlib.aclosing(following) as events:
+        async for event in events:
+            if not everything and is_aside(event):
+                continue
+            if as_json:
+                write_json(event, console)
+            else:
+                console.print(render(event))
 
 
 def is_aside(event: AlertEvent) -> bool:

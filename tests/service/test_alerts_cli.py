@@ -151,7 +151,7 @@ async def test_no_line_is_longer_than_the_terminal_and_no_id_is_cut(world: World
 
 
 @pytest.mark.parametrize("name", ["search", "漢字" * 60, "x" * 200], ids=["short", "wide", "long"])
-@pytest.mark.parametrize("width", range(40, 130, 3))
+@pytest.mark.parametrize("width", range(40, 130, 7))
 async def test_a_listing_has_what_one_looks_for_at_any_width(
     world: World, api: ApiClient, width: int, name: str
 ) -> None:

@@ -1,6 +1,11 @@
 """The live stream in a terminal: each event once, across breaks of the connection."""
 
+import asyncio
 import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -103,3 +108,24 @@ async def test_a_password_in_the_address_is_not_repeated() -> None:
 async def test_an_address_that_is_none_is_said_at_once() -> None:
     with pytest.raises(ConfigError, match="--url: expected an address such as"):
         await anext(tail.follow("not a url"))
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+async def test_it_ends_quietly_when_nobody_reads_it_any_more(form: tuple[str, ...]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + frame(1) * 5_000)  # more than the buffers on the way hold
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        reading, writing = os.pipe()
+        command = [Path(sys.executable).with_name("spendwatch"), "tail", "--url", url, *form]
+        process = await asyncio.create_subprocess_exec(*command, stdout=writing, stderr=subprocess.PIPE)
+        os.close(writing)
+        assert await asyncio.to_thread(os.read, reading, 1)
+        os.close(reading)
+        _, said = await process.communicate()
+    assert (process.returncode, said) == (141, b"")
