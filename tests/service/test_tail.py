@@ -122,7 +122,7 @@ async def test_it_ends_quietly_when_nobody_reads_it_any_more(form: tuple[str, ..
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         reading, writing = os.pipe()
-        command = [Path(sys.executable).with_name("spendwatch"), "tail", "--url", url, *form]
+        command = [str(Path(sys.executable).with_name("spendwatch")), "tail", "--url", url, *form]
         process = await asyncio.create_subprocess_exec(*command, stdout=writing, stderr=subprocess.PIPE)
         os.close(writing)
         assert await asyncio.to_thread(os.read, reading, 1)
