@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, EventType
+from service.core.board import DISPATCH
 from service.core.notices import Member
 from service.digests.content import Digest
 from service.digests.expiry import ExpiryWarning
@@ -25,6 +26,13 @@ PENDING: ColumnElement[str] = literal_column("'pending'")
 # What the message is to its receiver.
 _TYPE = func.coalesce(deliveries.c.told_as, events.c.type).label("type")
 _decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
+
+
+def told_event_of(row: Any) -> AlertEvent:
+    """What a receiver is told. Of what it hears late the latest event shows how the alert is now; whoever made that one
+    did not do what is told."""
+    event = event_of(row)
+    return event if row.told_as in (None, row.happened) else replace(event, actor=DISPATCH, comment="")
 
 
 def event_of(row: Any) -> AlertEvent:
@@ -119,6 +127,7 @@ def with_event() -> Select[Any]:
         deliveries,
         events.c.at,
         _TYPE,
+        events.c.type.label("happened"),
         events.c.actor,
         events.c.comment,
         events.c.document,
@@ -133,6 +142,7 @@ def with_either() -> Select[Any]:
             deliveries,
             events.c.at,
             _TYPE,
+            events.c.type.label("happened"),
             events.c.actor,
             events.c.comment,
             events.c.document,
@@ -209,7 +219,7 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(
         id=row.id,
         receiver=row.receiver,
-        event=event_of(row),
+        event=told_event_of(row),
         attempts=row.attempts,
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,
