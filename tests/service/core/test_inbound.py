@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.core.inbound import Action, Inbound
+from service.core.inbound import MAX_SKEW, Action, Inbound, Outcome
 from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
 from tests.fakes import MemoryStore
@@ -124,3 +124,19 @@ async def test_a_change_that_came_from_a_receiver_is_not_told_back() -> None:
     await store.hear("jira", replace(said, event_id="e2"), actor="jira:alice", at=clock.now())
     states = {(row.receiver, row.state) for row in await store.deliveries_of("a1")}
     assert states == {("jira", "delivered"), ("jira", "known"), ("desk", "delivered"), ("desk", "pending")}
+
+
+async def test_a_clock_that_is_days_ahead_silences_nobody_after_it() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock, routes=everyone("jira"))
+    await store.record([make_alert()])
+    [one] = await store.claim(worker="w", now=clock.now(), lease_seconds=30, limit=1, receiver="jira")
+    await store.delivered(one.id, at=clock.now(), remote_id="T-1")
+    ahead = Inbound(
+        event_id="1", action=Action.ACKNOWLEDGE, at=clock.now() + timedelta(days=1), remote_ids=("T-1",), was_over=False
+    )
+    await store.hear("jira", ahead, actor="jira:alice", at=clock.now())
+    clock.move(2 * MAX_SKEW)
+    close = Inbound(event_id="2", action=Action.CLOSE, at=clock.now(), remote_ids=("T-1",), was_over=False)
+    heard = await store.hear("jira", close, actor="jira:alice", at=clock.now())
+    assert heard.outcome is Outcome.APPLIED
