@@ -4,7 +4,8 @@ The circuit opens after FAILURES failures in a row that say something of the rec
 is open nothing is sent, so that no message uses up its attempts; then one is tried, and when it is done all go on.
 The receiver is to blame for an answer that never comes and for 5xx; a refusal (4xx) says that it works. An attempt of
 which the first requests were answered says less: where one request in eight fails, half of the attempts do that take
-five of them. A desk that can be read and not written to is away all the same, after HALFWAY of these in a row.
+five of them. A desk that can be read and not written to is away all the same, after HALFWAY of these in a row. So an
+open circuit that is answered again lets FAILURES attempts show whether anything gets through.
 Source of the bucket: https://en.wikipedia.org/wiki/Token_bucket
 """
 
@@ -34,6 +35,7 @@ class Pace:
         self._at = now
         self._failures = 0
         self._unanswered = 0
+        self._is_away = False
         self._pause = FIRST_PAUSE_SECONDS
         self._closed_until = now
         self._works_since = now
@@ -64,11 +66,11 @@ class Pace:
     def patience(self, now: float) -> float:
         """Seconds that a message waits at most before it is tried again.
 
-        While the circuit is open its pauses are what spares the receiver, and one that waits longer would let it go
-        unnoticed that the receiver is back. Afterwards it grows with the time the receiver has been working: what
+        While the receiver is away the pauses of its circuit are what spares it, and one that waits longer would let it
+        go unnoticed that it is back. Afterwards it grows with the time the receiver has been working: what
         failed during an outage has had many attempts, and must not wait as if it had failed that often by itself.
         """
-        if self.is_open:
+        if self._is_away:
             return LONGEST_PAUSE_SECONDS
         return max(LEAST_PATIENCE_SECONDS, (now - self._works_since) * _PATIENCE_SHARE)
 
@@ -78,7 +80,8 @@ class Pace:
         self._trying += count
 
     def ended(self, outcome: Outcome | None, now: float) -> bool:
-        """Whether the receiver is back: the circuit was open until now. None: what came of it is not known."""
+        """Whether the receiver is back: nothing got through since the circuit opened, and this has. None: what came of
+        it is not known."""
         self._trying -= 1
         match outcome:
             case Retry(reason=FailureReason.RATE_LIMITED):
@@ -86,24 +89,29 @@ class Pace:
                 self._close_for(min(asked, LONGEST_WAIT_SECONDS), now)
                 return False
             case Retry() if outcome.reason in _ITS_FAULT:
-                was_open = self.is_open
-                self._failures += 1
-                if not outcome.got_somewhere:
-                    self._unanswered += 1
-                elif not was_open:
-                    self._unanswered = 0
+                self._failed(got_somewhere=outcome.got_somewhere)
                 if self.is_open:
+                    self._is_away = True
                     self._close_for(self._pause, now)
                     self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
                 return False
             case Delivered() | Rejected() | Retry():
-                was_open = self.is_open
+                was_away, self._is_away = self._is_away, False
                 self._failures, self._unanswered, self._pause = 0, 0, FIRST_PAUSE_SECONDS
-                if was_open:
+                if was_away:
                     self._works_since = now
-                return was_open
+                return was_away
             case None:
                 return False
+
+    def _failed(self, *, got_somewhere: bool) -> None:
+        self._failures += 1
+        if not got_somewhere:
+            self._unanswered += 1
+            return
+        if self._unanswered >= FAILURES:
+            self._failures = HALFWAY - FAILURES
+        self._unanswered = 0
 
     def _close_for(self, seconds: float, now: float) -> None:
         self._closed_until = max(self._closed_until, now + seconds)

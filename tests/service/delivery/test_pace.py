@@ -143,14 +143,31 @@ def test_a_desk_that_can_be_read_and_not_written_to_is_away() -> None:
     assert pace.is_open
 
 
-def test_only_what_gets_through_closes_the_circuit() -> None:
-    pace, now = make_pace(), 0.0
+def test_a_receiver_that_answers_again_is_tried_and_is_back_when_something_gets_through() -> None:
+    pace = make_pace()
     fail(pace, FAILURES)
-    for _ in range(3):
-        now += pace.wait(now)
-        fail(pace, 1, now, outcome=HALF)
-    assert pace.is_open
-    assert pace.wait(now) > FIRST_PAUSE_SECONDS
+    now = pace.wait(0.0)
+    fail(pace, 1, now, outcome=HALF)
+    assert not pace.is_open
+    fail(pace, FAILURES - 1, now, outcome=HALF)
+    assert not pace.is_open
+    pace.began(1, now)
+    assert pace.ended(Delivered(), now), "it is back"
+    fail(pace, FAILURES - 1, now)
+    assert not pace.is_open
+
+
+def test_a_receiver_that_answers_again_and_takes_nothing_is_spared_more_and_more() -> None:
+    pace, now, pauses = make_pace(), 0.0, []
+    for _ in range(6):
+        while not pace.is_open:
+            fail(pace, 1, now, outcome=HALF)
+        pauses.append(pace.wait(now))
+        now += pauses[-1]
+        pace.began(1, now)
+        pace.ended(HALF, now)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
 
 
 def test_a_probe_of_unknown_end_lets_another_try() -> None:
