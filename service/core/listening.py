@@ -17,7 +17,7 @@ from service.core.silence import (
     patience,
     retired_after,
 )
-from service.core.state import SeriesState
+from service.core.state import Reported, SeriesState
 from service.core.telling import Telling, let_go_of_trace
 from service.core.watching import ready_until
 
@@ -64,9 +64,9 @@ class Listening:
             return  # half of a delivery is there: all of it is looked at when it is folded
         given = state.given
         found = [
-            (episode, AlertStatus.RESOLVED if is_settled(given, episode.first, episode.kind) else status)
+            (episode, AlertStatus.RESOLVED if is_settled(given, episode.kind, episode.first, episode.last) else status)
             for episode, status in self._episodes(state, asked, ready_until(state))
-            if not is_false_alarm(given, episode.first, episode.kind)
+            if not is_false_alarm(given, episode.kind, episode.first, episode.last)
         ]
         told = {episode.first for episode, _ in found}
         wrong = [
@@ -84,8 +84,10 @@ class Listening:
         # What an open bucket has come to so far says nothing of a gap before it.
         trace = [traced for traced in self._telling.trace(state) if traced.bucket < end]
         for episode, status in found:
-            at = state.judge.close_at(episode.last)
-            self._telling.tell(say(state, episode, trace, status=status, running=False, judged_at=at))
+            known = (state.rare.reported or {}).get((episode.first, episode.kind))
+            if known is None:
+                known = Reported(episode.kind, episode.first, state.judge.close_at(episode.last))
+            self._telling.tell(say(state, episode, trace, known, status=status))
         for known in wrong:
             self._telling.tell(withdraw(state, known, trace))
         let_go_of_trace(state)

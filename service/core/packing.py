@@ -92,6 +92,8 @@ class PackedReported(Struct, array_like=True, frozen=True):
     worst: int
     changes: list[_Change]
     baseline: int
+    begins: int | None = None
+    reach: Number = 0
 
 
 class PackedGiven(Struct, array_like=True, frozen=True):
@@ -328,6 +330,8 @@ def pack_reported(known: Reported) -> PackedReported:
         known.worst,
         [_pack_change(change) for change in known.changes],
         known.baseline,
+        known.begins,
+        wide(known.reach),
     )
 
 
@@ -336,7 +340,8 @@ def unpack_reported(packed: PackedReported, intern: Callable[[Labels], Labels]) 
     known.last, known.version, known.status = packed.last, packed.version, packed.status
     known.digest, known.impact, known.worst = packed.digest, int(packed.impact), packed.worst
     known.changes = tuple(_unpack_change(change, intern) for change in packed.changes)
-    known.baseline = packed.baseline
+    known.baseline, known.reach = packed.baseline, int(packed.reach)
+    known.begins = packed.first if packed.begins is None else packed.begins
     return known
 
 

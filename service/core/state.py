@@ -22,13 +22,16 @@ NO_BUCKET = -(2**62)
 class Reported:
     """What was last said about one episode, so that a replay says the same and a change is seen.
 
-    first, last: numbers of the episode's buckets. judged_at: seconds since 1970. digest: of the alert's content.
-    impact: in nano-units. changes: the drivers of bucket `worst` against those of `baseline` normal buckets, kept for
-    when the ring has dropped them.
+    first: number of its first bucket when it was first told of: with the kind its identity. begins, last: numbers of
+    its buckets as of now. judged_at: seconds since 1970. digest: of the alert's content. impact: in nano-units. reach:
+    how far the worst bucket had to be off when it was last an episode, nano-units; 0 of alerts of versions before.
+    changes: the drivers of bucket `worst` against those of `baseline` normal buckets, kept for when the ring has
+    dropped them.
     """
 
     __slots__ = (
         "baseline",
+        "begins",
         "changes",
         "digest",
         "first",
@@ -36,6 +39,7 @@ class Reported:
         "judged_at",
         "kind",
         "last",
+        "reach",
         "status",
         "version",
         "worst",
@@ -44,12 +48,14 @@ class Reported:
     def __init__(self, kind: AlertKind, first: int, judged_at: int) -> None:
         self.kind = kind
         self.first = first
+        self.begins = first
         self.last = first
         self.judged_at = judged_at
         self.version = 0
         self.status = AlertStatus.FIRING
         self.digest = b""
         self.impact = 0
+        self.reach = 0
         self.worst = first
         self.changes: tuple[Change, ...] = ()
         self.baseline = 0

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.amounts import to_units
 from service.core.episodes import Episode, begin
-from service.core.feedback import is_settled
+from service.core.feedback import EpisodeKey, is_false_alarm, is_settled
+from service.core.holding import left_of
+from service.core.identity import free_number, is_part, recognised
 from service.core.instants import to_datetime
 from service.core.judging import Traced, fold_ring, is_told, told_from
 from service.core.learned import Learned, fold_of
 from service.core.notes import Note
-from service.core.reporting import say, withdraw
+from service.core.reporting import say, say_left, withdraw
 from service.core.running import RunningTotals
-from service.core.state import NO_BUCKET, SeriesState
+from service.core.state import NO_BUCKET, Reported, SeriesState
 from service.core.stats import EngineStats
 from service.core.watching import ready_until
 
@@ -60,27 +62,52 @@ class Telling:
             state.trace = None
             return
         trace = self.trace(state)
-        told: set[tuple[int, AlertKind]] = set()
-        for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
-            told.add((episode.first, episode.kind))
-            showing = episode.abnormal[min(told_from(state.judge, episode), episode.count) - 1]
-            first_at = min(judged_at, state.judge.close_at(showing))
-            if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
-                first_at = risen_at
-            self.tell(say(state, episode, trace, status=status, running=running, judged_at=first_at))
-        self._take_back(state, told, trace, complete=complete)
+        told = [*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on]
+        episodes = [episode for episode, _, _ in told]
+        names = recognised(state.rare.reported or {}, episodes, pauses=state.judge.keep_firing_for)
+        standing: set[EpisodeKey] = set()
+        for (episode, status, running), name in zip(told, names, strict=True):
+            known = name or self._begun(state, episode, judged_at, risen_at)
+            standing.add((known.first, known.kind))
+            self.tell(say(state, episode, trace, known, status=status, running=running))
+        self._take_back(state, standing, episodes, trace, complete=complete)
         let_go_of_trace(state)
 
+    def _begun(self, state: SeriesState, episode: Episode, judged_at: int, risen_at: int | None) -> Reported:
+        """One that nothing was said of yet."""
+        showing = episode.abnormal[min(told_from(state.judge, episode), episode.count) - 1]
+        first_at = min(judged_at, state.judge.close_at(showing))
+        if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
+            first_at = risen_at
+        known = Reported(episode.kind, episode.first, first_at)
+        known.first = free_number(state.rare.reported or {}, episode.first, episode.kind)
+        return known
+
     def _take_back(
-        self, state: SeriesState, told: set[tuple[int, AlertKind]], trace: list[Traced], *, complete: bool
+        self,
+        state: SeriesState,
+        standing: set[EpisodeKey],
+        episodes: list[Episode],
+        trace: list[Traced],
+        *,
+        complete: bool,
     ) -> None:
-        """Withdraw what was said and does not hold any more; what has left the ring stays as it is."""
+        """Withdraw what was said and does not hold any more; what has begun to leave the ring stays as it is."""
         start = NO_BUCKET if state.ring is None else state.ring.start
         for key, known in list((state.rare.reported or {}).items()):
-            if key in told or known.status is AlertStatus.WITHDRAWN or known.kind is AlertKind.MISSING:
+            if key in standing or known.status is AlertStatus.WITHDRAWN or known.kind is AlertKind.MISSING:
                 continue
             if known.status is AlertStatus.FIRING or (complete and known.last >= start):
-                self.tell(withdraw(state, known, trace))
+                within = is_part(known, episodes)
+                left = None if within or self._is_disowned(state, known) else left_of(state, known, trace)
+                if left is not None:
+                    self.tell(say_left(state, left, trace, known))
+                else:
+                    self.tell(withdraw(state, known, trace, is_part=within))
+
+    def _is_disowned(self, state: SeriesState, known: Reported) -> bool:
+        """Whether it is not the facts that are others: a person has called it wrong, or the policy is another."""
+        return state.rare.is_judged_anew or is_false_alarm(state.given, known.kind, known.begins, known.last)
 
     def _going_on(self, state: SeriesState) -> list[tuple[Episode, AlertStatus, bool]]:
         """The episode of the ring's end with the open buckets that join it, and episodes of open buckets alone."""
@@ -106,7 +133,7 @@ class Telling:
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
         """An episode that no bucket has followed is over once those it may pause for are complete without a fact; and
         one that a person has said to be meant, or normal, at once."""
-        if is_settled(state.given, run.first, run.kind):
+        if is_settled(state.given, run.kind, run.first, run.last):
             return AlertStatus.RESOLVED
         over = state.judge.over_with(run)
         if any(run.last <= bucket.index <= over for bucket in state.open_buckets):
