@@ -83,7 +83,7 @@ def _told(month: Month, alerts: Iterable[Alert], first_told: dict[str, int], by_
         tag = by_key[alert.series]
         first = (int(alert.starts_at.timestamp()) - tag.calendar[0].at) // tag.grain_seconds
         periods = range(first, first + alert.buckets)
-        if alert.kind is AlertKind.MISSING:
+        if alert.kind is AlertKind.MISSING and periods.stop <= len(tag.values):  # then all are silent
             ended = tag.calendar[0].at + (first + 1) * tag.grain_seconds
             gaps.append((tag.name, periods, -(-(first_told[alert.id] - ended) // tag.grain_seconds)))
         elif alert.kind in _BY_VALUE:

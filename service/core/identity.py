@@ -47,6 +47,14 @@ def free_number(reported: ReportedByKey, first: int, kind: AlertKind) -> int:
     return first
 
 
+def told_missing(reported: ReportedByKey | None, gap: int) -> Reported | None:
+    """What stands of a gap that begins with this bucket, if anything was said."""
+    for known in (reported or {}).values():
+        if known.kind is AlertKind.MISSING and known.begins == gap and known.status is not AlertStatus.WITHDRAWN:
+            return known
+    return None
+
+
 def is_part(known: Reported, episodes: Iterable[Episode]) -> bool:
     """Whether what was told of is told under another alert by now: of new spend one may be a rise, too."""
     return any(

@@ -203,7 +203,7 @@ class Lifecycle:
         risen_at = index * judge.grain_seconds if was_ahead else None
         self._telling.report(state, fold.ended, complete=False, judged_at=judge.close_at(index), risen_at=risen_at)
         if gap is not None or self._listening.is_open(state, following):
-            self._listening.hear(state, () if gap is None else (gap,), since=following)
+            self._listening.hear(state, (ring.end,) if gap is None else (gap, ring.end), since=following)
         trim_parts(ring, self._driver_buckets)
 
     def _count(self, state: SeriesState, fold: Fold) -> None:

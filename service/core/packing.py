@@ -3,6 +3,7 @@
 Amounts may exceed 64 bits, which msgpack cannot hold: those travel as text.
 """
 
+import math
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Part,
 from service.core.drivers import Change
 from service.core.episodes import Episode, Judged
 from service.core.feedback import EpisodeKey, Given
+from service.core.lateness import STEPS, Lateness
 from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
 from service.core.state import Reported
@@ -343,6 +345,12 @@ def unpack_reported(packed: PackedReported, intern: Callable[[Labels], Labels]) 
     known.baseline, known.reach = packed.baseline, int(packed.reach)
     known.begins = packed.first if packed.begins is None else packed.begins
     return known
+
+
+def unpack_lateness(index: int, weights: list[float]) -> Lateness:
+    if len(weights) != STEPS or not all(math.isfinite(weight) and weight >= 0.0 for weight in weights):
+        raise ValueError(f"lateness has {STEPS} weights, none below 0, got {weights}")
+    return Lateness(index, weights)
 
 
 def pack_newcomer(newcomer: Newcomer | None) -> PackedNewcomer | None:

@@ -11,6 +11,7 @@ from service.core.drivers import Change
 from service.core.episodes import Episode
 from service.core.feedback import NOTHING_GIVEN, EpisodeKey, Given, GivenByEpisode
 from service.core.judging import Traced
+from service.core.lateness import Lateness
 from service.core.policies import Judge
 from service.core.ring import Ring
 from service.core.sources import FOREVER, Origin, Source
@@ -77,10 +78,12 @@ class Rare:
 
     __slots__ = (
         "anchor_run",
+        "awaited",
         "detector",
         "given",
         "id_log",
         "is_judged_anew",
+        "lateness",
         "left",
         "near",
         "newcomer",
@@ -94,10 +97,12 @@ class Rare:
 
     def __init__(self) -> None:
         self.anchor_run: Episode | None = None
+        self.awaited: tuple[int, ...] | None = None
         self.detector: Detector | None = None
         self.given: dict[EpisodeKey, Given] | None = None
         self.id_log: bytearray | None = None
         self.is_judged_anew = False
+        self.lateness: Lateness | None = None
         self.left: tuple[int, int] | None = None
         self.near: Near | None = None
         self.newcomer: Newcomer | None = None
@@ -131,7 +136,9 @@ class SeriesState:
     see event_ids. left: a month as year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the
     ring as a chart draws it, kept while an episode goes on; may be made again at any time. unsettled: number of the
     first restated bucket that is not folded yet. waits_for: with unfinished business, the offset since when, and the
-    sources whose next watermark is awaited. newcomer: of a series that has no past of its own; see borrowing.
+    sources whose next watermark is awaited. lateness: how late its records are, if some are. awaited: where gaps begin
+    that may be filled, since they are no longer than its records may be late. newcomer: of a series that has no past
+    of its own; see borrowing.
     """
 
     __slots__ = (
