@@ -62,7 +62,7 @@ def reason_of(
     )
     if reach:
         part = abs(to_units(worst.deviation)) / reach
-        sentence += f"; a correction has left {part:.0%} of the deviation it was told from"
+        sentence += f"; after a correction it would not be told, though {part:.0%} of what it took is left"
     return sentence + _over_all(series, episode) + meant
 
 

@@ -90,7 +90,8 @@ class Listening:
             return
         end = 0 if state.ring is None else state.ring.end
         # What an open bucket has come to so far says nothing of a gap before it.
-        trace = [traced for traced in self._telling.trace(state) if traced.bucket < end]
+        said = [*((one.first - 1, one.first - 1) for one, _, _ in new), *((k.begins - 1, k.begins - 1) for k in wrong)]
+        trace = [traced for traced in self._telling.trace(state, said) if traced.bucket < end]
         for episode, status, known in new:
             if known is None:
                 known = Reported(episode.kind, episode.first, state.judge.close_at(episode.last))

@@ -62,11 +62,8 @@ class Reported:
         self.baseline = 0
 
 
-class Near(NamedTuple):
-    """A second anchor, before a bucket that was restated: what is late once is often late again.
-
-    Left out of snapshots, since folding from the first anchor gives the same.
-    """
+class Foothold(NamedTuple):
+    """Numbers of the detector and the episode as they are before a bucket of the ring; see footholds."""
 
     bucket: int
     numbers: bytes
@@ -80,17 +77,18 @@ class Rare:
         "anchor_run",
         "awaited",
         "detector",
+        "footholds",
         "given",
         "id_log",
         "is_judged_anew",
         "lateness",
         "left",
-        "near",
         "newcomer",
         "reported",
         "run",
         "seen_ids",
         "trace",
+        "traced_from",
         "unsettled",
         "waits_for",
     )
@@ -99,17 +97,18 @@ class Rare:
         self.anchor_run: Episode | None = None
         self.awaited: tuple[int, ...] | None = None
         self.detector: Detector | None = None
+        self.footholds: tuple[Foothold, ...] | None = None
         self.given: dict[EpisodeKey, Given] | None = None
         self.id_log: bytearray | None = None
         self.is_judged_anew = False
         self.lateness: Lateness | None = None
         self.left: tuple[int, int] | None = None
-        self.near: Near | None = None
         self.newcomer: Newcomer | None = None
         self.reported: dict[tuple[int, AlertKind], Reported] | None = None
         self.run: Episode | None = None
         self.seen_ids: set[bytes] | None = None
         self.trace: list[Traced] | None = None
+        self.traced_from: int | None = None
         self.unsettled: int | None = None
         self.waits_for: tuple[int, tuple[Source, ...]] | None = None
 
@@ -134,7 +133,8 @@ class SeriesState:
     In `rare`: given: what people said, by episode. run, anchor_run: the episode of the ring's end, and of its start.
     reported: by the first bucket and kind of the episode, oldest first. seen_ids, id_log: event ids counted already;
     see event_ids. left: a month as year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the
-    ring as a chart draws it, kept while an episode goes on; may be made again at any time. unsettled: number of the
+    ring as a chart draws it from bucket `traced_from` on, kept while an episode goes on; may be made again at any time.
+    unsettled: number of the
     first restated bucket that is not folded yet. waits_for: with unfinished business, the offset since when, and the
     sources whose next watermark is awaited. lateness: how late its records are, if some are. awaited: where gaps begin
     that may be filled, since they are no longer than its records may be late. newcomer: of a series that has no past
@@ -230,7 +230,7 @@ class SeriesState:
     def give_back(self) -> None:
         """Let go of `rare` when nothing is in it any more."""
         rare = self.rare
-        if rare is not NOTHING and all(getattr(rare, name) is None for name in Rare.__slots__):
+        if rare is not NOTHING and all(_is_nothing(getattr(rare, name)) for name in Rare.__slots__):
             self.rare = NOTHING
 
     def open_bucket(self, index: int) -> Bucket | None:
@@ -272,6 +272,10 @@ class SeriesState:
         self.index = bucket.index
         self.origin, self.basis = origin, basis
         self.ledger = bucket.ledger_of(basis)
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value is False
 
 
 def _index_of(bucket: Bucket) -> int:

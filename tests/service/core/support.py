@@ -186,4 +186,4 @@ def concluded(alerts: Iterable[Alert]) -> dict[Told, Alert]:
 
 def is_left_over(alert: Alert) -> bool:
     """Whether it was told on other facts, and would not be on those of now."""
-    return "a correction has left" in alert.reason
+    return "after a correction it would not be told" in alert.reason

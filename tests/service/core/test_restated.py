@@ -94,7 +94,7 @@ def test_what_a_correction_leaves_more_than_half_of_is_over_and_not_withdrawn() 
     (before,) = standing(feed.alerts).values()
     (alert,) = feed.send(make_fact(DAY, 130.0, revision=1))
     assert (alert.id, alert.status, alert.actual, alert.impact) == (before.id, AlertStatus.RESOLVED, 130.0, 30.0)
-    assert alert.reason.endswith("a correction has left 60% of the deviation it was told from")
+    assert alert.reason.endswith("after a correction it would not be told, though 60% of what it took is left")
     assert alert.score < 0.5
     (alert,) = feed.send(make_fact(DAY, 120.0, revision=2))
     assert alert.status is AlertStatus.WITHDRAWN
@@ -108,7 +108,7 @@ def test_a_baseline_that_has_moved_a_little_takes_nothing_back() -> None:
     assert [alert.status for alert in standing(feed.alerts).values()] == [AlertStatus.RESOLVED]
     (alert,) = feed.send(make_fact(DAY - 1, 110.0, revision=1))
     assert alert.status is AlertStatus.RESOLVED
-    assert "a correction has left 99% of the deviation" in alert.reason
+    assert "though 99% of what it took is left" in alert.reason
 
 
 def test_an_alert_that_goes_on_is_over_when_a_correction_leaves_too_little() -> None:
