@@ -36,7 +36,7 @@ class Footholds:
         known = [
             foothold
             for foothold in state.rare.footholds or ()
-            if foothold.bucket <= start and _stays(foothold.bucket, step, end)
+            if foothold.bucket == start or (foothold.bucket < start and _stays(foothold.bucket, step, end))
         ]
         self._set(state, (*known, *found))
 

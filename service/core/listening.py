@@ -124,13 +124,13 @@ class Listening:
         going_on = gap == ring.end
         self.withheld.pop(state, None)
         after = patience(judge, ring, gap)
-        if after is None or not is_worth_telling(judge, ring, gap):
+        if after is None:
             return None
         end = gap_end(state, gap)
         if going_on and end is not None and told_missing(state.rare.reported, gap) is None:
             return None  # told when the bucket after it closes, whoever else asks before
         length = (complete_until(judge, ready) if end is None else end) - gap
-        if length < after:
+        if length < after or not is_worth_telling(judge, ring, gap):
             return None
         if told_missing(state.rare.reported, gap) is None and _may_come(state, ring, gap, length, ready):
             state.own_rare().awaited = (*(state.rare.awaited or ()), gap)
