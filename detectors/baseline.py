@@ -20,8 +20,6 @@ from detectors.verdict import Band
 
 CLIP: Final = 3.5
 """A deviation is learned as at most so many spreads."""
-MOST_NUMBERS: Final = 100
-"""Of an exported baseline: the model of hours, or the first buckets kept with their times."""
 _PARTS: Final = 8
 _MAD_TO_SD = 1.4826
 _FIRST_CLIP = 2.5
@@ -313,7 +311,7 @@ class Baseline:
         self._first = None
 
     def export(self) -> tuple[float, ...]:
-        """At most MOST_NUMBERS: -1 and the first buckets with their times, or the model."""
+        """At most 100: -1 and the first buckets with their times, or the model."""
         if self._first is not None:
             return (_RAW, *self._first)
         return (*self._numbers, *self._phases)

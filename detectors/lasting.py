@@ -3,6 +3,7 @@
 A subclass says how far a bucket may lie off before its evidence is enough (`_reach`), and what a bucket adds to it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,7 +31,7 @@ class LastingConfig:
     fingerprint: float
 
 
-class Lasting:
+class Lasting(ABC):
     """Keeps the protocol of detectors.detector. `_evidence`: a few numbers of the subclass, zero at the start."""
 
     __slots__ = ("_baseline", "_config", "_evidence")
@@ -63,9 +64,9 @@ class Lasting:
         off = self._baseline.deviation(value, at)
         return judge(value, self._baseline.band(at, down, up), off / up if off >= 0 else -off / down)
 
+    @abstractmethod
     def distances(self, value: float, at: int) -> tuple[float, float]:
         """How much evidence there is of a fall and of a rise with this bucket; 1 is enough. Only when warmed up."""
-        raise NotImplementedError
 
     def band_for(self, at: int, limits: tuple[float, float]) -> Band:
         """The band if so much evidence of a fall and of a rise were enough. Only when warmed up."""
@@ -117,17 +118,17 @@ class Lasting:
         config = self._config
         return Baseline(config.pace, relative_floor=config.relative_floor, absolute_floor=config.absolute_floor)
 
+    @abstractmethod
     def _reach(self, at: int, limits: tuple[float, float]) -> tuple[float, float]:
         """How far below and above what is expected the bucket may lie, on the scale of the baseline; both above 0.
 
         limits: how much evidence of a fall and of a rise is enough, in parts of the usual.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _added(self, value: float, at: int) -> tuple[float, ...]:
         """The evidence after this bucket."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _following(self, at: int, evidence: tuple[float, ...]) -> float:
         """How much of its usual gain the level takes, from 0 to 1."""
-        raise NotImplementedError

@@ -231,6 +231,7 @@ async def run_api(settings: Settings) -> int:
 async def run_deliver(settings: Settings) -> int:
     """Decide who is told of what has opened, and send what is due in the outbox, until asked to end."""
     from service.delivery.dispatcher import Dispatcher
+    from service.delivery.expiry import ExpiryWatch
     from service.delivery.metrics import DispatchMetrics
     from service.delivery.receivers.factory import make_receivers
     from service.delivery.rules import make_rules
@@ -245,6 +246,8 @@ async def run_deliver(settings: Settings) -> int:
             deliverer = make_deliverer(settings, outbox=store.sql, receivers=receivers, registry=role.registry)
             metrics = DigestMetrics(role.registry, [digest.name for digest in settings.digests])
             post = Post(settings.digests, store.sql, SystemClock(), metrics, tenant=settings.tenant)
+            soon = settings.silences
+            expiry = ExpiryWatch(store.sql, SystemClock(), within=soon.expires_soon, receivers=soon.tell)
             dispatcher = Dispatcher(
                 store.sql.dispatching(
                     make_rules(settings, store.router), heard_for=timedelta(days=settings.dispatch.ended_within_days)
@@ -266,7 +269,9 @@ async def run_deliver(settings: Settings) -> int:
             ):
                 if await store.prepare(role.stop):
                     works = [store.watch(), keeper.run(role.stop), dispatcher.run(role.stop)]
-                    works += [post.run(role.stop)] if settings.digests else []
+                    # Old letters of either are forgotten by the one that sends digests.
+                    works += [post.run(role.stop)] if settings.digests or settings.silences.tell else []
+                    works += [expiry.run(role.stop)] if settings.silences.tell else []
                     async with _background(*map(asyncio.create_task, works)):
                         await deliverer.run(role.stop)
     return 0

@@ -8,6 +8,7 @@ from connectors.errors import ConnectorError
 from detectors import registry
 from detectors.parameters import ParameterError, UnknownDetectorError
 from service.config import load
+from service.core.durations import format_duration
 from service.core.policies import possible_detectors
 from service.core.routing import Router
 from service.delivery.receivers.factory import make_receivers
@@ -39,6 +40,10 @@ def mistakes(settings: Settings) -> Iterator[tuple[Place, str]]:
         if unable:
             able = ", ".join(carries) or "none that is configured"
             yield ("digests", number), f"no digest can be sent to {', '.join(unable)}; receivers that carry one: {able}"
+    unable = [name for name in settings.silences.tell if name not in carries]
+    if unable:
+        able = ", ".join(carries) or "none that is configured"
+        yield ("silences", "tell"), f"{', '.join(unable)} cannot be told; receivers that carry letters: {able}"
     for number, connector in enumerate(settings.connectors):
         try:
             make(connector, settings)
@@ -89,6 +94,9 @@ def _lines(settings: Settings) -> list[str]:
         lines.append(
             f"{name:<12}{number + 1}. {digest.name}: by {digest.by}, {_schedule(digest)} -> {', '.join(digest.names)}"
         )
+    if settings.silences.tell:
+        before = format_duration(settings.silences.expires_soon)
+        lines.append(f"silences    their end is told {before} before -> {', '.join(settings.silences.tell)}")
     if settings.receivers:
         lines += _routes(settings)
     return lines

@@ -15,6 +15,7 @@ import typer
 from connectors.errors import ConnectorError
 from connectors.facts import FeedbackVerdict
 from connectors.series import Grain
+from service.alerts_cli import app as alerts_app
 from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
 from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
@@ -39,6 +40,7 @@ _LOOK = "Look"
 deliveries_app = typer.Typer(
     help="See what was sent to receivers, and send again what was given up.", no_args_is_help=True
 )
+app.add_typer(alerts_app, name="alerts", rich_help_panel=_LOOK)
 app.add_typer(deliveries_app, name="deliveries", rich_help_panel=_LOOK)
 app.add_typer(routes_app, name="routes", rich_help_panel=_LOOK)
 app.add_typer(silences_app, name="silences", rich_help_panel=_LOOK)
@@ -349,7 +351,9 @@ def check_config(
 
 @app.command(rich_help_panel=_LOOK)
 def schema(
-    name: Annotated[str, typer.Argument(help="fact, watermark, alert, spend, digest, asyncapi or config.")] = "fact",
+    name: Annotated[
+        str, typer.Argument(help="fact, watermark, alert, spend, anomaly, digest, expiry, asyncapi or config.")
+    ] = "fact",
 ) -> None:
     """Print the JSON Schema of a message, of the configuration file, or the AsyncAPI document of the topics."""
     from service.schemas import print_schema

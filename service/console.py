@@ -17,7 +17,7 @@ _COLOURS = {
     Severity.LOW: "bold cyan",
 }
 SIGNS = {AlertKind.SPIKE: "▲", AlertKind.NEW_SPEND: "▲", AlertKind.DROP: "▼", AlertKind.MISSING: "○"}
-_SHOWN_DRIVERS = 3
+SHOWN_DRIVERS = 3
 _INDENT = 11
 _WIDTH_ELSEWHERE = 120
 
@@ -31,6 +31,10 @@ def moment(at: datetime, grain: str) -> str:
     return f"{at:%Y-%m-%d}" if grain == "1d" else f"{at:%Y-%m-%d %H:%M}Z"
 
 
+def severity_mark(alert: Alert) -> Text:
+    return Text().append(f" {SIGNS[alert.kind]} {alert.severity.value} ", style=_COLOURS[alert.severity])
+
+
 def headline(event: AlertEvent) -> Text:
     alert = event.record.alert
     text = Text()
@@ -39,7 +43,7 @@ def headline(event: AlertEvent) -> Text:
         text.append(f"{clean(who(alert.series))} ", style="bold")
         text.append(f"{clean(alert.metric)} since {moment(alert.starts_at, alert.grain)}", style="dim")
         return text
-    text.append(f" {SIGNS[alert.kind]} {alert.severity.value} ", style=_COLOURS[alert.severity])
+    text.append_text(severity_mark(alert))
     text.append(f" {clean(who(alert.series))} ", style="bold")
     text.append(f"{clean(alert.metric)} ", style="dim")
     text.append(moment(alert.starts_at, alert.grain))
@@ -53,10 +57,10 @@ def render(event: AlertEvent) -> Group:
     alert = event.record.alert
     lines: list[Text | Table] = [headline(event)]
     if event.type in (EventType.OPENED, EventType.REOPENED, EventType.UPDATED, EventType.INHIBITED):
-        lines.append(_numbers(alert))
-        lines += _drivers(alert)
+        lines.append(numbers(alert))
+        lines += drivers(alert)
         if alert.action:
-            lines.append(_hanging("next", clean(alert.action)))
+            lines.append(hanging("next", clean(alert.action)))
     return Group(*lines)
 
 
@@ -77,7 +81,7 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_ELSEWHERE)
 
 
-def _numbers(alert: Alert) -> Text:
+def numbers(alert: Alert) -> Text:
     lower, expected, upper = (number(value, alert.unit) for value in (alert.lower, alert.expected, alert.upper))
     text = Text("   ")
     text.append(clean(amount(alert.actual, alert.unit)), style="bold")
@@ -95,7 +99,7 @@ def _labelled(name: str, value: str) -> Text:
     return text
 
 
-def _hanging(name: str, value: str) -> Table:
+def hanging(name: str, value: str) -> Table:
     """A text that may need several lines, all of them indented."""
     grid = Table.grid()
     grid.add_column(width=_INDENT)
@@ -109,9 +113,9 @@ def _named(driver: DriverChange) -> str:
     return f"{driver_name(driver.labels)}{', ' if reason else ''}{reason}"
 
 
-def _drivers(alert: Alert) -> list[Text]:
+def drivers(alert: Alert, most: int = SHOWN_DRIVERS) -> list[Text]:
     """The largest changes, one a line, their amounts below one another."""
-    largest = sorted(alert.drivers, key=lambda driver: -abs(driver.change))[:_SHOWN_DRIVERS]
+    largest = sorted(alert.drivers, key=lambda driver: -abs(driver.change))[:most]
     changes = [number(driver.change, alert.unit, signed=True) for driver in largest]
     width = max(map(len, changes), default=0)
     return [

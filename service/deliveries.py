@@ -11,7 +11,7 @@ from service.api_client import ApiClient
 from service.console import clean, make_console
 
 _PATH = "/api/v1/deliveries"
-_STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim", "known": "dim"}
+STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim", "known": "dim"}
 
 
 def listed(api: ApiClient, *, state: str | None, receiver: str | None, limit: int) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def show(items: list[dict[str, Any]], *, as_json: bool, console: Console | None 
             console.print(msgspec.json.encode(item).decode(), markup=False, highlight=False, soft_wrap=True)
             continue
         line = Text()
-        line.append(f"{item['state']:<10} ", style=_STYLES.get(item["state"], ""))
+        line.append(f"{item['state']:<10} ", style=STYLES.get(item["state"], ""))
         line.append(f"{clean(item['receiver'])} ", style="bold")
         line.append(f"{_about(item)}, {item['attempts']} attempts, {item['id']}")
         if item.get("last_error"):
@@ -58,5 +58,7 @@ def _about(item: dict[str, Any]) -> str:
     letter = item.get("letter")
     if letter is None:
         return f"{item['event']} of {clean(item['alert_id'])}"
+    if letter.get("silence") is not None:
+        return f"end of silence {clean(letter['silence'])}"
     of = "" if letter["value"] is None else f" of {clean(letter['value'])}"
     return f"digest {letter['digest']}{of}, due {letter['due_at']}"

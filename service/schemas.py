@@ -16,7 +16,9 @@ from connectors.facts import Fact, Watermark
 from connectors.schema import asyncapi, message_schemas
 from service.core.alerts import Alert
 from service.core.spend import SpendStatement
+from service.delivery.expiry_payload import ExpiryMessage
 from service.delivery.letter_payload import DigestMessage
+from service.delivery.payload import AnomalyMessage
 from service.errors import ConfigError
 from service.settings import Settings
 
@@ -25,7 +27,9 @@ _MESSAGES: dict[str, type[Struct]] = {
     "watermark": Watermark,
     "alert": Alert,
     "spend": SpendStatement,
+    "anomaly": AnomalyMessage,
     "digest": DigestMessage,
+    "expiry": ExpiryMessage,
 }
 
 

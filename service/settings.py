@@ -6,7 +6,7 @@ service/config.py reads both; service/receiver_settings.py and service/routing_s
 receivers and of who hears what.
 """
 
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -252,6 +252,18 @@ class Digest(Section):
         return tuple(dict.fromkeys((*self.receivers, *single)))
 
 
+class Silences(Section):
+    """Of the silences, maintenance windows and plans that people make. expires_soon_seconds: so long before its end one
+    is marked, and told of. tell: names of receivers that are told, once for each end; they have to carry letters."""
+
+    expires_soon_seconds: int = Field(default=3600, ge=60, le=7 * 86_400)
+    tell: tuple[str, ...] = ()
+
+    @property
+    def expires_soon(self) -> timedelta:
+        return timedelta(seconds=self.expires_soon_seconds)
+
+
 class FileConnector(Section):
     """Billing files. path: a file, a folder or a glob, read again whenever a file has changed.
 
@@ -325,6 +337,7 @@ class Settings(Section):
     time_intervals: tuple[TimeIntervals, ...] = ()
     inhibit_rules: tuple[InhibitRule, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    silences: Silences = Silences()
     budgets: tuple[Budget, ...] = ()
     digests: tuple[Digest, ...] = ()
     connectors: tuple[Connector, ...] = ()

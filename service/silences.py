@@ -1,7 +1,7 @@
 """Silences in a terminal, through the API."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -56,6 +56,14 @@ def add(api: ApiClient, body: Mapping[str, Any]) -> Mapping[str, Any]:
 def preview(api: ApiClient, body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     items: Sequence[Mapping[str, Any]] = api.ask("POST", f"{_PATH}/preview", json=body)["items"]
     return items
+
+
+def extend(api: ApiClient, silence_id: str, by: timedelta) -> Mapping[str, Any]:
+    path = f"{_PATH}/{quote(silence_id, safe='')}"
+    known = api.ask("GET", path)["silence"]
+    ends_at = datetime.fromisoformat(known["ends_at"]) + by
+    kept = {name: known[name] for name in ("comment", "amount_per_day")}
+    return api.ask("PUT", path, json={"ends_at": ends_at.isoformat(), **kept})
 
 
 def expire(api: ApiClient, silence_id: str) -> Mapping[str, Any]:

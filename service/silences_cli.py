@@ -70,6 +70,28 @@ def add_silence(
             silences.show([silences.add(api, body)], as_json=False)
 
 
+@app.command("extend")
+def extend_silence(
+    silence_id: Annotated[str, typer.Argument(help="As `list` shows it.")],
+    *,
+    by: Annotated[str, typer.Option("--by", help="How much longer: 30m, 8h, 2d.")],
+    url: UrlOption = API_URL,
+    token: TokenOption = None,
+) -> None:
+    """Let a silence end later."""
+    from service.api_client import ApiClient
+    from service.core.durations import parse_duration
+    from service.errors import ConfigError
+    from service.silences import extend, show
+
+    try:
+        longer = parse_duration(by)
+    except ValueError as error:
+        raise ConfigError(f"--by: {error}") from None
+    with ApiClient(url, token=token) as api:
+        show([extend(api, silence_id, longer)], as_json=False)
+
+
 @app.command("expire")
 def expire_silence(
     silence_id: Annotated[str, typer.Argument(help="As `list` shows it.")],

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from connectors.facts import FeedbackVerdict
-from service.core import deeds
 from service.core.alerts import COUNTED, Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
 from service.core.deeds import Deed
@@ -17,8 +15,11 @@ from service.core.notices import Notice, Routes, notice_of, to_tell
 from service.core.silences import Silence, SilenceError, SilenceState, check, state_of
 from service.core.transitions import DETECTION, TIME, acknowledgement_over, detected
 from service.store.coalescing import Row, plan
+from service.store.people import ByPeople
 from service.store.silences import SilenceNotFoundError
 from service.store.store import (
+    BY_PEOPLE,
+    LATELY,
     MAX_PAGE,
     AlertNotFoundError,
     AlertQuery,
@@ -29,6 +30,7 @@ from service.store.store import (
     LetterDelivery,
     Page,
     Summary,
+    named_last,
 )
 from service.web.filters import matches
 from tests.clock import FakeClock
@@ -96,7 +98,7 @@ class MemorySilences:
         return sorted(found, key=lambda one: one.until, reverse=True)[:limit]
 
 
-class MemoryStore:
+class MemoryStore(ByPeople):
     """AlertStore, Outbox and Inbox in dictionaries, with the states and the rules of notices that the real one has.
 
     problem: raised by every method while it is set, as a database that is away would. database: of another store, to
@@ -167,48 +169,6 @@ class MemoryStore:
             impact=impact,
         )
 
-    async def acknowledge(
-        self,
-        alert_id: str,
-        *,
-        actor: str,
-        comment: str,
-        at: datetime,
-        until: datetime | None = None,
-        cascade: bool = True,
-    ) -> AlertEvent | None:
-        deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=until, cascade=cascade)
-        return await self._do(alert_id, deed)
-
-    async def resolve(
-        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
-    ) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.resolve(actor=actor, comment=comment, at=at, cascade=cascade))
-
-    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.reopen(actor=actor, comment=comment, at=at))
-
-    async def assign(
-        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.assign(to=to, actor=actor, comment=comment, at=at))
-
-    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.comment_on(actor=actor, comment=comment, at=at))
-
-    async def note_feedback(
-        self,
-        alert_id: str,
-        *,
-        verdict: FeedbackVerdict,
-        actor: str,
-        comment: str,
-        at: datetime,
-        cascade: bool = True,
-    ) -> AlertEvent | None:
-        deed = deeds.give_feedback(verdict=verdict, actor=actor, comment=comment, at=at, cascade=cascade)
-        return await self._do(alert_id, deed)
-
     async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
         self._check()
         over = [acknowledgement_over(record, at=now) for record in self._kept.records.values()]
@@ -219,6 +179,12 @@ class MemoryStore:
         found = [record for record in self._kept.records.values() if record.inhibited_by in heads]
         found.sort(key=lambda record: (-abs(record.alert.impact), record.alert.id))
         return [replace(record, alert=replace(record.alert, history=())) for record in found]
+
+    async def people(self) -> list[str]:
+        self._check()
+        owners = [(one.seq, one.assigned_to) for one in self._kept.records.values() if one.assigned_to is not None]
+        done = [(event.seq, event.actor) for event in self.events[-LATELY:] if event.type in BY_PEOPLE]
+        return named_last(owners, done)
 
     def put(self, kind: EventType, record: AlertRecord, *, at: datetime) -> None:
         """A change that neither detection nor a person made, as the dispatch of alerts does."""

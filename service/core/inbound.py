@@ -5,7 +5,7 @@
 - Our own edits, which the other side tells us of like everybody's, change nothing here. They show where the other side
   stands: when it is elsewhere than we are, and the last thing that happened here came from there, then our edit
   overtook it, and it is told after all (`retell`).
-- What came from a receiver is not told back to it; it knows.
+- What came from a receiver is not told back to it; it knows. A pressed button, which changes nothing there, is.
 
 So whatever is echoed, and in whatever order, it comes to rest: an echo makes no event, and a change that came from a
 receiver makes at most one message to it.
@@ -49,7 +49,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     side's names for its ticket, the mark we left on it, our own id. also: a name that only later events use.
     at: when it happened, by the other side's clock; None is now. actor: who did it there.
     ours: no person did it, but we, or a machine. was_over: whether the ticket was closed before; None is not known.
-    comment: of a person, with any action. reply_url: where an answer to that person goes.
+    comment: of a person, with any action. reply_url: where an answer to that person goes. shown: whether it is seen on
+    the other side without us.
     """
 
     event_id: str
@@ -65,6 +66,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     assignee: str | None = None
     comment: str = ""
     reply_url: str | None = None
+    shown: bool = True
 
 
 class Outcome(StrEnum):

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from service.core.alerts import Alert, AlertKind, Severity
-from service.core.labels import NUMBERS, Subject, severity_rank, subject_of
+from service.core.alerts import AlertKind, Severity
+from service.core.labels import NUMBERS, Subject, severity_rank
 from service.core.patterns import Pattern, PatternError
 
 MAX_TEXT = 2048
@@ -141,12 +141,8 @@ def parse_matchers(texts: Iterable[str]) -> tuple[Matcher, ...]:
     return tuple(found)
 
 
-def matches(matchers: Sequence[Matcher], alert: Alert) -> bool:
-    """Whether all hold; so none at all match every alert."""
-    return all_hold(matchers, subject_of(alert))
-
-
 def all_hold(matchers: Sequence[Matcher], subject: Subject) -> bool:
+    """So none at all match everything."""
     return all(matcher.holds(subject) for matcher in matchers)
 
 

@@ -25,7 +25,6 @@ from service.core.wording import amount
 
 MAX_MATCHERS = 20
 MAX_WINDOWS = 20
-EXPIRES_SOON = timedelta(hours=1)
 _DAY_SECONDS = 86_400
 _MOST_BUCKETS = 1500
 """More than a day of minutes in a row are not within windows of a day's times."""
@@ -139,9 +138,9 @@ def is_open(silence: Silence, at: datetime) -> bool:
     return silence.starts_at <= at < silence.until and (not windows or any_contains(windows, at))
 
 
-def expires_soon(silence: Silence, at: datetime) -> bool:
-    """Whether it is active and ends within EXPIRES_SOON: somebody may want it to last longer."""
-    return state_of(silence, at) is SilenceState.ACTIVE and silence.until - at <= EXPIRES_SOON
+def expires_soon(silence: Silence, at: datetime, within: timedelta) -> bool:
+    """Whether it is active and ends *within* that time: somebody may want it to last longer."""
+    return state_of(silence, at) is SilenceState.ACTIVE and silence.until - at <= within
 
 
 def silenced_by(found: Iterable[Silence], alert: Alert, at: datetime) -> tuple[str, ...]:

@@ -33,8 +33,9 @@ class Backoff(Struct, frozen=True, kw_only=True):
         doubled: int = 2 ** min(max(attempt, 1) - 1, 30)
         return min(self.cap, self.base * doubled)
 
-    def delay(self, attempt: int, random: Random) -> timedelta:
-        return random.random() * self.bound(attempt)
+    def delay(self, attempt: int, random: Random, *, longest: timedelta = timedelta.max) -> timedelta:
+        """longest: a bound of the bound, so that waits cut short are spread as well."""
+        return random.random() * min(self.bound(attempt), longest)
 
 
 def parse_retry_after(text: str | None, now: datetime) -> timedelta | None:

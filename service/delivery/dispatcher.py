@@ -1,20 +1,19 @@
 """Looks at short intervals who is to be told of what has opened: the clock of the dispatch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
+from service.announcing import Announce, announced
 from service.clock import Clock
 from service.core.alerts import AlertEvent
 from service.delivery.metrics import DispatchMetrics
 from service.errors import UnavailableError
 from service.pauses import pause
 
-Announce = Callable[[Sequence[AlertEvent]], Awaitable[None]]
-_ANNOUNCE_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 
 
@@ -53,7 +52,7 @@ class Dispatcher:
         while not stop.is_set():
             events = await self._decide()
             if events:
-                await self._announced(events)
+                await announced(self._announce, events)
             elif await pause(stop, self._poll_seconds):
                 return
 
@@ -77,11 +76,3 @@ class Dispatcher:
         self._metrics.lags(self._dispatching.lag.total_seconds())
         self._metrics.decided(events)
         return events
-
-    async def _announced(self, events: Sequence[AlertEvent]) -> None:
-        """Nothing but speed depends on it: readers of the live stream look into the store too."""
-        try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):
-                await self._announce(events)
-        except Exception as error:
-            _log.warning("events could not be announced", events=len(events), error=type(error).__name__)

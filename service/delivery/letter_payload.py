@@ -12,9 +12,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from service.delivery.expiry_payload import EXPIRING, expiry_body
 from service.delivery.payload import MAX_BYTES
 from service.delivery.texts import cut
 from service.digests.content import AlertLine, AlertList, Digest
+from service.digests.expiry import ExpiryWarning
 from service.digests.sums import Spend
 from service.store.store import Letter
 
@@ -50,10 +52,17 @@ _STEPS = (
 )
 
 
+def letter_type(letter: Letter) -> str:
+    return EXPIRING if isinstance(letter.content, ExpiryWarning) else DIGEST
+
+
 def letter_body(letter: Letter, public_url: str | None) -> bytes:
     """JSON in UTF-8, below MAX_BYTES. Deterministic: all attempts send the same bytes."""
+    content = letter.content
+    if isinstance(content, ExpiryWarning):
+        return expiry_body(content, public_url)
     for limits in _STEPS:
-        body = msgspec.json.encode(_message(letter.content, public_url, limits))
+        body = msgspec.json.encode(_message(content, public_url, limits))
         if len(body) < MAX_BYTES:
             break
     return body

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from connectors.facts import FeedbackVerdict, format_instant
-from service.core.alerts import Alert, AlertEvent, AlertKind, AlertState, DriverChange, EventType, Severity
+from service.core.alerts import Alert, AlertEvent, AlertKind, AlertRecord, AlertState, DriverChange, EventType, Severity
+from service.core.board import DISPATCH
 from service.core.markers import marker_of
 from service.core.notices import Member
 from service.core.wording import amount, driver_name, label_name, number, who, whose
@@ -93,7 +94,7 @@ def message_of(event: AlertEvent, public_url: str | None, members: Sequence[Memb
         title=_title(alert, state),
         news=_news(event),
         reason=_text(alert.reason),
-        facts=tuple(_facts(alert, state, members)),
+        facts=tuple(_facts(event.record, members)),
         drivers=tuple(_driver(driver, alert.unit) for driver in alert.drivers[:SHOWN_DRIVERS]),
         action=_text(alert.action),
         link=alert_link(public_url, alert.id),
@@ -110,12 +111,15 @@ def _news(event: AlertEvent) -> str:
     happened = _HAPPENED[event.type]
     if event.type is EventType.WITHDRAWN and event.record.alert.feedback is FeedbackVerdict.FALSE_ALARM:
         happened = "Withdrawn, said to be a false alarm"
-    by = "" if event.type in _OF_DETECTION else f" by {one_line(event.actor)}"
+    by = "" if event.type in _OF_DETECTION or event.actor == DISPATCH else f" by {one_line(event.actor)}"
+    if event.type is EventType.ACKNOWLEDGED and event.record.acknowledged_until is not None:
+        by += f" until {format_instant(event.record.acknowledged_until)}"
     comment = f": {clean(event.comment)}" if event.comment.strip() else ""
     return cut(f"{happened}{by}{comment}", _TEXT)
 
 
-def _facts(alert: Alert, state: AlertState, members: Sequence[Member]) -> Sequence[tuple[str, str]]:
+def _facts(record: AlertRecord, members: Sequence[Member]) -> Sequence[tuple[str, str]]:
+    alert = record.alert
     name, value = whose(alert.series)
     spend = "Spend" if alert.kind in (AlertKind.DROP, AlertKind.MISSING) else "Current spend"
     facts = [
@@ -125,7 +129,8 @@ def _facts(alert: Alert, state: AlertState, members: Sequence[Member]) -> Sequen
         ("Expected", f"{amount(alert.expected, alert.unit)} ({_band(alert)})"),
         ("At stake", amount(alert.impact, alert.unit, signed=True)),
         ("Severity", alert.severity.value),
-        ("State", state.value),
+        ("State", record.state.value),
+        ("Assigned to", record.assigned_to or ""),
         ("Since", format_instant(alert.starts_at)),
         ("Basis", alert.basis.value),
         ("Also", "; ".join(member.text for member in members)),

@@ -21,7 +21,7 @@ import structlog
 from service.clock import Clock
 from service.delivery.backoff import Backoff
 from service.delivery.metrics import DeliveryMetrics
-from service.delivery.pace import LONGEST_PAUSE_SECONDS, Pace
+from service.delivery.pace import Pace
 from service.delivery.receivers.receiver import (
     CarriesLetters,
     Delivered,
@@ -41,7 +41,6 @@ Parcel = Delivery | LetterDelivery
 LEASE_MARGIN = timedelta(seconds=10)
 """A lease lasts for the receiver's timeout and this: for the checks before and the marking after an attempt. Longer
 where what an attempt did may take longer to be seen: whoever takes the message over must see it."""
-LONGEST_PAUSE = timedelta(seconds=LONGEST_PAUSE_SECONDS)
 _OVERTIME = timedelta(seconds=5)
 _COUNT_SECONDS = 5.0
 _STORE_RETRY_SECONDS = 1.0
@@ -217,10 +216,8 @@ class Deliverer:
                     self._metrics.delivered(receiver.name, delay_seconds=age.total_seconds())
                 return done
             case Retry():
-                # While the circuit is open its pauses are what spares the receiver; a message that waits longer would
-                # let it go unnoticed that the receiver is back.
-                longest = LONGEST_PAUSE if pace.is_open else timedelta.max
-                delay = min(self._backoff.delay(delivery.attempts, self._random), longest)
+                longest = timedelta(seconds=pace.patience(self._time()))
+                delay = self._backoff.delay(delivery.attempts, self._random, longest=longest)
                 delay = max(delay, outcome.after or timedelta())
                 next_at = now + delay
                 if next_at >= delivery.created_at + receiver.deadline:

@@ -2,7 +2,8 @@
 
 The circuit opens after FAILURES failures in a row that say something of the receiver and not of the message. While it
 is open nothing is sent, so that no message uses up its attempts; then one is tried, and when it is answered all go on.
-The receiver is to blame for an answer that never comes and for 5xx; a refusal (4xx) says that it works.
+The receiver is to blame for an answer that never comes and for 5xx; a refusal (4xx) says that it works, and so does
+an attempt of several requests of which the first were answered.
 Source of the bucket: https://en.wikipedia.org/wiki/Token_bucket
 """
 
@@ -16,6 +17,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 """Half a minute after a receiver is back, at the latest, it is noticed."""
 LONGEST_WAIT_SECONDS = 900.0
 """A receiver that asks for a longer pause is asked again before."""
+LEAST_PATIENCE_SECONDS = 8.0
+_PATIENCE_SHARE = 0.25
 _ITS_FAULT = frozenset({FailureReason.TIMEOUT, FailureReason.NETWORK, FailureReason.SERVER_ERROR})
 
 
@@ -30,6 +33,7 @@ class Pace:
         self._failures = 0
         self._pause = FIRST_PAUSE_SECONDS
         self._closed_until = now
+        self._works_since = now
         self._trying = 0
 
     @property
@@ -54,6 +58,17 @@ class Pace:
         missing = max(1.0 - self._tokens, 0.0) / self._rate
         return max(self._closed_until - now, missing, 0.0)
 
+    def patience(self, now: float) -> float:
+        """Seconds that a message waits at most before it is tried again.
+
+        While the circuit is open its pauses are what spares the receiver, and one that waits longer would let it go
+        unnoticed that the receiver is back. Afterwards it grows with the time the receiver has been working: what
+        failed during an outage has had many attempts, and must not wait as if it had failed that often by itself.
+        """
+        if self.is_open:
+            return LONGEST_PAUSE_SECONDS
+        return max(LEAST_PATIENCE_SECONDS, (now - self._works_since) * _PATIENCE_SHARE)
+
     def began(self, count: int, now: float) -> None:
         self._fill(now)
         self._tokens -= count
@@ -67,7 +82,7 @@ class Pace:
                 asked = self._pause if outcome.after is None else outcome.after.total_seconds()
                 self._close_for(min(asked, LONGEST_WAIT_SECONDS), now)
                 return False
-            case Retry() if outcome.reason in _ITS_FAULT:
+            case Retry() if outcome.reason in _ITS_FAULT and not outcome.got_somewhere:
                 self._failures += 1
                 if self.is_open:
                     self._close_for(self._pause, now)
@@ -75,6 +90,8 @@ class Pace:
                 return False
             case Delivered() | Rejected() | Retry():
                 was_open, self._failures, self._pause = self.is_open, 0, FIRST_PAUSE_SECONDS
+                if was_open:
+                    self._works_since = now
                 return was_open
             case None:
                 return False

@@ -121,6 +121,8 @@ def _context(message: Message, event: AlertEvent) -> dict[str, object]:
         "actor": event.actor,
         "comment": event.comment,
         "acknowledged_by": record.acknowledged_by or "",
+        "acknowledged_until": record.acknowledged_until,
+        "assigned_to": record.assigned_to or "",
         "resolved_by": record.resolved_by or "",
     }
 

@@ -1,8 +1,9 @@
 """Slack: buttons under the bot's messages, signed.
 
 `X-Slack-Signature` is `v0=<hex of HMAC-SHA256 over v0:<X-Slack-Request-Timestamp>:<body>>`; the body is a form with
-one field `payload` of JSON. Slack waits 3 s for an empty 200 and never repeats. The alert's id is the button's value:
-what a button holds comes from our own message, as Slack's signature says.
+one field `payload` of JSON. Slack waits 3 s for an empty 200 and never repeats, and a pressed button changes nothing
+in the post: we edit it. The alert's id is the button's value: what a button holds comes from our own message, as
+Slack's signature says.
 Source: https://docs.slack.dev/authentication/verifying-requests-from-slack and the reference of block_actions
 """
 
@@ -69,6 +70,7 @@ class Slack:
                 actor=who,
                 alert_id=text(one, "value"),
                 was_over=False,
+                shown=False,
                 reply_url=text(event, "response_url") or None,
             )
             for number, one in enumerate(pressed)

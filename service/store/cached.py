@@ -116,6 +116,9 @@ class CachedStore:
     async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
         return await self._store.inhibited(heads)
 
+    async def people(self) -> list[str]:
+        return await self._store.people()
+
     async def hear(self, receiver: str, said: Inbound, *, actor: str, at: datetime) -> Heard:
         heard = await self._store.hear(receiver, said, actor=actor, at=at)
         self._wrote(*heard.events)

@@ -11,8 +11,11 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, EventType
+from service.core.board import DISPATCH
 from service.core.notices import Member
 from service.digests.content import Digest
+from service.digests.expiry import ExpiryWarning
+from service.digests.letter import Content
 from service.store.coalescing import Plan, Row, plan
 from service.store.documents import decode_record
 from service.store.store import Delivery, Letter, LetterDelivery
@@ -23,6 +26,13 @@ PENDING: ColumnElement[str] = literal_column("'pending'")
 # What the message is to its receiver.
 _TYPE = func.coalesce(deliveries.c.told_as, events.c.type).label("type")
 _decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
+
+
+def told_event_of(row: Any) -> AlertEvent:
+    """What a receiver is told. Of what it hears late the latest event shows how the alert is now; whoever made that one
+    did not do what is told."""
+    event = event_of(row)
+    return event if row.told_as in (None, row.happened) else replace(event, actor=DISPATCH, comment="")
 
 
 def event_of(row: Any) -> AlertEvent:
@@ -117,6 +127,7 @@ def with_event() -> Select[Any]:
         deliveries,
         events.c.at,
         _TYPE,
+        events.c.type.label("happened"),
         events.c.actor,
         events.c.comment,
         events.c.document,
@@ -131,6 +142,7 @@ def with_either() -> Select[Any]:
             deliveries,
             events.c.at,
             _TYPE,
+            events.c.type.label("happened"),
             events.c.actor,
             events.c.comment,
             events.c.document,
@@ -170,17 +182,22 @@ _LETTER = (
     letters.c.value.label("letter_value"),
     letters.c.due_at.label("letter_due_at"),
     letters.c.document.label("letter_document"),
+    letters.c.silence.label("letter_silence"),
 )
 _decode_digest = msgspec.json.Decoder(Digest).decode
+_decode_warning = msgspec.json.Decoder(ExpiryWarning).decode
 
 
 def letter_delivery_of(row: Any) -> LetterDelivery:
+    content: Content = (
+        _decode_digest(row.letter_document) if row.letter_silence is None else _decode_warning(row.letter_document)
+    )
     letter = Letter(
         id=row.letter_id,
-        digest=row.letter_digest,
+        digest=row.letter_digest or None,
         value=row.letter_value,
         due_at=row.letter_due_at,
-        content=_decode_digest(row.letter_document),
+        content=content,
         receivers=(row.receiver,),
     )
     return LetterDelivery(
@@ -202,7 +219,7 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(
         id=row.id,
         receiver=row.receiver,
-        event=event_of(row),
+        event=told_event_of(row),
         attempts=row.attempts,
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,

@@ -1,71 +1,30 @@
-"""What people, and moments that have come, do to alerts: each deed one transaction of the store."""
+"""Deeds in SQL: what people, and moments that have come, do to alerts, each in one transaction."""
 
+from abc import abstractmethod
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from connectors.facts import FeedbackVerdict
-from service.core import deeds
 from service.core.alerts import AlertEvent, EventType
 from service.core.deeds import Deed
 from service.core.transitions import TIME, acknowledgement_over
 from service.store.database import Database
 from service.store.documents import searchable
+from service.store.people import ByPeople
 from service.store.recording import Recording
 from service.store.store import AlertNotFoundError
 from service.store.tables import alerts
 
 
-class SqlDeeds:
-    """The part of the AlertStore protocol in which people act."""
+class SqlDeeds(ByPeople):
+    """Of the AlertStore protocol what people do, and what becomes due by the clock."""
 
     _database: Database
 
+    @abstractmethod
     def _recording(self, connection: AsyncConnection) -> Recording:
-        raise NotImplementedError
-
-    async def acknowledge(
-        self,
-        alert_id: str,
-        *,
-        actor: str,
-        comment: str,
-        at: datetime,
-        until: datetime | None = None,
-        cascade: bool = True,
-    ) -> AlertEvent | None:
-        deed = deeds.acknowledge(actor=actor, comment=comment, at=at, until=until, cascade=cascade)
-        return await self._do(alert_id, deed)
-
-    async def resolve(
-        self, alert_id: str, *, actor: str, comment: str, at: datetime, cascade: bool = True
-    ) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.resolve(actor=actor, comment=comment, at=at, cascade=cascade))
-
-    async def reopen(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.reopen(actor=actor, comment=comment, at=at))
-
-    async def assign(
-        self, alert_id: str, *, to: str | None, actor: str, comment: str, at: datetime
-    ) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.assign(to=to, actor=actor, comment=comment, at=at))
-
-    async def comment(self, alert_id: str, *, actor: str, comment: str, at: datetime) -> AlertEvent | None:
-        return await self._do(alert_id, deeds.comment_on(actor=actor, comment=comment, at=at))
-
-    async def note_feedback(
-        self,
-        alert_id: str,
-        *,
-        verdict: FeedbackVerdict,
-        actor: str,
-        comment: str,
-        at: datetime,
-        cascade: bool = True,
-    ) -> AlertEvent | None:
-        deed = deeds.give_feedback(verdict=verdict, actor=actor, comment=comment, at=at, cascade=cascade)
-        return await self._do(alert_id, deed)
+        """Of one transaction."""
 
     async def expire_acknowledgements(self, now: datetime) -> list[AlertEvent]:
         due = select(alerts.c.id).where(alerts.c.acknowledged_until <= now)

@@ -39,7 +39,7 @@ async def hear(
     kept = await _kept(connection, receiver, alert_id)
     decision = decide(record, said, _known(kept), actor=actor, now=at)
     # A message on its way may yet take the other side elsewhere; then it is told after all, and in the end agrees.
-    origin = None if await _is_being_told(connection, receiver, alert_id) else receiver
+    origin = receiver if said.shown and not await _is_being_told(connection, receiver, alert_id) else None
     for change in decision.changes:
         await _answer_for_members(recording, record, change.kind, actor=actor, comment=said.comment, at=at)
         recording.change(change.kind, change.record, at=at, actor=actor, comment=said.comment, origin=origin)

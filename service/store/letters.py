@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertRecord, AlertState
 from service.core.spend import SpendStatement
+from service.digests.expiry import ExpiryWarning
 from service.digests.sums import DaySum
 from service.store.database import insert_into, last_seq
 from service.store.documents import decode_record, searchable
@@ -65,12 +66,12 @@ class SqlLetters(SqlOutbox):
             moved = await connection.execute(due.values(next_due=becomes.next_due, last_due=becomes.last_due))
             if not moved.rowcount:
                 return False
-            await _put(connection, letters, at)
+            await put_letters(connection, letters, at)
             return True
 
     async def post_by_hand(self, letters: Sequence[Letter], *, at: datetime) -> None:
         async with self._database.writing() as connection:
-            await _put(connection, letters, at)
+            await put_letters(connection, letters, at)
 
     async def forget(self, *, spend_before: datetime, letters_before: datetime) -> None:
         async with self._database.writing() as connection:
@@ -78,7 +79,8 @@ class SqlLetters(SqlOutbox):
             await connection.execute(delete(letters).where(letters.c.created_at < letters_before))
 
 
-async def _put(connection: AsyncConnection, new: Sequence[Letter], at: datetime) -> None:
+async def put_letters(connection: AsyncConnection, new: Sequence[Letter], at: datetime) -> None:
+    """Letters with their deliveries; one whose id is known is left as it is."""
     known = await connection.execute(select(letters.c.id).where(letters.c.id.in_([letter.id for letter in new])))
     ids = {row.id for row in known}  # a schedule that was changed back and forth asks for the same letter again
     new = [letter for letter in new if letter.id not in ids]
@@ -92,13 +94,15 @@ async def _put(connection: AsyncConnection, new: Sequence[Letter], at: datetime)
 
 
 def _letter_row(letter: Letter, at: datetime) -> dict[str, object]:
+    content = letter.content
     return {
         "id": letter.id,
-        "digest": letter.digest,
+        "digest": letter.digest or "",
+        "silence": content.silence if isinstance(content, ExpiryWarning) else None,
         "value": None if letter.value is None else searchable(letter.value),
         "due_at": letter.due_at,
         "created_at": at,
-        "document": msgspec.json.encode(letter.content).decode(),
+        "document": msgspec.json.encode(content).decode(),
     }
 
 

@@ -8,9 +8,20 @@ from sqlalchemy import ColumnElement, FromClause, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import COUNTED, AlertRecord, AlertState, Severity
+from service.store.database import last_seq
 from service.store.documents import decode_record, searchable
-from service.store.store import MAX_PAGE, AlertQuery, BadCursorError, Page, Summary
-from service.store.tables import LABEL_LENGTH, alert_labels, alerts
+from service.store.store import (
+    BY_PEOPLE,
+    LATELY,
+    MAX_PAGE,
+    MAX_PEOPLE,
+    AlertQuery,
+    BadCursorError,
+    Page,
+    Summary,
+    named_last,
+)
+from service.store.tables import LABEL_LENGTH, alert_labels, alerts, events
 
 
 async def find(connection: AsyncConnection, query: AlertQuery) -> Page:
@@ -38,6 +49,20 @@ async def inhibited(connection: AsyncConnection, heads: Sequence[str]) -> list[A
     rows = await connection.execute(select(alerts.c.document).where(of_heads).order_by(*order))
     records = (decode_record(row.document) for row in rows)
     return [replace(record, alert=replace(record.alert, history=())) for record in records]
+
+
+async def people(connection: AsyncConnection) -> list[str]:
+    """As AlertStore says."""
+    last = func.max(alerts.c.seq)
+    is_owned = alerts.c.assigned_to.is_not(None)
+    owners = select(last, alerts.c.assigned_to).where(is_owned).group_by(alerts.c.assigned_to)
+    lately = events.c.seq > await last_seq(connection) - LATELY
+    by_people = events.c.type.in_([kind.value for kind in BY_PEOPLE])
+    actors = select(func.max(events.c.seq), events.c.actor).where(lately, by_people).group_by(events.c.actor)
+    return named_last(
+        [(seq, name) for seq, name in await connection.execute(owners.order_by(last.desc()).limit(MAX_PEOPLE))],
+        [(seq, name) for seq, name in await connection.execute(actors)],
+    )
 
 
 async def summarize(connection: AsyncConnection, tenant: str | None) -> Summary:
@@ -84,6 +109,8 @@ def _conditions(query: AlertQuery, of: FromClause = alerts) -> list[ColumnElemen
         where.append(of.c.updated_at >= query.since)
     if query.assigned_to is not None:
         where.append(of.c.assigned_to == searchable(query.assigned_to))
+    if query.unassigned:
+        where.append(of.c.assigned_to.is_(None))
     if query.inhibited_by is not None:
         where.append(of.c.inhibited_by == searchable(query.inhibited_by))
     if query.text:

@@ -20,6 +20,7 @@ from service.store.database import STORE_ID, Database, last_seq, lock_schema
 from service.store.deeds import SqlDeeds
 from service.store.dispatching import Dispatching, RulesFor
 from service.store.documents import decode_record, searchable
+from service.store.expiring import SqlExpiryWarnings
 from service.store.letters import SqlLetters
 from service.store.paging import load_pages
 from service.store.recording import Recording
@@ -28,7 +29,7 @@ from service.store.store import AlertNotFoundError, AlertQuery, Page, Summary
 from service.store.tables import alerts, counters, events
 
 
-class SqlStore(SqlDeeds, SqlSilences, SqlLetters):
+class SqlStore(SqlDeeds, SqlSilences, SqlExpiryWarnings, SqlLetters):
     """The AlertStore, SilenceStore, Letters, Outbox and Inbox protocols on one database.
 
     url: SQLAlchemy's, as in `settings.Store`. routes: receivers that an alert is for (service.core.routing.Router).
@@ -114,6 +115,10 @@ class SqlStore(SqlDeeds, SqlSilences, SqlLetters):
     async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
         async with self._database.reading() as connection:
             return await queries.inhibited(connection, heads)
+
+    async def people(self) -> list[str]:
+        async with self._database.reading() as connection:
+            return await queries.people(connection)
 
     async def summary(self, tenant: str | None = None) -> Summary:
         async with self._database.reading() as connection:

@@ -1,23 +1,36 @@
 """The alert store as the rest of the service sees it. SQL behind it: service/store/sql.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from connectors.facts import FeedbackVerdict
-from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, Severity
+from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
 from service.core.budget import BudgetState
 from service.core.inbound import Heard, Inbound
 from service.core.notices import Member
 from service.core.silences import Silence, SilenceState
 from service.core.spend import SpendStatement
-from service.digests.content import Digest
+from service.core.transitions import DETECTION, TIME
+from service.digests.letter import Content
 from service.digests.sums import DaySum
 
 MAX_PAGE = 500
 """Largest `limit` of a listing; more is cut to it."""
+MAX_PEOPLE = 50
+LATELY = 1_000
+"""So many events back somebody is remembered for what they did."""
+BY_PEOPLE = (
+    EventType.ACKNOWLEDGED,
+    EventType.ASSIGNED,
+    EventType.COMMENTED,
+    EventType.FEEDBACK,
+    EventType.REOPENED,
+    EventType.RESOLVED,
+)
+"""What people do; some of it detection and receivers do, too."""
 
 
 class AlertQuery(Struct, frozen=True, kw_only=True):
@@ -25,8 +38,8 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
 
     labels: all must be equal. cursor: as returned with the page before. text: part of the series or the reason, in
     any case. since: with activity at or after it. limit: 1 to MAX_PAGE.
-    inhibited_by: only what this alert is told in place of. folded: leave out what is told as part of another alert that
-    matches, too.
+    unassigned: only what is nobody's task. inhibited_by: only what this alert is told in place of. folded: leave out
+    what is told as part of another alert that matches, too.
     """
 
     states: tuple[AlertState, ...] = ()
@@ -36,6 +49,7 @@ class AlertQuery(Struct, frozen=True, kw_only=True):
     text: str | None = None
     since: datetime | None = None
     assigned_to: str | None = None
+    unassigned: bool = False
     inhibited_by: str | None = None
     folded: bool = False
     limit: int = 50
@@ -51,6 +65,14 @@ class Page(Struct, frozen=True, kw_only=True):
     items: tuple[AlertRecord, ...]
     next_cursor: str | None
     total: int
+
+
+def named_last(owners: Iterable[tuple[int, str]], actors: Iterable[tuple[int, str]]) -> list[str]:
+    """Names by the number of the event that named them, the last first. An actor that stands for us, or for a person
+    at a receiver (`desk:Dana`), is nobody to be named here."""
+    people = [(seq, name) for seq, name in actors if ":" not in name and name.casefold() not in (DETECTION, TIME)]
+    ordered = sorted([*owners, *people], key=lambda pair: (-pair[0], pair[1]))
+    return list(dict.fromkeys(name for _, name in ordered))[:MAX_PEOPLE]
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -79,16 +101,17 @@ class DeliveryQuery(Struct, frozen=True, kw_only=True):
 
 
 class Letter(Struct, frozen=True, kw_only=True):
-    """A digest on its way: to each of *receivers* once. id: the same for the same digest, time and value.
+    """What is sent and is no alert, on its way: to each of *receivers* once. id: the same for the same digest, time and
+    value; of a warning for the same end of a silence.
 
-    value: the one that it is about; None for the overview.
+    digest: its name; None where it is a warning. value: the one that it is about; None for the overview.
     """
 
     id: str
-    digest: str
+    digest: str | None
     value: str | None
     due_at: datetime
-    content: Digest
+    content: Content
     receivers: tuple[str, ...] = ()
 
 
@@ -236,6 +259,12 @@ class AlertStore(Protocol):
 
     async def inhibited(self, heads: Sequence[str]) -> list[AlertRecord]:
         """The alerts that these are told in place of, largest impact first; without history."""
+
+    async def people(self) -> list[str]:
+        """Names to offer where somebody is named: whose task an alert is, and who did something lately.
+
+        Whose was changed last comes first; at most MAX_PEOPLE.
+        """
 
     async def events_of(self, alert_id: str) -> list[AlertEvent]:
         """The audit trail of one alert, oldest first. Raises AlertNotFoundError."""

@@ -231,7 +231,9 @@ digests = Table(
     Column("last_due", Instant),
 )
 
-# What is sent and is no alert: `document` is a Digest (service/digests/content.py) as JSON, as all attempts send it.
+# What is sent and is no alert: `document` is what it says as JSON, as all attempts send it: a Digest
+# (service/digests/content.py), or where it is about the end of a silence an ExpiryWarning (service/digests/expiry.py).
+# digest: empty of those.
 letters = Table(
     "letters",
     metadata,
@@ -241,6 +243,7 @@ letters = Table(
     Column("due_at", Instant, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("document", Text, nullable=False),
+    Column("silence", String(32)),
     Index(None, "created_at"),
 )
 

@@ -7,11 +7,12 @@ fault of its own, and is waited for like one that is away.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 
+from service.announcing import Announce, announced
 from service.core.alerts import Alert, AlertEvent
 from service.errors import UnavailableError
 from service.pauses import growing, pause
@@ -22,7 +23,6 @@ from service.stream.dead_letters import DeadLetter
 from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
 
-Announce = Callable[[Sequence[AlertEvent]], Awaitable[None]]
 UNREADABLE_ALERT = "unreadable_alert"
 REFUSED_ALERT = "refused_by_store"
 _AWAY = (UnavailableError, OSError)
@@ -32,7 +32,6 @@ _TRIES = 3
 _REFUSED_IN_A_ROW = 20
 _PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 _PATIENCE_SECONDS = 30.0
-_ANNOUNCE_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 
 
@@ -69,7 +68,8 @@ class Record:
             if events is None:
                 continue  # unfinished: whoever owns the partition next reads it again
             batch.finish()
-            await self._announced(events)
+            if not await announced(self._announce, events):
+                self._metrics.announce_failed()
 
     def give_up(self) -> None:
         """Stop waiting for the store: the partition is about to be taken away."""
@@ -131,17 +131,6 @@ class Record:
     def _put_aside(self, letters: Sequence[DeadLetter]) -> None:
         self._outgoing.add_dead_letters(letters)
         self._metrics.unreadable_alerts(len(letters))
-
-    async def _announced(self, events: Sequence[AlertEvent]) -> None:
-        """Nothing but speed depends on it: readers of the live stream look into the store too."""
-        if not events:
-            return
-        try:
-            async with asyncio.timeout(_ANNOUNCE_SECONDS):
-                await self._announce(events)
-        except Exception as error:
-            self._metrics.announce_failed()
-            _log.warning("events could not be announced", events=len(events), error=type(error).__name__)
 
 
 def read(batch: Batch) -> tuple[list[Incoming], list[DeadLetter]]:

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 
+from service.announcing import Announce
 from service.errors import SpendwatchError
 from service.settings import Settings
 from service.stream.batch import TopicPartition
@@ -19,7 +20,7 @@ from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
 from service.stream.owner import Position
 from service.stream.partitions import Engine, EngineFactory, Partitions
-from service.stream.record import Announce, Record, Recorder
+from service.stream.record import Record, Recorder
 from service.stream.record_spend import RecordSpend, SpendRecorder
 from service.stream.snapshots import SnapshotLoader, SnapshotWriter
 from service.stream.topics import Topics

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
+from service.announcing import Announce
 from service.errors import SpendwatchError, UnavailableError
 from service.pauses import growing, pause
 from service.settings import Settings
@@ -22,7 +23,7 @@ from service.signals import Deadline
 from service.stream.checkpoint import Step
 from service.stream.metrics import StreamMetrics
 from service.stream.partitions import EngineFactory
-from service.stream.record import Announce, Recorder
+from service.stream.record import Recorder
 from service.stream.record_spend import SpendRecorder
 from service.stream.session import Parts, Session
 from service.stream.topics import MAX_SNAPSHOT_BYTES, KafkaNotConfiguredError, Topics, ensure_topics

@@ -26,7 +26,10 @@ Filter = NamedDependency[SkipValidation[AlertQuery]]
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """One change of an alert, with what it was afterwards. actor: `detection`, or the user who did it."""
+    """One change of an alert, with what it was afterwards. actor: `detection`, or the user who did it.
+
+    assigned_to: whose task it is since then; null is nobody's. acknowledged_until: null is for good, or not at all.
+    """
 
     seq: int
     at: datetime
@@ -39,6 +42,8 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     actual: float
     expected: float
     impact: float
+    assigned_to: str | None
+    acknowledged_until: datetime | None
 
     @classmethod
     def of(cls, event: AlertEvent) -> "AuditEntry":
@@ -55,6 +60,8 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
             actual=alert.actual,
             expected=alert.expected,
             impact=alert.impact,
+            assigned_to=event.record.assigned_to,
+            acknowledged_until=event.record.acknowledged_until,
         )
 
 

@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry
 
+from service.announcing import Announce
 from service.clock import Clock
 from service.core.alerts import AlertEvent
 from service.inbound.metrics import InboundMetrics
@@ -31,7 +32,7 @@ from service.web.idempotency import Idempotency, LocalIdempotency
 from service.web.inbound import inbound_router
 from service.web.ingest import ingest_router
 from service.web.live import Hub, Streams
-from service.web.parts import Announce, Parts, Publish
+from service.web.parts import Parts, Publish
 from service.web.readiness import ReadyCheck
 from service.web.request import ApiRequest
 from service.web.silences import silences_router

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from litestar import Request, Response, Router, get, post
@@ -22,6 +22,7 @@ from service.store.store import BadCursorError
 from service.web import docs
 from service.web.alerts import AuditEntry, delivery_entries
 from service.web.auth import COOKIE, PUBLIC, safe_target
+from service.web.errors import bad_request
 from service.web.live import position
 from service.web.pages import STATIC, page
 from service.web.parts import Given
@@ -51,9 +52,21 @@ class AcknowledgeForm(ActionForm, frozen=True, kw_only=True):
 
 
 class AssignForm(ActionForm, frozen=True, kw_only=True):
-    """to: the actor where it is empty."""
+    """whom: the button: `to` is the name of somebody, or it is the actor, or nobody."""
 
     to: Annotated[str, Meta(max_length=128)] = ""
+    whom: Literal["named", "me", "nobody"] = "named"
+
+    @property
+    def assignee(self) -> str | None:
+        """Raises ProblemError."""
+        if self.whom == "nobody":
+            return None
+        if self.whom == "me":
+            return self.actor.strip()
+        if not self.to.strip():
+            raise bad_request("body to", "expected the name of somebody whose task it is")
+        return self.to.strip()
 
 
 class LoginForm(Struct, frozen=True, kw_only=True):
@@ -81,6 +94,7 @@ async def show_list(request: Asked, parts: Given) -> Response[str]:
     return page(
         "board.html" if is_part else "list.html",
         view=view,
+        assignees=[] if is_part else view.assignees(await parts.store.people()),
         shows=[(name, text) for name, (text, _) in SHOWS.items()],
         severities=[severity.value for severity in Severity],
         summary=summary,
@@ -115,6 +129,7 @@ async def show_alert(request: Asked, parts: Given, alert_id: FromPath[str]) -> R
         + urlencode([("matcher", str(Matcher(name, Op.EQUAL, text))) for name, text in record.alert.labels.items()]),
         deliveries=delivery_entries(await parts.outbox.deliveries_of(alert_id))[::-1],
         actor=request.cookies.get(ACTOR_COOKIE, ""),
+        people=await parts.store.people(),
         session=parts.access.needs_token,
     )
 
@@ -142,7 +157,7 @@ async def assign(
     alert_id: FromPath[str],
     data: Annotated[AssignForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Redirect:
-    await parts.assign(alert_id, to=data.to.strip() or data.actor.strip(), actor=data.actor, comment=data.comment)
+    await parts.assign(alert_id, to=data.assignee, actor=data.actor, comment=data.comment)
     return _acted(alert_id, data)
 
 

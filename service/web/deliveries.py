@@ -9,6 +9,7 @@ from litestar.params import Body, FromPath, QueryParameter
 from msgspec import Meta, Struct
 
 from service.core.alerts import EventType
+from service.digests.expiry import ExpiryWarning
 from service.store.store import MAX_PAGE, Delivery, DeliveryQuery, DeliveryState, Letter, LetterDelivery
 from service.web.errors import BAD_REQUEST, UNAVAILABLE, ProblemError, bad_request, problem_spec
 from service.web.parts import Given
@@ -17,15 +18,18 @@ _NAME = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class LetterEntry(Struct, frozen=True, kw_only=True):
-    """What a message is about that is about no alert. value: of the digest's label; null for the overview."""
+    """What a message is about that is about no alert: a digest by its name, or the end of a silence by the silence's
+    id; the other is null. value: of the digest's label; null for the overview."""
 
-    digest: str
+    digest: str | None
     value: str | None
     due_at: datetime
+    silence: str | None
 
     @classmethod
     def of(cls, letter: Letter) -> "LetterEntry":
-        return cls(digest=letter.digest, value=letter.value, due_at=letter.due_at)
+        silence = letter.content.silence if isinstance(letter.content, ExpiryWarning) else None
+        return cls(digest=letter.digest, value=letter.value, due_at=letter.due_at, silence=silence)
 
 
 class DeliveryListEntry(Struct, frozen=True, kw_only=True):

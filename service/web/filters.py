@@ -57,11 +57,14 @@ def provide_filter(
         QueryParameter(description="Only what changed at or after this time (RFC 3339, UTC without zone)."),
     ] = None,
     assigned_to: Annotated[str | None, QueryParameter(description="Whose task it is.", max_length=128)] = None,
+    unassigned: Annotated[bool, QueryParameter(description="Only what is nobody's task.")] = False,
     inhibited_by: Annotated[
         str | None,
         QueryParameter(description="Only what the alert with this id is told in place of.", max_length=1000),
     ] = None,
 ) -> AlertQuery:
+    if assigned_to and unassigned:
+        raise bad_request("query unassigned", f"expected it without assigned_to, which asks for {assigned_to!r}")
     return AlertQuery(
         states=tuple(states or ()),
         severities=tuple(severity or ()),
@@ -70,6 +73,7 @@ def provide_filter(
         text=text or None,
         since=_utc(since),
         assigned_to=assigned_to or None,
+        unassigned=unassigned,
         inhibited_by=inhibited_by or None,
     )
 
@@ -84,6 +88,7 @@ def matches(query: AlertQuery, record: AlertRecord) -> bool:
         and all(alert.labels.get(key) == value for key, value in query.labels.items())
         and (query.since is None or record.updated_at >= query.since)
         and (query.assigned_to is None or record.assigned_to == query.assigned_to)
+        and not (query.unassigned and record.assigned_to is not None)
         and (query.inhibited_by is None or record.inhibited_by == query.inhibited_by)
         and (query.text is None or _contains(alert.series, query.text) or _contains(alert.reason, query.text))
     )

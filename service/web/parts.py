@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.facts import Fact, Feedback, FeedbackVerdict
 from connectors.publisher import PublishError
+from service.announcing import Announce
 from service.clock import Clock
 from service.core.alerts import AlertEvent
 from service.core.feedback import feedback_of
@@ -33,7 +34,6 @@ Publish = Callable[[Sequence[Fact | Feedback]], Awaitable[None]]
 
 PUBLISH_SECONDS = 20.0
 
-Announce = Callable[[Sequence[AlertEvent]], Awaitable[None]]
 """Tells all live hubs that there are new events; never raises."""
 
 

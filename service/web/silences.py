@@ -62,7 +62,8 @@ class SilenceChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SilenceEntry(Struct, frozen=True, kw_only=True):
-    """A silence with what is so at the moment. expires_soon: within the hour. fixed: of the configuration."""
+    """A silence with what is so at the moment. expires_soon: it ends within
+    `silences.expires_soon_seconds` of the configuration. fixed: of the configuration."""
 
     silence: Silence
     state: SilenceState
@@ -70,8 +71,10 @@ class SilenceEntry(Struct, frozen=True, kw_only=True):
     fixed: bool = False
 
     @classmethod
-    def of(cls, silence: Silence, at: datetime, *, fixed: bool = False) -> "SilenceEntry":
-        return cls(silence=silence, state=state_of(silence, at), expires_soon=expires_soon(silence, at), fixed=fixed)
+    def of(cls, parts: Parts, silence: Silence, *, fixed: bool = False) -> "SilenceEntry":
+        at, within = parts.clock.now(), parts.settings.silences.expires_soon
+        soon = expires_soon(silence, at, within)
+        return cls(silence=silence, state=state_of(silence, at), expires_soon=soon, fixed=fixed)
 
 
 class SilenceList(Struct, frozen=True, kw_only=True):
@@ -96,8 +99,8 @@ class Preview(Struct, frozen=True, kw_only=True):
 async def listed(parts: Parts, state: SilenceState | None) -> list[SilenceEntry]:
     """Those of the configuration first, then those of people, what ends last first."""
     now = parts.clock.now()
-    fixed = [SilenceEntry.of(one, now, fixed=True) for one in maintenance_of(parts.settings)]
-    made = [SilenceEntry.of(one, now) for one in await parts.silences.silences(at=now, state=state)]
+    fixed = [SilenceEntry.of(parts, one, fixed=True) for one in maintenance_of(parts.settings)]
+    made = [SilenceEntry.of(parts, one) for one in await parts.silences.silences(at=now, state=state)]
     return [*(one for one in fixed if state in (None, one.state)), *made]
 
 
@@ -125,7 +128,7 @@ async def add(parts: Parts, data: NewSilence) -> SilenceEntry:
     """Raises SilenceError."""
     now = parts.clock.now()
     made = await parts.silences.add_silence(draft_of(data, now))
-    return SilenceEntry.of(made, now)
+    return SilenceEntry.of(parts, made)
 
 
 async def would_keep(parts: Parts, silence: Silence) -> list[AlertRecord]:
@@ -176,11 +179,10 @@ async def preview_silence(parts: Given, data: Annotated[NewSilence, Body()]) -> 
 
 @get("/silences/{silence_id:str}", summary="Get one silence", responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE})
 async def get_silence(parts: Given, silence_id: FromPath[str]) -> SilenceEntry:
-    now = parts.clock.now()
     fixed = next((one for one in maintenance_of(parts.settings) if one.id == silence_id), None)
     if fixed is not None:
-        return SilenceEntry.of(fixed, now, fixed=True)
-    return SilenceEntry.of(await parts.silences.silence(silence_id), now)
+        return SilenceEntry.of(parts, fixed, fixed=True)
+    return SilenceEntry.of(parts, await parts.silences.silence(silence_id))
 
 
 @put("/silences/{silence_id:str}", summary="Change a silence", responses={**BAD_REQUEST, **NOT_FOUND, **UNAVAILABLE})
@@ -192,7 +194,7 @@ async def change_silence(
     changed = await parts.silences.change_silence(
         silence_id, ends_at=data.ends_at, comment=data.comment, amount_per_day=data.amount_per_day, at=now
     )
-    return SilenceEntry.of(changed, now)
+    return SilenceEntry.of(parts, changed)
 
 
 @delete(
@@ -203,8 +205,7 @@ async def change_silence(
 )
 async def expire_silence(parts: Given, silence_id: FromPath[str]) -> SilenceEntry:
     """It is over at once, and stays listed as expired. Doing it again changes nothing."""
-    now = parts.clock.now()
-    return SilenceEntry.of(await parts.silences.expire_silence(silence_id, at=now), now)
+    return SilenceEntry.of(parts, await parts.silences.expire_silence(silence_id, at=parts.clock.now()))
 
 
 def _previewed(record: AlertRecord) -> PreviewEntry:

@@ -18,6 +18,16 @@ from service.web.views import row
 
 Asked = Request[Any, Any, State]
 _SHOWN = 200
+_EMPTY = {
+    "matchers": "",
+    "created_by": "",
+    "hours": "8",
+    "kind": SilenceKind.SILENCE.value,
+    "comment": "",
+    "amount_per_day": "",
+    "unit": "",
+}
+"""The form as it is found."""
 
 
 class SilenceForm(Struct, frozen=True, kw_only=True):
@@ -33,12 +43,17 @@ class SilenceForm(Struct, frozen=True, kw_only=True):
     action: Annotated[str, Meta(max_length=20)] = "add"
 
 
+class Longer(Struct, frozen=True, kw_only=True):
+    """hours: after its end as it is."""
+
+    hours: Annotated[float, Meta(gt=0, le=24 * 366)]
+
+
 @get("/silences", include_in_schema=False)
 async def show_silences(request: Asked, parts: Given) -> Response[str]:
     """`?matcher=team="search"` fills the form."""
     matchers = request.query_params.getall("matcher", [])
-    filled = {"matchers": "\n".join(matchers)[:20_000], "hours": "8", "kind": SilenceKind.SILENCE.value}
-    return await _shown(parts, filled)
+    return await _shown(parts, {**_EMPTY, "matchers": "\n".join(matchers)[:20_000]})
 
 
 @post("/silences", include_in_schema=False)
@@ -64,6 +79,24 @@ async def add_silence(
     return Redirect("/silences", status_code=303)
 
 
+@post("/silences/{silence_id:str}/extend", include_in_schema=False)
+async def extend_silence(
+    parts: Given, silence_id: FromPath[str], data: Annotated[Longer, Body(media_type=RequestEncodingType.URL_ENCODED)]
+) -> Response[str] | Redirect:
+    known = await parts.silences.silence(silence_id)
+    try:
+        await parts.silences.change_silence(
+            silence_id,
+            ends_at=known.ends_at + timedelta(hours=data.hours),
+            comment=known.comment,
+            amount_per_day=known.amount_per_day,
+            at=parts.clock.now(),
+        )
+    except SilenceError as error:
+        return await _shown(parts, _EMPTY, mistake=str(error))
+    return Redirect("/silences", status_code=303)
+
+
 @post("/silences/{silence_id:str}/expire", include_in_schema=False)
 async def expire_silence(parts: Given, silence_id: FromPath[str]) -> Redirect:
     await parts.silences.expire_silence(silence_id, at=parts.clock.now())
@@ -79,7 +112,7 @@ async def _shown(
         "silences.html",
         entries=(await listed(parts, None))[:_SHOWN],
         kinds=[kind.value for kind in SilenceKind],
-        filled={"created_by": "", "comment": "", "amount_per_day": "", "unit": "", **filled},
+        filled=filled,
         mistake=mistake,
         tried=tried is not None,
         kept=[row(record, now) for record in found],
@@ -110,4 +143,6 @@ def _asked(parts: Parts, data: SilenceForm) -> NewSilence:
 
 
 def silences_page_router() -> Router:
-    return Router(path="/", route_handlers=[show_silences, add_silence, expire_silence], include_in_schema=False)
+    return Router(
+        path="/", route_handlers=[show_silences, add_silence, extend_silence, expire_silence], include_in_schema=False
+    )

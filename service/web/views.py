@@ -22,14 +22,20 @@ SHOWS = {
 }
 """What the list can show: name in the address -> text and states."""
 PAGE_SIZE = 50
+NOBODY, TO = "nobody", "to:"
+"""Whose task the listed alerts are; people may be called anything, `nobody` as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListView:
-    """The list's filters as they stand in the form. mistake: what in the address could not be used."""
+    """The list's filters as they stand in the form. mistake: what in the address could not be used.
+
+    assignee: empty, NOBODY, or a name after TO.
+    """
 
     show: str
     severities: tuple[str, ...]
+    assignee: str
     label: str
     text: str
     tenant: str
@@ -55,6 +61,10 @@ class ListView:
                 labels = parse_labels(label.split(","))
             except ProblemError as error:
                 mistakes.append(error.detail.removeprefix("query "))
+        assignee = params.get("assignee") or ""
+        if assignee and assignee != NOBODY and not assignee.startswith(TO):
+            mistakes.append(f"assignee must be nobody, or to: and a name, got {assignee!r}")
+            assignee = ""
         text = (params.get("text") or "").strip()[:200]
         tenant = params.get("tenant") or ""
         cursor = params.get("cursor") or ""
@@ -62,6 +72,8 @@ class ListView:
             states=SHOWS[show][1],
             severities=tuple(Severity(value) for value in severities),
             labels={key.strip(): value.strip() for key, value in labels.items()},
+            assigned_to=assignee.removeprefix(TO) if assignee.startswith(TO) else None,
+            unassigned=assignee == NOBODY,
             text=text or None,
             tenant=tenant or None,
             folded=True,
@@ -71,6 +83,7 @@ class ListView:
         return cls(
             show=show,
             severities=severities,
+            assignee=assignee,
             label=label,
             text=text,
             tenant=tenant,
@@ -83,11 +96,16 @@ class ListView:
     @property
     def filtered(self) -> bool:
         """Whether an empty list may be the filters' doing; `open` alone is not a filter."""
-        return bool(self.severities or self.label or self.text or self.tenant) or self.show != "open"
+        return bool(self.severities or self.assignee or self.label or self.text or self.tenant) or self.show != "open"
 
     @property
     def show_text(self) -> str:
         return "" if self.show == "all" else SHOWS[self.show][0].lower()
+
+    def assignees(self, people: Sequence[str]) -> list[tuple[str, str]]:
+        """What can be chosen, as value and text; also somebody whom nobody else knows any more."""
+        chosen = [self.query.assigned_to] if self.query.assigned_to not in (None, *people) else []
+        return [(f"{TO}{name}", name) for name in (*chosen, *people) if name is not None]
 
     @property
     def first_url(self) -> str:
@@ -96,13 +114,22 @@ class ListView:
     def url(self, *, cursor: str | None = None) -> str:
         """Address of this list, from its newest alert or after *cursor*."""
         pairs = [("show", self.show), *(("severity", value) for value in self.severities)]
-        optional = (("label", self.label), ("text", self.text), ("tenant", self.tenant), ("cursor", cursor or ""))
+        optional = (
+            ("assignee", self.assignee),
+            ("label", self.label),
+            ("text", self.text),
+            ("tenant", self.tenant),
+            ("cursor", cursor or ""),
+        )
         return "/?" + urlencode(pairs + [(name, value) for name, value in optional if value])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the list. age: since the start, while it is open. by: who acknowledged or resolved it."""
+    """One line of the list. age: since the start, while it is open. by: who acknowledged or resolved it.
+
+    owner: whose task it is; empty for nobody's.
+    """
 
     alert: Alert
     state: AlertState
@@ -111,6 +138,7 @@ class Row:
     value: str
     age: timedelta
     by: str
+    owner: str
     chart: Sparkline | None
 
 
@@ -124,6 +152,7 @@ def row(record: AlertRecord, now: datetime) -> Row:
         value=value,
         age=age(record, now),
         by=_by(record),
+        owner=record.assigned_to or "",
         chart=sparkline(record.alert.history),
     )
 

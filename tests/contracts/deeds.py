@@ -12,7 +12,7 @@ import pytest
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import AlertRecord, AlertState, EventType
 from service.core.transitions import TIME, inhibited, silenced
-from service.store.store import AlertNotFoundError, AlertQuery
+from service.store.store import MAX_PEOPLE, AlertNotFoundError, AlertQuery
 from tests.builders import make_alert, resolved
 from tests.clock import NOON
 from tests.contracts.store import FullStore
@@ -82,11 +82,30 @@ class DeedsContract:
         assert (event.record.assigned_to, event.record.state) == ("bob", AlertState.FIRING)
         assert await store.assign("a1", to="bob", actor="eve", comment="", at=NOON) is None
         assert [one.alert.id for one in (await store.find(AlertQuery(assigned_to="bob"))).items] == ["a1"]
+        assert [one.alert.id for one in (await store.find(AlertQuery(unassigned=True))).items] == ["a2"]
         await store.record([resolved("a1")])
         assert (await store.get("a1")).assigned_to == "bob"
         assert await store.assign("a1", to=None, actor="bob", comment="", at=NOON) is not None
         assert (await store.find(AlertQuery(assigned_to="bob"))).total == 0
         assert await self.told(store, "a1") == ["opened", "resolved"]
+
+    async def test_who_was_named_lately_is_known(self, store: FullStore) -> None:
+        assert await store.people() == []
+        await store.record([make_alert("a1"), make_alert("a2"), make_alert("a3")])
+        assert await store.people() == []
+        await store.acknowledge("a1", actor="ada", comment="", at=NOON)
+        await store.assign("a1", to="bob", actor="ada", comment="", at=NOON)
+        await store.assign("a2", to="group: finops", actor="desk:Dana", comment="", at=NOON)
+        await store.comment("a3", actor="eve", comment="x", at=NOON)
+        await store.record([resolved("a3")])
+        assert await store.people() == ["eve", "group: finops", "ada", "bob"]
+
+    async def test_so_many_people_are_known_and_no_more(self, store: FullStore) -> None:
+        await store.record([make_alert()])
+        for number in range(MAX_PEOPLE + 1):
+            await store.comment("a1", actor=f"p{number}", comment="x", at=NOON)
+        known = await store.people()
+        assert (known[0], known[-1], len(known)) == (f"p{MAX_PEOPLE}", "p1", MAX_PEOPLE)
 
     @pytest.mark.parametrize("over", [False, True], ids=["open", "over"])
     async def test_a_comment_is_kept_and_told_to_nobody(self, store: FullStore, over: bool) -> None:

@@ -109,6 +109,7 @@ class ReceiverContract(Talking):
         assert calls == 1, "a redirect is not followed, and nothing goes on after a failure"
         if status == 429:
             assert outcome.reason is FailureReason.RATE_LIMITED
+        assert not outcome.got_somewhere
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 422])
     async def test_what_will_never_work_is_rejected(self, kind: Kind, status: int) -> None:
@@ -294,6 +295,7 @@ class TicketContract(Talking):
                 if isinstance(outcome, Delivered):
                     break
                 assert isinstance(outcome, Retry)
+                assert outcome.got_somewhere == (lost > 0), "it answered before the one that was lost"
             assert isinstance(outcome, Delivered)
             remote.faults.clear()
             assert remote.states()[kind.key(alert)] == ["open"]

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from service.core.inbound import Action
+from tests.remotes import hooks
 from tests.remotes.remote import RefusedError, Remote, Reply, Request, require
 
 TOKEN = "xoxb-1234567890-hunter2"
@@ -85,6 +87,22 @@ class SlackRemote(Remote):
             marker = post["metadata"]["event_payload"]["alert"]
             found.setdefault(marker, []).append(state.get(title.split(" ")[0], "open"))
         return found
+
+    def person(self, alert: str, does: Action, who: str = "alice", comment: str = "") -> None:
+        """Presses a button under the newest post of an alert, which changes nothing there; without it, does nothing."""
+        del comment
+        names = {Action.ACKNOWLEDGE: "acknowledge", Action.CLOSE: "resolve", Action.EXPECTED: "expected"}
+        for button in self.buttons(alert):
+            if button["action_id"] == f"spendwatch_{names.get(does)}":
+                self.hooks.append(hooks.slack(button["action_id"], button["value"], by=who, at=self.now()))
+
+    def buttons(self, alert: str) -> list[dict[str, Any]]:
+        """Under the newest post of an alert; without links."""
+        post = next(
+            one for one in reversed(self.posts.values()) if one["metadata"]["event_payload"].get("alert") == alert
+        )
+        rows = [block["elements"] for block in post["blocks"] if block["type"] == "actions"]
+        return [button for row in rows for button in row if "url" not in button]
 
     def _post(self, body: dict[str, Any]) -> Reply:
         if body["channel"] != CHANNEL:

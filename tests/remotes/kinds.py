@@ -10,7 +10,7 @@ from service.core.markers import marker_of
 from service.delivery.receivers.factory import make_receiver
 from service.delivery.receivers.over_http import HttpReceiver, Wiring
 from service.receiver_settings import Receiver as Config
-from tests.remotes import chats, desks, pagers
+from tests.remotes import chats, freshdesk, jira, pagerduty, pagers, servicenow, zendesk
 from tests.remotes.remote import Remote, Reply, Request
 
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -69,7 +69,7 @@ class Kind:
         return alert_id if self.by_id else marker_of(alert_id)
 
 
-_JIRA = {"user": "ada@example.com", "token": desks.TOKEN}
+_ADA = {"user": "ada@example.com", "token": jira.TOKEN}
 _SNOW = {"user": "spendwatch", "password": "hunter2-snow"}
 KINDS = (
     *(
@@ -105,9 +105,9 @@ KINDS = (
     ),
     Kind(
         type="pagerduty",
-        remote=pagers.PagerDutyRemote,
-        settings={"key": pagers.KEY},
-        secrets=(pagers.KEY,),
+        remote=pagerduty.PagerDutyRemote,
+        settings={"key": pagerduty.KEY},
+        secrets=(pagerduty.KEY,),
         by_id=True,
         has_our_key=True,
     ),
@@ -121,19 +121,19 @@ KINDS = (
     ),
     Kind(
         type="jira",
-        remote=desks.JiraRemote,
-        settings={**_JIRA, "project": "FINOPS", "settle_seconds": 0},
-        secrets=(desks.TOKEN,),
+        remote=jira.JiraRemote,
+        settings={**_ADA, "project": "FINOPS", "settle_seconds": 0},
+        secrets=(jira.TOKEN,),
     ),
     Kind(
         type="jira_service_management",
-        remote=desks.JiraRemote,
-        settings={**_JIRA, "service_desk_id": "1", "request_type_id": "10", "settle_seconds": 0},
-        secrets=(desks.TOKEN,),
+        remote=jira.JiraRemote,
+        settings={**_ADA, "service_desk_id": "1", "request_type_id": "10", "settle_seconds": 0},
+        secrets=(jira.TOKEN,),
     ),
     Kind(
         type="servicenow",
-        remote=desks.ServiceNowRemote,
+        remote=servicenow.ServiceNowRemote,
         settings={**_SNOW, "settle_seconds": 0},
         secrets=("hunter2-snow",),
     ),
@@ -147,13 +147,13 @@ KINDS = (
     ),
     Kind(
         type="zendesk",
-        remote=desks.ZendeskRemote,
-        settings={**_JIRA, "settle_seconds": 0},
-        secrets=(desks.TOKEN,),
+        remote=zendesk.ZendeskRemote,
+        settings={**_ADA, "settle_seconds": 0},
+        secrets=(jira.TOKEN,),
     ),
     Kind(
         type="freshdesk",
-        remote=desks.FreshdeskRemote,
+        remote=freshdesk.FreshdeskRemote,
         settings={"key": "hunter2-fresh", "email": "finops@example.com", "settle_seconds": 0},
         secrets=("hunter2-fresh",),
     ),

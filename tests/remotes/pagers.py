@@ -1,4 +1,4 @@
-"""PagerDuty, Opsgenie, ServiceNow Event Management and Alertmanager, as their references say."""
+"""Opsgenie, ServiceNow Event Management and Alertmanager, as their references say."""
 
 import json
 from datetime import UTC, datetime
@@ -7,52 +7,6 @@ from typing import Any
 from tests.remotes.remote import RefusedError, Remote, Reply, Request, require
 
 KEY = "0123456789abcdef0123456789abcdef"
-
-
-class PagerDutyRemote(Remote):
-    """Events v2: one incident per dedup key while it is open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.incidents: dict[str, list[str]] = {}
-        self.events: list[dict[str, Any]] = []
-
-    def handle(self, request: Request) -> Reply:
-        require(request.path == "/v2/enqueue", {"status": "not found"}, 404)
-        require(len(request.body) <= 512_000, {"status": "invalid event", "errors": ["too large"]})
-        event = request.json
-        errors = list(_mistakes(event))
-        require(not errors, {"status": "invalid event", "message": "Event object is invalid", "errors": errors})
-        self.events.append(event)
-        states = self.incidents.setdefault(event["dedup_key"], [])
-        is_open = bool(states) and states[-1] != "resolved"
-        match event["event_action"]:
-            case "trigger" if not is_open:
-                states.append("open")
-            case "acknowledge" if is_open:
-                states[-1] = "acknowledged"
-            case "resolve" if is_open:
-                states[-1] = "resolved"
-        body = {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
-        return Reply(202, body)
-
-    def states(self) -> dict[str, list[str]]:
-        return {key: states for key, states in self.incidents.items() if states}
-
-
-def _mistakes(event: dict[str, Any]) -> list[str]:
-    if event.get("routing_key") != KEY:
-        return ["'routing_key' is invalid"]
-    if event["event_action"] not in ("trigger", "acknowledge", "resolve"):
-        return ["'event_action' is invalid"]
-    if not 0 < len(event.get("dedup_key", "")) <= 255:
-        return ["'dedup_key' is invalid"]
-    if event["event_action"] != "trigger":
-        return []
-    payload = event["payload"]
-    if not 0 < len(payload["summary"]) <= 1024:
-        return ["'payload.summary' is invalid"]
-    return [] if payload["severity"] in ("critical", "error", "warning", "info") else ["'payload.severity' is invalid"]
 
 
 class OpsgenieRemote(Remote):

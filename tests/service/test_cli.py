@@ -9,7 +9,7 @@ import pytest
 from detectors import registry
 from service.cli import main
 
-COMMANDS = ("demo", "up", "worker", "api", "deliver", "connect", "tail", "check-config", "schema")
+COMMANDS = ("demo", "up", "worker", "api", "deliver", "connect", "tail", "alerts", "check-config", "schema")
 
 
 class Answer(NamedTuple):

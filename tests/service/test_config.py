@@ -1,5 +1,6 @@
 """One YAML file plus the environment; every mistake at once, with its place."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,30 @@ def test_a_digest_to_nobody_is_told_at_its_place(tmp_path: Path) -> None:
         "file:5: digests[2]: set receivers, or `to` with the receivers of single values: nobody would get it",
         "file:6: digests[3].time_zone: must be a time zone such as Europe/Berlin, got 'Mars'",
     ]
+
+
+def test_who_is_told_of_the_end_of_silences_has_to_carry_letters(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n"
+        "  - {type: pagerduty, name: pager, key: x}\n"
+        "  - {type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}\n"
+        "silences:\n"
+        "  tell: [chat, pager, nobody]\n",
+    )
+    with pytest.raises(ConfigError) as raised:
+        load(path, {}, check=check_config_mistakes)
+    assert str(raised.value).endswith(
+        "5: silences.tell: pager, nobody cannot be told; receivers that carry letters: chat"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(59, "greater than or equal to 60"), (604_801, "less than or equal")])
+def test_silences_end_soon_for_a_minute_to_a_week(tmp_path: Path, seconds: int, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"silences\.expires_soon_seconds: .*{said}"):
+        load(write(tmp_path, f"silences: {{expires_soon_seconds: {seconds}}}\n"), {})
+    settings = load(write(tmp_path, "silences: {expires_soon_seconds: 7200}\n"), {})
+    assert settings.silences.expires_soon == timedelta(hours=2)
 
 
 def test_a_digest_for_one_that_carries_none_is_refused_with_those_that_do(tmp_path: Path) -> None:

@@ -80,3 +80,13 @@ def test_a_listing_shows_the_reason_and_no_control_characters() -> None:
     show([DEAD], as_json=False, console=Console(file=out, width=120))
     assert "dead       desk opened of a1, 3 attempts, msg_1" in out.getvalue()
     assert "answered 400: ?[2Jno such project" in out.getvalue()
+
+
+def test_a_message_about_a_digest_or_the_end_of_a_silence_says_so() -> None:
+    of = {**DEAD, "event": None, "alert_id": None, "last_error": None}
+    digest = {"digest": "weekly", "silence": None, "value": "search", "due_at": "2026-11-23T07:00:00Z"}
+    silence = {"digest": None, "silence": "5f2c\x1b", "value": None, "due_at": "2026-11-23T07:00:00Z"}
+    out = io.StringIO()
+    show([{**of, "letter": digest}, {**of, "letter": silence}], as_json=False, console=Console(file=out, width=120))
+    assert "desk digest weekly of search, due 2026-11-23T07:00:00Z, 3 attempts" in out.getvalue()
+    assert "desk end of silence 5f2c?, 3 attempts" in out.getvalue()

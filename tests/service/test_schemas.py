@@ -53,7 +53,9 @@ def test_an_alert_on_the_wire_fits_its_schema() -> None:
 
 def test_an_unknown_schema_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match="schema must be one of fact, watermark, alert, spend, digest, asyncapi, config, got 'bill'"
+        ConfigError,
+        match="schema must be one of fact, watermark, alert, spend, anomaly, digest, expiry, asyncapi, config,"
+        " got 'bill'",
     ):
         print_schema("bill")
 

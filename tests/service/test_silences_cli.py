@@ -20,6 +20,7 @@ ENTRY = {
         "matchers": ['team="search"'],
         "created_by": "ada",
         "comment": "launch \x1b[2Jday",
+        "amount_per_day": 500.0,
         "ends_at": "2024-09-19T12:00:00Z",
         "expired_at": None,
     },
@@ -65,6 +66,20 @@ def test_what_is_asked_of_the_api() -> None:
         ("DELETE", b"/api/v1/silences/s%2F1"),
     ]
     assert json.loads(asked[0].content) == {"matchers": ["a=b"]}
+
+
+def test_a_silence_is_extended_from_its_own_end() -> None:
+    api, asked = client(httpx.Response(200, json=ENTRY))
+    assert silences.extend(api, "s/1", timedelta(hours=8)) == ENTRY
+    assert [(one.method, one.url.raw_path) for one in asked] == [
+        ("GET", b"/api/v1/silences/s%2F1"),
+        ("PUT", b"/api/v1/silences/s%2F1"),
+    ]
+    assert json.loads(asked[1].content) == {
+        "ends_at": "2024-09-19T20:00:00+00:00",
+        "comment": "launch \x1b[2Jday",
+        "amount_per_day": 500.0,
+    }
 
 
 def test_what_is_refused_is_said() -> None:

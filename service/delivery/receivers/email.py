@@ -30,8 +30,8 @@ from service.delivery.receivers.smtp import SmtpSession
 from service.delivery.templates import Wording
 from service.delivery.texts import as_html, cut, one_line, plain
 from service.digests.html import html_of
+from service.digests.letter import page_of
 from service.digests.page import lines_of
-from service.digests.words import page_of
 from service.errors import ConfigError
 from service.receiver_settings import EmailReceiver
 from service.store.store import Delivery, LetterDelivery
@@ -153,7 +153,8 @@ def compose_letter(
     """As `compose`; a letter begins a thread of its own. Pure."""
     page = page_of(delivery.letter.content, public_url)
     mail = _envelope(page.title, delivery.id, sender=sender, to=to, at=at)
-    mail["X-Spendwatch-Digest"] = delivery.letter.digest
+    if delivery.letter.digest is not None:
+        mail["X-Spendwatch-Digest"] = delivery.letter.digest
     mail.set_content("\n".join([page.title, "", *lines_of(page)]))
     mail.add_alternative(html_of(page), subtype="html")
     return mail

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import TypedDict, TypeVar
 
 import httpx
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from service.delivery.address import Resolver
 from service.delivery.calls import Answer, Call, CallFailedError
 from service.delivery.http import Site
 from service.delivery.receivers.configured import Configured
-from service.delivery.receivers.receiver import CarriesLetters, Outcome
+from service.delivery.receivers.receiver import CarriesLetters, Outcome, Retry
 from service.delivery.templates import Wording
 from service.delivery.texts import Escape, plain
 from service.receiver_settings import OverHttp, Worded
@@ -90,6 +91,7 @@ class HttpReceiver(Configured, ABC):
         time = asyncio.get_running_loop().time
         whole = self.timeout.total_seconds()
         end = time() + whole
+        got_somewhere = False
         try:
             call = next(talk)
             while True:
@@ -100,11 +102,14 @@ class HttpReceiver(Configured, ABC):
                     call = talk.throw(failed)
                 else:
                     call = talk.send(answer)
+                    got_somewhere = True
         except StopIteration as done:
             outcome: Outcome = done.value
-            return outcome
         except CallFailedError as failed:
-            return failed.outcome
+            outcome = failed.outcome
+        if got_somewhere and isinstance(outcome, Retry):
+            return replace(outcome, got_somewhere=True)
+        return outcome
 
     async def close(self) -> None:
         for site in self._sites:

@@ -32,12 +32,14 @@ class Delivered(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """It may work later. after: how long to wait at least. detail: without secrets. remote_id: as far as known."""
+    """It may work later. after: how long to wait at least. detail: without secrets. remote_id: as far as known.
+    got_somewhere: requests of this attempt before the one that failed were answered."""
 
     reason: FailureReason
     detail: str
     after: timedelta | None = None
     remote_id: str | None = None
+    got_somewhere: bool = False
 
 
 class Rejected(Struct, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ def _ours(message: Message) -> list[dict[str, object]]:
     fields = [
         {"type": "mrkdwn", "text": fits([f"*{mrkdwn(name)}*", mrkdwn(value)], _FIELD)} for name, value in message.facts
     ]
-    found.append({"type": "section", "fields": fields[:_FIELDS]})
+    places = range(0, len(fields), _FIELDS)
+    found += [{"type": "section", "fields": fields[place : place + _FIELDS]} for place in places]
     if message.drivers:
         found.append(_section(["*What changed*", *(f"• {mrkdwn(driver)}" for driver in message.drivers)]))
     if message.action:

@@ -18,7 +18,7 @@ from service.delivery.receivers.over_http import HttpLetters, Steps, Wiring, wor
 from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome
 from service.delivery.receivers.tickets import keep_ticket
 from service.delivery.texts import cut, mrkdwn
-from service.digests.words import page_of
+from service.digests.letter import page_of
 from service.receiver_settings import SlackBotReceiver
 from service.store.store import Delivery, LetterDelivery
 

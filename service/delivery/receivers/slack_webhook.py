@@ -12,7 +12,7 @@ from service.delivery.receivers import slack_blocks
 from service.delivery.receivers.over_http import HttpLetters, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Delivered, FailureReason, Outcome, Rejected, Retry
 from service.delivery.texts import mrkdwn
-from service.digests.words import page_of
+from service.digests.letter import page_of
 from service.receiver_settings import SlackWebhookReceiver
 from service.store.store import Delivery, LetterDelivery
 

@@ -16,8 +16,8 @@ from service.delivery.message import Message
 from service.delivery.receivers.over_http import HttpLetters, Steps, Wiring, wording
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.texts import cut
+from service.digests.letter import page_of
 from service.digests.page import Page, Section
-from service.digests.words import page_of
 from service.receiver_settings import TeamsReceiver
 from service.store.store import Delivery, LetterDelivery
 

@@ -13,11 +13,12 @@ import msgspec
 
 from connectors.facts import format_instant
 from service.delivery.calls import Call
-from service.delivery.letter_payload import DIGEST, letter_body
+from service.delivery.letter_payload import letter_body, letter_type
 from service.delivery.payload import body_of, event_type
 from service.delivery.receivers.over_http import HttpLetters, Steps, Wiring
 from service.delivery.receivers.receiver import Outcome
 from service.delivery.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, parse_secrets, sign
+from service.digests.expiry import ExpiryWarning
 from service.errors import ConfigError
 from service.receiver_settings import WebhookReceiver
 from service.store.store import Delivery, LetterDelivery
@@ -85,13 +86,14 @@ def _about_alert(delivery: Delivery, public_url: str | None) -> _Message:
 
 
 def _about_letter(delivery: LetterDelivery, public_url: str | None) -> _Message:
+    content = delivery.letter.content
     attributes = {
         "specversion": "1.0",
         "id": delivery.id,
         "source": public_url or "/spendwatch",
-        "type": f"dev.spendwatch.{DIGEST}",
-        "subject": delivery.letter.id,
-        "time": format_instant(delivery.letter.content.made_at),
+        "type": f"dev.spendwatch.{letter_type(delivery.letter)}",
+        "subject": content.silence if isinstance(content, ExpiryWarning) else delivery.letter.id,
+        "time": format_instant(content.made_at),
     }
     return _Message(letter_body(delivery.letter, public_url), attributes)
 

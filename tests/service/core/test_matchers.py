@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.alerts import AlertKind, Severity
-from service.core.matchers import Matcher, MatcherError, Op, matches, parse_matcher, parse_matchers
+from service.core.labels import subject_of
+from service.core.matchers import Matcher, MatcherError, Op, all_hold, parse_matcher, parse_matchers
 from tests.builders import make_alert
 
 ALERT = make_alert(
@@ -57,19 +58,19 @@ ALERT = make_alert(
     ],
 )
 def test_a_matcher_holds_or_not(text: str, holds: bool) -> None:
-    assert matches([parse_matcher(text)], ALERT) is holds
+    assert all_hold([parse_matcher(text)], subject_of(ALERT)) is holds
 
 
 def test_money_is_compared_by_how_much_it_is() -> None:
     drop = make_alert(kind=AlertKind.DROP, impact=-700.0, actual=100.0, expected=800.0)
-    assert matches(parse_matchers(["impact>=500", "excess>=500"]), drop)
-    assert not matches(parse_matchers(["impact>=500", 'kind="spike"']), drop)
+    assert all_hold(parse_matchers(["impact>=500", "excess>=500"]), subject_of(drop))
+    assert not all_hold(parse_matchers(["impact>=500", 'kind="spike"']), subject_of(drop))
 
 
 def test_all_of_a_list_must_hold_and_none_hold_always() -> None:
-    assert matches(parse_matchers(['team="search"', "severity>=high"]), ALERT)
-    assert not matches(parse_matchers(['team="search"', "severity>high"]), ALERT)
-    assert matches((), ALERT)
+    assert all_hold(parse_matchers(['team="search"', "severity>=high"]), subject_of(ALERT))
+    assert not all_hold(parse_matchers(['team="search"', "severity>high"]), subject_of(ALERT))
+    assert all_hold((), subject_of(ALERT))
 
 
 @pytest.mark.parametrize(
@@ -151,4 +152,4 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except MatcherError:
         return
     assert parse_matcher(str(matcher)) == matcher
-    matches([matcher], ALERT)
+    all_hold([matcher], subject_of(ALERT))

@@ -66,8 +66,14 @@ def plan(amount: float = 300.0, **changes: object) -> Silence:
 )
 def test_a_silence_has_a_beginning_and_an_end(hours: int, state: SilenceState, soon: bool) -> None:
     at = NOON + hours * HOUR
-    assert (state_of(make_silence(), at), expires_soon(make_silence(), at)) == (state, soon)
+    assert (state_of(make_silence(), at), expires_soon(make_silence(), at, HOUR)) == (state, soon)
     assert (silenced_by([make_silence()], make_alert(), at) == ("s1",)) is (state is SilenceState.ACTIVE)
+
+
+@pytest.mark.parametrize(("minutes", "soon"), [(29, False), (30, True), (480, False)])
+def test_how_long_before_its_end_it_ends_soon_is_asked(minutes: int, soon: bool) -> None:
+    silence = make_silence(ends_at=NOON + HOUR)
+    assert expires_soon(silence, NOON + minutes * timedelta(minutes=1), HOUR / 2) is soon
 
 
 def test_it_only_holds_for_what_all_its_matchers_hold_for() -> None:

@@ -6,7 +6,10 @@ from msgspec.structs import replace
 
 from connectors.facts import Basis
 from service.core.alerts import AlertRecord, AlertState
+from service.core.silences import SilenceKind, Weekly
 from service.digests.content import Digest, EndingSilence, of_value, overview
+from service.digests.expiry import ExpiryWarning
+from service.digests.letter import Content
 from service.digests.sums import DaySum, SpendBasis
 from service.store.store import Letter, LetterDelivery
 from tests.builders import make_alert
@@ -39,10 +42,28 @@ def _record(alert_id: str, label: str, reason: str, *, held_back: bool = False, 
     return AlertRecord(alert=alert, state=AlertState.FIRING, seq=1, created_at=at, updated_at=at, held_back=held_back)
 
 
-def make_letter(digest: Digest | None = None, *, attempts: int = 1, id_: str = "msg_1") -> LetterDelivery:
-    letter = Letter(
-        id="letter_1", digest="weekly", value=None, due_at=MONDAY, content=digest or make_digest(), receivers=("desk",)
+def make_warning(*, texts: str = "", **changes: object) -> ExpiryWarning:
+    """Of a silence of ada's that ends in an hour. texts: of all that people wrote."""
+    warning = ExpiryWarning(
+        silence="5f2c9a0b1d3e4f60",
+        kind=SilenceKind.SILENCE,
+        matchers=(texts or 'team="search"', texts or "impact<500"),
+        owner=texts or "ada",
+        comment=texts or "load test, OPS-17",
+        recurrence=(Weekly(weekdays=(texts or "saturday", "sunday"), location="Europe/Berlin"),),
+        amount_per_day=None,
+        unit=None,
+        until=MONDAY + timedelta(hours=1),
+        made_at=MONDAY,
+        silenced=2,
     )
+    return replace(warning, **changes)
+
+
+def make_letter(content: Content | None = None, *, attempts: int = 1, id_: str = "msg_1") -> LetterDelivery:
+    content = content or make_digest()
+    name = "weekly" if isinstance(content, Digest) else None
+    letter = Letter(id="letter_1", digest=name, value=None, due_at=MONDAY, content=content, receivers=("desk",))
     return LetterDelivery(
         id=id_,
         receiver="desk",

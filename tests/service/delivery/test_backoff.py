@@ -22,6 +22,15 @@ def test_delays_spread_over_the_whole_range() -> None:
     assert 0.47 < sum(delays) / len(delays) < 0.53
 
 
+def test_delays_that_are_cut_short_are_spread_as_well() -> None:
+    random = Random(7)
+    longest = timedelta(seconds=8)
+    delays = [BACKOFF.delay(9, random, longest=longest) / longest for _ in range(2000)]
+    assert 0 <= min(delays) < 0.01
+    assert 0.99 < max(delays) < 1
+    assert 0.47 < sum(delays) / len(delays) < 0.53
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

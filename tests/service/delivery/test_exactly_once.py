@@ -18,7 +18,7 @@ from service.delivery.metrics import DeliveryMetrics
 from service.delivery.outbox import Deliverer
 from service.store.sql import SqlStore
 from tests.builders import everyone, make_alert, resolved, withdrawn
-from tests.remotes.desks import Desk
+from tests.remotes.desk import Desk
 from tests.remotes.kinds import TICKETS, Kind
 from tests.remotes.weather import Weather
 from tests.service.delivery.fakes import running

@@ -153,7 +153,7 @@ async def test_untrusted_text_stays_text_and_within_the_limits(kind: Kind, fille
         if kind.type != "slack_bot" and kind.type != "slack_webhook":
             assert len(request.body) <= MAX_BYTES
         if kind.type.startswith("slack"):
-            markup = [one for text in _mrkdwn(request.json) for one in re.findall(r"<[^>]*>?", text)]
+            markup = [one for text in mrkdwn_of(request.json) for one in re.findall(r"<[^>]*>?", text)]
             assert [one for one in markup if not one.startswith(f"<{LINK}")] == []
         if kind.type == "teams":
             links = re.findall(r'"url":"([^"]*)"', request.body.decode())
@@ -282,7 +282,7 @@ async def test_a_letter_for_one_that_carries_none_is_left_alone(tmp_path: Path) 
     await store.close()
 
 
-def _mrkdwn(post: dict[str, object]) -> list[str]:
+def mrkdwn_of(post: dict[str, object]) -> list[str]:
     found: list[str] = [str(post["text"])]
 
     def walk(value: object) -> None:

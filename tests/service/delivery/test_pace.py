@@ -5,7 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from service.delivery.pace import FAILURES, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, LONGEST_WAIT_SECONDS, Pace
+from service.delivery.pace import (
+    FAILURES,
+    FIRST_PAUSE_SECONDS,
+    LEAST_PATIENCE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    Pace,
+)
 from service.delivery.receivers.receiver import Delivered, FailureReason, Rejected, Retry
 
 AWAY = Retry(reason=FailureReason.NETWORK, detail="refused")
@@ -96,8 +103,13 @@ def test_the_pauses_of_an_open_circuit_grow_up_to_half_a_minute() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [Delivered(), Rejected(reason=FailureReason.CLIENT_ERROR, detail="400"), limited(None)],
-    ids=["delivered", "rejected", "limited"],
+    [
+        Delivered(),
+        Rejected(reason=FailureReason.CLIENT_ERROR, detail="400"),
+        limited(None),
+        Retry(reason=FailureReason.SERVER_ERROR, detail="503", got_somewhere=True),
+    ],
+    ids=["delivered", "rejected", "limited", "of some requests"],
 )
 def test_an_answer_of_any_kind_is_no_failure_of_the_receiver(answer: Delivered | Rejected | Retry) -> None:
     pace = make_pace()
@@ -113,3 +125,25 @@ def test_a_probe_of_unknown_end_lets_another_try() -> None:
     pace.began(1, FIRST_PAUSE_SECONDS)
     pace.ended(None, FIRST_PAUSE_SECONDS)
     assert pace.allowed(FIRST_PAUSE_SECONDS) == 1
+
+
+def test_how_long_a_message_waits_at_most_grows_with_the_time_the_receiver_has_worked() -> None:
+    pace = make_pace()
+    assert [pace.patience(now) for now in (0.0, 60.0, 3600.0)] == [LEAST_PATIENCE_SECONDS, 15.0, 900.0]
+
+
+def test_a_message_waits_no_longer_than_it_takes_to_notice_that_the_receiver_is_back() -> None:
+    pace = make_pace()
+    fail(pace, FAILURES, now=86_400.0)
+    assert pace.patience(86_400.0) == LONGEST_PAUSE_SECONDS
+
+
+def test_what_failed_in_an_outage_is_tried_soon_after_it() -> None:
+    pace, back = make_pace(), 86_402.0
+    fail(pace, FAILURES, now=86_400.0)
+    pace.began(1, back)
+    pace.ended(Delivered(), back)
+    assert pace.patience(back) == LEAST_PATIENCE_SECONDS
+    pace.began(1, back + 3600.0)
+    pace.ended(Delivered(), back + 3600.0)
+    assert pace.patience(back + 3600.0) == 900.0, "only its coming back begins it anew"

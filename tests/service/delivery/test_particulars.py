@@ -15,10 +15,14 @@ from tests.builders import make_event
 from tests.clock import NOON
 from tests.contracts.receiver import WIRES, message, told
 from tests.remotes.chats import SlackRemote, SlackWebhookRemote, TeamsRemote
-from tests.remotes.desks import FreshdeskRemote, JiraRemote, ServiceNowRemote, ZendeskRemote
+from tests.remotes.freshdesk import FreshdeskRemote
+from tests.remotes.jira import JiraRemote
 from tests.remotes.kinds import BY_TYPE, WebhookRemote
-from tests.remotes.pagers import AlertmanagerRemote, OpsgenieRemote, PagerDutyRemote
+from tests.remotes.pagerduty import PagerDutyRemote
+from tests.remotes.pagers import AlertmanagerRemote, OpsgenieRemote
 from tests.remotes.remote import Fault, Remote, Reply, opened
+from tests.remotes.servicenow import ServiceNowRemote
+from tests.remotes.zendesk import ZendeskRemote
 
 R = TypeVar("R", bound=Remote)
 

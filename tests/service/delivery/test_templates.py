@@ -40,7 +40,8 @@ def test_everything_that_is_documented_is_there() -> None:
     names = (
         "event state severity kind resource tenant unit actual expected lower upper impact starts_at ends_at id actor"
     )
-    text += "".join(f"{{{{ {name} }}}}" for name in f"{names} comment acknowledged_by resolved_by".split())
+    later = "comment acknowledged_by acknowledged_until assigned_to resolved_by"
+    text += "".join(f"{{{{ {name} }}}}" for name in f"{names} {later}".split())
     message = make(text=text + "{{ labels.nobody }}{{ impact | money(unit) }}").message(make_event())
     assert message.text is not None
     assert "292.50 USD" in message.text

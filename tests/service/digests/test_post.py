@@ -11,11 +11,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from service.core.alerts import AlertRecord
+from service.digests.content import Digest as DigestContent
 from service.digests.post import DigestMetrics, Post, make_letters, moment_of, schedule_of
 from service.errors import UnavailableError
 from service.settings import Digest
 from service.store.sql import SqlStore
-from service.store.store import DeliveryQuery, LetterDelivery
+from service.store.store import DeliveryQuery, Letter, LetterDelivery
 from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
 from tests.service.core.test_silences import make_silence
@@ -62,6 +63,11 @@ async def letters(store: SqlStore) -> list[LetterDelivery]:
     return sorted(found, key=lambda row: (row.letter.due_at, row.receiver, row.letter.value or ""))
 
 
+def digest_of(letter: Letter) -> DigestContent:
+    assert isinstance(letter.content, DigestContent)
+    return letter.content
+
+
 async def test_a_digest_is_sent_at_its_time_to_whom_it_is_for(store: SqlStore, clock: FakeClock) -> None:
     await store.record_spend([make_statement(day, 10.0, team) for day in range(9, 23) for team in ("search", "ads")])
     await store.record([make_alert()])
@@ -81,7 +87,7 @@ async def test_a_digest_is_sent_at_its_time_to_whom_it_is_for(store: SqlStore, c
         ("mail", None),
         ("mail", "ads"),
     ]
-    content = found[0].letter.content
+    content = digest_of(found[0].letter)
     assert (content.period, content.due_at, content.made_at) == (WEEK, MONDAY, MONDAY)
     assert [(total.amount, total.change) for total in content.totals] == [(140.0, 0.0)]
     assert [line.id for line in content.open.named] == ["a1"]
@@ -116,8 +122,8 @@ async def test_what_was_missed_is_sent_once_with_all_that_happened_since(store: 
     await looking.post.look()
     first, late = await letters(store)
     assert (first.letter.due_at, late.letter.due_at) == (MONDAY, MONDAY + 4 * DAY)
-    assert late.letter.content.period.days == [november(26)]
-    assert late.letter.content.since == MONDAY, "alerts of the days without a digest are not lost"
+    assert digest_of(late.letter).period.days == [november(26)]
+    assert digest_of(late.letter).since == MONDAY, "alerts of the days without a digest are not lost"
     assert looking.count("missed") == 3
     clock.at = MONDAY + 5 * DAY
     await looking.post.look()
@@ -225,5 +231,5 @@ async def test_silences_that_end_before_the_next_digest_are_told_of(store: SqlSt
         await store.add_silence(make_silence(matchers=(matcher,), **span))
     moment = moment_of(TO_ALL, MONDAY, made_at=MONDAY, since=None)
     made = await make_letters(store, TO_ALL, moment, tenant="default")
-    told = {letter.value: [one.what for one in letter.content.silences] for letter in made}
+    told = {letter.value: [one.what for one in digest_of(letter).silences] for letter in made}
     assert told == {None: ['team="search"', 'team="ads"'], "search": ['team="search"'], "ads": ['team="ads"']}

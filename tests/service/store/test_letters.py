@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -14,12 +15,14 @@ from sqlalchemy import Connection, text
 from connectors.facts import Basis
 from service.core.spend import SpendStatement
 from service.digests.content import overview
+from service.digests.expiry import ExpiryWarning
 from service.digests.sums import DaySum, SpendBasis
 from service.store import migrations
 from service.store.sql import SqlStore
 from service.store.store import Delivery, DeliveryQuery, DigestState, Letter, LetterDelivery
 from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
+from tests.service.core.test_silences import make_silence
 from tests.service.digests.builders import DAY, MOMENT, MONDAY, make_settings, make_statement, make_sum, november
 
 WEEK_LATER = MONDAY + timedelta(days=7)
@@ -156,6 +159,19 @@ class Suite:
             await store.post_by_hand([make_letter()], at=MONDAY)
         assert len(await claimed(store)) == 1
 
+    async def test_of_many_who_warn_of_a_silence_one_does(self, store: SqlStore) -> None:
+        made = [await store.add_silence(make_silence(starts_at=MONDAY, ends_at=MONDAY + DAY)) for _ in range(3)]
+        at, receivers = MONDAY + DAY / 2, ("desk", "mail")
+        found = await asyncio.gather(
+            *(store.warn_of_expiry(at=at, within=DAY / 2, receivers=receivers) for _ in range(8))
+        )
+        assert sorted(one.silence for warnings in found for one in warnings) == sorted(one.id for one in made)
+        [first, *others] = await claimed(store, at)
+        assert len(others) == 2
+        assert isinstance(first.letter.content, ExpiryWarning)
+        assert (first.letter.digest, first.letter.content.until) == (None, MONDAY + DAY)
+        assert first.letter.content in [one for warnings in found for one in warnings]
+
     async def test_alerts_are_read_that_are_open_or_were_active(self, store: SqlStore, clock: FakeClock) -> None:
         await store.record([make_alert("open"), make_alert("over"), make_alert("other", tenant="acme")])
         clock.move(DAY)
@@ -195,6 +211,25 @@ async def test_messages_of_before_outlive_the_migration(sqlite_url: str, clock: 
     assert {f"ix_deliveries_{name}" for name in ("due", "head", "letters", "alert_id_seq", "receiver_state")} <= names
     await store.post_by_hand([make_letter()], at=MONDAY)
     assert len(await claimed(store)) == 1
+    await store.close()
+
+
+async def test_letters_of_before_are_still_digests_after_the_migration(sqlite_url: str, clock: FakeClock) -> None:
+    store = SqlStore(sqlite_url, routes=everyone("desk"), clock=clock)
+    document = msgspec.json.encode(make_letter().content).decode()
+    async with store._database.writing() as connection:
+        await connection.run_sync(_upgrade_to("0007"))
+        letter = f"INSERT INTO letters VALUES ('letter_1', 'weekly', NULL, '{_AT}', '{_AT}', :document)"
+        await connection.execute(text(letter), {"document": document})
+        await connection.execute(
+            text(
+                "INSERT INTO deliveries (id, receiver, letter_id, seq, state, attempts, created_at, next_attempt_at)"
+                f" VALUES ('msg_1', 'desk', 'letter_1', 0, 'pending', 0, '{_AT}', '{_AT}')"
+            )
+        )
+    await store.migrate()
+    [found] = await claimed(store)
+    assert (found.letter.digest, found.letter.content) == ("weekly", make_letter().content)
     await store.close()
 
 

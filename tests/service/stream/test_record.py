@@ -5,13 +5,14 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.announcing import Announce
 from service.core.alerts import AlertEvent
 from service.settings import Kafka
 from service.stream import record as module
 from service.stream.batch import Batch, TopicPartition
 from service.stream.metrics import StreamMetrics
 from service.stream.outgoing import Outgoing
-from service.stream.record import Announce, Record
+from service.stream.record import Record
 from service.stream.topics import Topics
 from tests.builders import make_alert
 from tests.service.stream.fakes import FakeProducer, FakeRecord, ListStore, run_of

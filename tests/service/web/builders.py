@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from connectors.facts import Fact, Feedback
-from service.settings import Api, Settings
+from service.settings import Api, Settings, Silences
 from service.store.live import LiveHub
 from service.web.api import create_api
 from tests.clock import FakeClock
@@ -24,6 +24,7 @@ class World:
 
     token: str | None = None
     public_url: str | None = None
+    expires_soon_seconds: int = 3600
     clock: FakeClock = field(default_factory=FakeClock)
     dependencies: dict[str, str | None] = field(default_factory=lambda: {"kafka": None, "store": None})
     published: list[Fact | Feedback] = field(default_factory=list)
@@ -36,7 +37,7 @@ class World:
         self.hub = LiveHub(self.store, poll_seconds=0.01)
         api = Api(token=SecretStr(self.token) if self.token else None, public_url=self.public_url)
         self.app: Litestar = create_api(
-            settings=Settings(api=api),
+            settings=Settings(api=api, silences=Silences(expires_soon_seconds=self.expires_soon_seconds)),
             store=self.store,
             outbox=self.store,
             inbox=self.store,

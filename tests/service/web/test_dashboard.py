@@ -78,7 +78,11 @@ async def test_filters_of_the_address_stand_in_the_form(world: World, client: Cl
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("label=nonsense", "expected key:value"), ("show=everything", "show must be one of open, pending, firing")],
+    [
+        ("label=nonsense", "expected key:value"),
+        ("show=everything", "show must be one of open, pending, firing"),
+        ("assignee=bob", "assignee must be nobody, or to: and a name"),
+    ],
 )
 async def test_mistyped_address_shows_a_list_and_says_what_is_wrong(
     world: World, client: Client, query: str, said: str
@@ -214,7 +218,7 @@ async def test_the_rest_of_its_life_by_form(world: World, client: Client) -> Non
     await world.store.record([make_alert()])
     for deed, more in (
         ("acknowledge", {"minutes": "60"}),
-        ("assign", {}),
+        ("assign", {"whom": "me"}),
         ("comment", {}),
         ("resolve", {}),
         ("reopen", {}),
@@ -223,11 +227,65 @@ async def test_the_rest_of_its_life_by_form(world: World, client: Client) -> Non
         answer = await client.post(f"/alerts/a1/{deed}", data=form, headers=HTML, follow_redirects=False)
         assert answer.status_code == 303, deed
         page = (await client.get("/alerts/a1", headers=HTML)).text
-        assert (deed == "acknowledge") == ("until <time" in page) or deed in ("assign", "comment")
+        assert (deed == "acknowledge") == (", until <time" in page) or deed in ("assign", "comment")
         assert (deed == "resolve") == (">Reopen<" in page)
     trail = [event.type.value for event in world.store.events]
     assert trail == ["opened", "acknowledged", "assigned", "commented", "resolved", "reopened"]
     assert (await world.store.get("a1")).assigned_to == "dana"
+
+
+async def test_an_alert_is_assigned_to_anybody_and_to_nobody_by_form(world: World, client: Client) -> None:
+    await world.store.record([make_alert("a1"), make_alert("a2")])
+    await world.store.assign("a2", to="eve", actor="ada", comment="", at=NOON)
+    before = (await client.get("/alerts/a1", headers=HTML)).text
+    assert '<datalist id="people"><option value="ada"></option><option value="eve"></option></datalist>' in before
+    assert "It is nobody's task yet." in _text(before)
+    assert ">Nobody's<" not in before
+    await client.post("/alerts/a1/assign", data={"actor": "dana", "to": " bob "}, headers=HTML)
+    assert (await world.store.get("a1")).assigned_to == "bob"
+    page = (await client.get("/alerts/a1", headers=HTML)).text
+    assert "It is the task of bob ." in _text(page)
+    assert "assigned to bob by dana" in _text(page)
+    await client.post("/alerts/a1/assign", data={"actor": "dana", "whom": "nobody", "to": "bob"}, headers=HTML)
+    assert (await world.store.get("a1")).assigned_to is None
+    assert "assigned to nobody by dana" in _text((await client.get("/alerts/a1", headers=HTML)).text)
+
+
+async def test_a_name_is_needed_to_assign_to_somebody(world: World, client: Client) -> None:
+    await world.store.record([make_alert()])
+    answer = await client.post("/alerts/a1/assign", data={"actor": "dana", "to": " "}, headers=HTML)
+    assert answer.status_code == 400
+    assert "expected the name of somebody whose task it is" in answer.text
+    assert len(world.store.events) == 1
+
+
+async def test_the_list_can_be_of_one_persons_tasks_or_of_nobodys(world: World, client: Client) -> None:
+    await world.store.record([make_alert(name) for name in ("a1", "a2", "a3")])
+    await world.store.assign("a1", to="bob", actor="ada", comment="", at=NOON)
+    await world.store.assign("a2", to="nobody", actor="ada", comment="", at=NOON)
+    everybody = (await client.get("/", headers=HTML)).text
+    assert _ids(everybody) == ["a2", "a1", "a3"]
+    options = [attributes.get("value") for tag, attributes in _tags(everybody) if tag == "option"]
+    assert options[-5:] == ["", "nobody", "to:ada", "to:nobody", "to:bob"]
+    assert '<span class="soft by" title="Whose task it is">bob</span>' in everybody
+    bobs = (await client.get("/?assignee=to:bob", headers=HTML)).text
+    assert _ids(bobs) == ["a1"]
+    assert '<option value="to:bob" selected>bob</option>' in bobs
+    assert _ids((await client.get("/?assignee=to:nobody", headers=HTML)).text) == ["a2"]
+    assert _ids((await client.get("/?assignee=nobody", headers=HTML)).text) == ["a3"]
+
+
+async def test_who_is_asked_for_can_be_chosen_again_and_stays_when_paging(world: World, client: Client) -> None:
+    await world.store.record([make_alert(f"a{number}") for number in range(60)])
+    for number in range(60):
+        await world.store.assign(f"a{number}", to="Bob & Ada", actor="ada", comment="", at=NOON)
+    first = (await client.get("/", params={"assignee": "to:Bob & Ada"}, headers=HTML)).text
+    older = next(a["href"] for tag, a in _tags(first) if tag == "a" and "cursor=" in (a.get("href") or ""))
+    assert older is not None
+    assert len(_ids((await client.get(older, headers=HTML)).text)) == 10
+    gone = (await client.get("/?assignee=to:carl", headers=HTML)).text
+    assert '<option value="to:carl" selected>carl</option>' in gone
+    assert "No alert matches" in gone
 
 
 @pytest.mark.parametrize("actor", [" ", "detection"])
@@ -250,6 +308,7 @@ async def test_hostile_text_stays_text(world: World, client: Client, path: str) 
     )
     await world.store.record([alert])
     await world.store.acknowledge("h1", actor=HOSTILE, comment=HOSTILE, at=NOON)
+    await world.store.assign("h1", to=HOSTILE, actor=HOSTILE, comment=HOSTILE, at=NOON)
     answer = await client.get(path.format(h=HOSTILE), headers=HTML)
     assert answer.status_code == 200
     tags = _tags(answer.text)

@@ -78,6 +78,12 @@ async def test_it_is_assigned_commented_on_resolved_and_reopened(world: World, c
     assert (await client.post(f"{PATH}/reopen", json=said)).json()["state"] == "firing"
     found = (await client.get("/api/v1/alerts", params={"assigned_to": "bob"})).json()
     assert [item["alert"]["id"] for item in found["items"]] == ["a1"]
+    assert (await client.get("/api/v1/alerts", params={"unassigned": True})).json()["total"] == 0
+    both = await client.get("/api/v1/alerts", params={"assigned_to": "bob", "unassigned": True})
+    assert (both.status_code, both.json()["errors"]) == (
+        400,
+        [{"where": "query unassigned", "what": "expected it without assigned_to, which asks for 'bob'"}],
+    )
     assert (await client.post(f"{PATH}/assign", json={**ADA, "to": None})).json()["assigned_to"] is None
     trail = (await client.get(f"{PATH}/events")).json()["items"]
     assert [entry["type"] for entry in trail] == ["opened", "assigned", "commented", "resolved", "reopened", "assigned"]

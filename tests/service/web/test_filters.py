@@ -24,6 +24,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     clock.move(timedelta(hours=1))
     await store.record([make_alert("a3", team="data", tenant="acme", reason="Backfill of 2023")])
     await store.acknowledge("a3", actor="dana", comment="", at=clock.now())
+    await store.assign("a3", to="bob", actor="dana", comment="", at=clock.now())
     yield store
     await store.close()
 
@@ -45,6 +46,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
         AlertQuery(text="a%a"),
         AlertQuery(since=NOON + timedelta(minutes=30)),
         AlertQuery(since=NOON),
+        AlertQuery(assigned_to="bob"),
+        AlertQuery(assigned_to="Bob"),
+        AlertQuery(unassigned=True),
     ],
     ids=repr,
 )

@@ -1,11 +1,14 @@
 """Silences over HTTP and on their page."""
 
+from datetime import timedelta
+
 import pytest
+from litestar.testing import AsyncTestClient
 
 from service.core.silences import SilenceState
 from tests.builders import make_alert
 from tests.clock import NOON
-from tests.service.web.builders import World
+from tests.service.web.builders import BASE_URL, World
 from tests.service.web.conftest import Client
 
 PATH = "/api/v1/silences"
@@ -28,6 +31,15 @@ async def test_a_silence_is_made_listed_changed_and_ended(world: World, client: 
     refused = await client.put(f"{PATH}/{silence_id}", json=change)
     assert (refused.status_code, refused.json()["errors"][0]["what"]) == (400, "it has expired; make a new one")
     assert (await client.get(f"{PATH}/{silence_id}")).json() == ended
+
+
+async def test_how_soon_is_soon_is_configured() -> None:
+    world = World(expires_soon_seconds=8 * 3600)
+    async with AsyncTestClient(world.app, base_url=BASE_URL) as client:
+        assert (await client.post(PATH, json=BODY)).json()["expires_soon"] is True
+        assert "ends soon" in (await client.get("/silences")).text
+        later = {**BODY, "ends_at": "2024-09-18T20:00:01Z"}
+        assert (await client.post(PATH, json=later)).json()["expires_soon"] is False
 
 
 @pytest.mark.parametrize(
@@ -88,8 +100,13 @@ async def test_the_page_fills_its_form_previews_and_silences(world: World, clien
     page = (await client.get("/silences")).text
     assert "&lt;b&gt;we know&lt;/b&gt;" in page
     [made] = world.silences.kept.values()
+    await client.post(f"/silences/{made.id}/extend", data={"hours": "1.5"})
+    longer = world.silences.kept[made.id]
+    assert (longer.ends_at - made.ends_at, longer.comment) == (timedelta(hours=1.5), "<b>we know</b>")
     await client.post(f"/silences/{made.id}/expire")
     assert world.silences.kept[made.id].expired_at == NOON
+    refused = await client.post(f"/silences/{made.id}/extend", data={"hours": "8"})
+    assert "it has expired; make a new one" in refused.text
 
 
 async def test_a_mistake_in_the_form_is_said_and_what_was_written_stays(client: Client) -> None:
