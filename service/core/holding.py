@@ -13,7 +13,6 @@ from service.core.amounts import bound
 from service.core.episodes import Episode, Judged
 from service.core.judging import Traced
 from service.core.policies import Judge
-from service.core.ring import Ring
 from service.core.state import Reported, SeriesState
 
 
@@ -34,7 +33,7 @@ def left_of(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Epi
         return None
     found = [
         Judged(
-            index=traced.bucket, actual=traced.actual, basis=_basis(state, traced.bucket), band=traced.band, score=0.0
+            index=traced.bucket, actual=traced.actual, basis=basis_of(state, traced.bucket), band=traced.band, score=0.0
         )
         for traced in trace
         if known.begins <= traced.bucket <= known.last and traced.band is not None
@@ -63,9 +62,9 @@ def left_of(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Epi
     )
 
 
-def _basis(state: SeriesState, index: int) -> Basis:
+def basis_of(state: SeriesState, index: int) -> Basis:
+    """What counts in a bucket, open or closed."""
     bucket = state.open_bucket(index)
     if bucket is not None:
         return bucket.effective_basis
-    ring: Ring | None = state.ring
-    return ring.basis(index) if ring is not None and ring.is_present(index) else Basis.BILLED
+    return state.ring.basis(index) if state.ring is not None and state.ring.is_present(index) else Basis.BILLED

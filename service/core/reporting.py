@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from connectors.facts import Basis, FeedbackVerdict
+from connectors.facts import FeedbackVerdict
 from connectors.series import SeriesKey
 from detectors.verdict import Band
 from service.core.alerts import Alert, AlertKind, AlertStatus, Point, Severity
@@ -21,7 +21,7 @@ from service.core.drivers import BASELINE_BUCKETS, Change, explain, shown, with_
 from service.core.episodes import Episode, alert_id
 from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
 from service.core.feedback import said_of
-from service.core.holding import reach_of
+from service.core.holding import basis_of, reach_of
 from service.core.instants import to_datetime
 from service.core.judging import Traced
 from service.core.ring import NORMAL, Ring
@@ -91,7 +91,7 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced], *, is
         metric=series.metric,
         unit=series.unit,
         grain=series.grain.value,
-        basis=_basis(state, known.begins),
+        basis=basis_of(state, known.begins),
         detector=_JUDGED_BY.get(known.kind, state.judge.detector),
         starts_at=to_datetime(known.begins * grain_seconds),
         ends_at=to_datetime((known.last + 1) * grain_seconds),
@@ -216,13 +216,6 @@ def _feedback(state: SeriesState, known: Reported) -> FeedbackVerdict | None:
 def _labels(series: SeriesKey) -> dict[str, str]:
     name, value = series.label
     return {name: value, "metric": series.metric, "grain": series.grain.value}
-
-
-def _basis(state: SeriesState, index: int) -> Basis:
-    bucket = state.open_bucket(index)
-    if bucket is not None:
-        return bucket.effective_basis
-    return state.ring.basis(index) if state.ring is not None and state.ring.is_present(index) else Basis.BILLED
 
 
 def _history(trace: Sequence[Traced], until: int, grain_seconds: int) -> tuple[Point, ...]:

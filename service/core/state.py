@@ -220,6 +220,8 @@ class SeriesState:
     def trace(self, trace: list[Traced] | None) -> None:
         if trace is not self.rare.trace:
             self.own_rare().trace = trace
+        if trace is None and self.rare.traced_from is not None:
+            self.rare.traced_from = None
 
     def own_rare(self) -> Rare:
         """To be written to."""
