@@ -24,7 +24,8 @@ from service.store.tables import deliveries, events, letters
 # A literal, since neither database uses a partial index for a parameter.
 PENDING: ColumnElement[str] = literal_column("'pending'")
 # What the message is to its receiver.
-_TYPE = func.coalesce(deliveries.c.told_as, events.c.type).label("type")
+TOLD_AS = func.coalesce(deliveries.c.told_as, events.c.type)
+_TYPE = TOLD_AS.label("type")
 _decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
 
 
@@ -117,7 +118,8 @@ async def as_planned(connection: AsyncConnection, claimed: Sequence[Delivery], p
         rows = await connection.execute(select(events).where(events.c.seq.in_(newer)))
         found = {row.seq: event_of(row) for row in rows}
     return [
-        replace(one, event=found.get(of[one.id].says, one.event), remote_id=of[one.id].remote_id) for one in claimed
+        replace(one, event=of[one.id].tells(found.get(of[one.id].says, one.event)), remote_id=of[one.id].remote_id)
+        for one in claimed
     ]
 
 

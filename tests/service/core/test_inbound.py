@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -108,6 +108,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 
 
 
 @settings(max_examples=500, deadline=None)
+@example(steps=[(0, 0, 8), (3, 0, 0), (0, 0, 0), (1, 1, 0), (0, 1, 1)])  # acknowledged at once after it was reopened
 @given(steps=STEPS)
 def test_echoes_come_to_rest_and_both_sides_agree(steps: list[tuple[int, int, int]]) -> None:
     asyncio.run(_play(steps))

@@ -82,3 +82,38 @@ async def test_a_desk_that_opens_it_again_is_not_told_so_and_the_others_are(desk
         (EventType.REOPENED, "known"),
     ]
     assert [kind for kind, _ in await told(store)] == [EventType.OPENED, EventType.RESOLVED, EventType.REOPENED]
+
+
+async def test_a_desk_that_our_edit_closed_again_is_told_to_open_whatever_it_was_told_since(desk: Desk) -> None:
+    desk.to = (To(receiver="jira"),)
+    store = desk.open()
+
+    async def take() -> list[EventType]:
+        claimed = await store.claim(
+            worker="w", now=desk.clock.at, lease_seconds=30, limit=9, receiver="jira", newest_only=True
+        )
+        for one in claimed:
+            await store.delivered(one.id, at=desk.clock.at, remote_id="jira-1")
+        return [one.event.type for one in claimed]
+
+    async def hear(action: Action, *, was_over: bool, ours: bool = False) -> None:
+        at = desk.clock.at
+        said = Inbound(
+            event_id=str(at), action=action, remote_ids=("jira-1",), at=at, was_over=was_over, ours=ours, actor="al"
+        )
+        await store.hear("jira", said, actor="jira:al", at=at)
+
+    await store.record([make_alert()])
+    await desk.run(store)
+    assert await take() == [EventType.OPENED]
+    await store.resolve("a1", actor="ada", comment="", at=desk.clock.at)
+    assert await take() == [EventType.RESOLVED]
+    desk.clock.move(WAIT)
+    await hear(Action.OPEN, was_over=True)
+    await desk.run(store, after=2 * WAIT)
+    await store.acknowledge("a1", actor="ada", comment="mine", at=desk.clock.at)
+    assert await take() == [EventType.ACKNOWLEDGED]
+    desk.clock.move(WAIT)
+    await hear(Action.CLOSE, was_over=False, ours=True)
+    assert await take() == [EventType.REOPENED]
+    assert await take() == []
