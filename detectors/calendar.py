@@ -30,14 +30,10 @@ def hour_of_week(at: int) -> int:
 def day_of_month(at: int) -> tuple[int, int]:
     """The day of the month from 1, and how many days of the month follow it.
 
-    Source: Howard Hinnant, chrono-compatible low-level date algorithms, civil_from_days.
-
     >>> day_of_month(0), day_of_month(58 * DAY), day_of_month(-DAY)
     ((1, 30), (28, 0), (31, 0))
     """
-    day_of_era = (at // DAY + 719468) % _DAYS_IN_400_YEARS
-    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    year_of_era, day_of_year = _day_of_year(at)
     month_from_march = (5 * day_of_year + 2) // 153
     day = day_of_year - (153 * month_from_march + 2) // 5 + 1
     if month_from_march == 11:  # February, the last month of a year that begins in March
@@ -47,3 +43,37 @@ def day_of_month(at: int) -> tuple[int, int]:
     else:
         length = (31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31)[month_from_march]
     return day, length - day
+
+
+_SPRING, _AUTUMN = range(7, 38), range(207, 252)
+"""From 8 March to 7 April, and from 24 September to 7 November, in days from 1 March."""
+_DAYS_AFTER = 4
+
+
+def clocks_may_have_changed(at: int) -> bool:
+    """Whether people may have set their clocks, an hour on or back, within the four days before.
+
+    From Saturday noon, since UTC is behind the east, to Wednesday noon, around the Sundays on which the European Union,
+    North America, Australia and New Zealand do. Source: the IANA time zone database, rules since 2007.
+
+    >>> clocks_may_have_changed(19_812 * DAY), clocks_may_have_changed(19_790 * DAY)  # 2024-03-30 and 2024-03-08
+    (False, False)
+    >>> clocks_may_have_changed(19_813 * DAY + HOUR), clocks_may_have_changed(20_023 * DAY)  # 2024-03-31, 2024-10-27
+    (True, True)
+    """
+    noon = at + DAY // 2
+    since = (weekday(noon) + 1) % 7
+    if since >= _DAYS_AFTER:
+        return False
+    _, day_of_year = _day_of_year(noon - since * DAY)
+    return day_of_year in _SPRING or day_of_year in _AUTUMN
+
+
+def _day_of_year(at: int) -> tuple[int, int]:
+    """The year of 400, and its day, both from 1 March on.
+
+    Source: Howard Hinnant, chrono-compatible low-level date algorithms, civil_from_days.
+    """
+    day_of_era = (at // DAY + 719468) % _DAYS_IN_400_YEARS
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    return year_of_era, day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)

@@ -17,11 +17,12 @@ from typing import ClassVar
 from detectors.guards import finite, judge, warming_up
 from detectors.parameters import Parameter, Value
 from detectors.scale import squash, unsquash
+from detectors.seasonal_clock import slots_at
 from detectors.seasonal_config import NAME, PARAMETERS, SeasonalConfig, configure
 from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_idle import forget_rest
 from detectors.seasonal_learning import SeasonalLearning
-from detectors.seasonal_monthly import without_days
+from detectors.seasonal_packing import first_buckets, model, packed
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -38,8 +39,6 @@ from detectors.seasonal_state import (
     RISEN,
     SWAY,
     bounded,
-    first_buckets,
-    model,
 )
 from detectors.state import HEADER, check_header
 from detectors.verdict import Band, Verdict
@@ -62,7 +61,7 @@ class Seasonal(SeasonalLearning):
     __slots__ = ()
 
     name: ClassVar[str] = NAME
-    state_version: ClassVar[int] = 3
+    state_version: ClassVar[int] = 4
     summary: ClassVar[str] = "weekday, hour and month-turn effects on a moving level, robust, in factors (the default)"
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
 
@@ -79,7 +78,7 @@ class Seasonal(SeasonalLearning):
     def score_one(self, value: float, at: int) -> Verdict:
         """Say how unusual *value* is. Changes nothing. Raises NotFiniteError."""
         value = finite(value)
-        places = self._places_at(at)
+        places = self._places_for(value, at)
         if places is None:
             return warming_up(value)
         lower, expected, upper = places
@@ -89,9 +88,9 @@ class Seasonal(SeasonalLearning):
     def learn_one(self, value: float, at: int) -> None:
         """Learn one finished bucket. Raises NotFiniteError. An earlier or repeated *at* is one more observation."""
         value = finite(value)
-        self._memo = None
         if self._first is None:
             self._learn(value, at)
+            self._forget_outlook()
             return
         self._first.extend((value, bounded(at)))
         if len(self._first) >= 2 * self._config.kept:
@@ -100,9 +99,9 @@ class Seasonal(SeasonalLearning):
     def hold_one(self, value: float, at: int) -> None:
         """Remember that a bucket was held back: what is learned of its slots is less sure than it seemed."""
         value = finite(value)
-        self._memo = None
         if self._first is None:
             self._hold(value, at)
+            self._forget_outlook()
 
     def accept_level(self, recent: Sequence[tuple[float, int]]) -> None:
         """Move the level to the median of *recent*, calendar effects left out of it; these and the spread stay."""
@@ -114,7 +113,7 @@ class Seasonal(SeasonalLearning):
             return
         if not recent:
             return
-        self._memo = None
+        self._forget_outlook()
         numbers = self._numbers
         anchor = choose_anchor([value for value, _ in recent], absolute_floor=self._config.absolute_floor)
         active = [
@@ -130,7 +129,7 @@ class Seasonal(SeasonalLearning):
             return
         numbers[IDLE_SHARE] = min(numbers[IDLE_SHARE], 1.0 - len(active) / len(recent))
         for _, at in active:
-            forget_rest(self._slots, self._config.layout, self._config.layout.of(at))
+            forget_rest(self._slots, self._config.layout, slots_at(numbers, self._config.layout, at))
         if bool(numbers[FACTORS]) is not anchor.multiplicative:
             # What was learned as factors means nothing as sums: begin from these buckets alone, with a wide band.
             learned = numbers[LEARNED]
@@ -144,13 +143,13 @@ class Seasonal(SeasonalLearning):
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
 
-        At most 51 numbers for days (45 if no day of the month is remembered), 592 for hours, 92 for finer grains; while
-        warming up two for each bucket kept.
+        At most 52 numbers for days (46 if no day of the month is remembered), 599 for hours (431 of a series that never
+        rests), 93 for finer grains; while warming up two for each bucket kept.
         """
         header = (float(self.state_version), self._config.fingerprint)
         if self._first is not None:
             return (*header, 0.0, *self._first)
-        return (*header, 1.0, *self._numbers, *without_days(self._slots, self._config.layout))
+        return (*header, *packed(self._numbers, self._slots, self._config.layout))
 
     def restore(self, state: Sequence[float]) -> None:
         """Raises StateError and leaves the detector as it was."""
@@ -161,7 +160,7 @@ class Seasonal(SeasonalLearning):
         else:
             self._numbers, self._slots = model(state, config.layout)
             self._first = None
-        self._memo = None
+        self._forget_outlook()
 
     def _band(self, lower: float, expected: float, upper: float) -> Band:
         anchor = self._numbers[ANCHOR]

@@ -1,5 +1,6 @@
 """What the seasonal detector is set to: its parameters, and the rates that go with a grain."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="sigma",
         default=3.5,
-        default_note="daily and longer 3.5, hourly 4.5, finer 5",
+        default_note="daily and longer 3.5, hourly 4, finer 5",
         minimum=0.5,
         maximum=50.0,
         meaning=SIGMA_MEANING,
@@ -57,7 +58,7 @@ class Rates:
     usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
         the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
         evidence of a shift loses with each bucket, in spreads. settled: so many buckets held back, with gaps between
-        them, are the new level.
+        them, are the new level. goes_on: from so many spreads on a bucket goes on with the episode before it.
     """
 
     level_drift: float
@@ -68,6 +69,7 @@ class Rates:
     a_day: float
     allowance: float
     settled: float
+    goes_on: float = math.inf
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
@@ -91,6 +93,7 @@ _HOURLY = Rates(
     a_day=24.0,
     allowance=0.75,
     settled=96.0,
+    goes_on=3.0,
 )
 _FINER = Rates(
     level_drift=0.005,
@@ -147,7 +150,7 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
 
 def _default_sigma(grain_seconds: int) -> float:
     """More buckets a month need wider bounds for the same number of false alarms."""
-    return 3.5 if grain_seconds >= DAY else 4.5 if grain_seconds >= HOUR else 5.0
+    return 3.5 if grain_seconds >= DAY else 4.0 if grain_seconds >= HOUR else 5.0
 
 
 def _default_evidence(grain_seconds: int) -> float:

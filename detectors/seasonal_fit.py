@@ -52,7 +52,8 @@ class Anchor:
 class Fit:
     """level, effects, noise_variance: on the scale of the anchor. counts, idle_counts: per slot, and per rhythm slot.
 
-    active: how many were not idle; with none of them the series is dormant. idle_share: how often a bucket is idle
+    active: how many were not idle; with none of them the series is dormant. mixed: variance of what hours of the week
+        have for themselves. idle_share: how often a bucket is idle
         where its slot would not let one expect it; above 0 if any was.
     """
 
@@ -63,6 +64,7 @@ class Fit:
     counts: list[float]
     idle_counts: list[float]
     active: int
+    mixed: float
     idle_share: float
 
 
@@ -113,6 +115,7 @@ def fit(
         counts=counts,
         idle_counts=idle_counts,
         active=len(places),
+        mixed=_mixed(effects, layout),
         idle_share=_idle_share(idle, rhythms),
     )
 
@@ -168,6 +171,13 @@ def _backfit(
     return level, variance + (_UNKNOWN_NOISE * missing) ** 2, effects, counts
 
 
+def _mixed(effects: list[float], layout: Layout) -> float:
+    """The most that hours of the week may have for themselves, as a variance: noise is in it."""
+    seen = [effects[slot] for slot in layout.mixed if effects[slot]]
+    most = max((layout.prior_variance[slot] for slot in layout.mixed), default=0.0)
+    return min(sum(effect * effect for effect in seen) / len(seen), most) if seen else most
+
+
 def _rough_variance(places: list[float], slots: list[tuple[int, ...]], rhythm_place: int | None) -> float:
     """Noise variance by the median difference of one bucket to the next of its slot, or to the next at all."""
     latest: dict[int, float] = {}
@@ -202,7 +212,7 @@ def _fit_part(
         if part >= len(of):
             continue
         slot = of[part]
-        if layout.clock_changes and slot >= 24 and slot < layout.turn_start <= of[-1]:
+        if layout.by_the_hour and slot >= 24 and slot < layout.turn_start <= of[-1]:
             continue  # a single turn of a month and the only day of its name in a week cannot be told apart
         rest = place - level - sum(effects[other] for other in of if other != slot)
         off = abs(rest - effects[slot])
@@ -217,11 +227,12 @@ def _fit_part(
         sums[slot] = sums.get(slot, 0.0) + weight * rest
         weights[slot] = weights.get(slot, 0.0) + weight
     for slot, weight in weights.items():
-        effect = sums[slot] / (weight + variance / prior[slot])
+        # How much a mean of hours of the week counts is learned; see `detectors.seasonal_slots`.
+        effect = sums[slot] / (weight if slot in layout.mixed else weight + variance / prior[slot])
         if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
             effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
         effects[slot] = effect
-        counts[slot] = 0.0 if layout.clock_changes and slot >= layout.turn_start else weight * layout.weight[slot]
+        counts[slot] = 0.0 if layout.by_the_hour and slot >= layout.turn_start else weight * layout.weight[slot]
 
 
 def _huber_mean(places: list[float], start: float, variance: float) -> float:

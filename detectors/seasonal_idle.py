@@ -7,6 +7,7 @@ costs. A rhythm is a slot that was idle all the times it was seen; a series that
 from array import array
 from enum import Enum
 
+from detectors.seasonal_slots import coarse
 from detectors.seasonal_state import DORMANT, FACTORS, IDLE_SHARE
 from detectors.slots import Layout
 
@@ -99,8 +100,8 @@ def learn_idleness(
     slot = slots[place]
     active, rest = layout.size + slot, 2 * layout.size + slot - layout.rhythm_start
     if idle and not numbers[DORMANT]:
-        table[rest] += 1.0
+        table[rest] = coarse(table[rest] + 1.0)
     if table[rest] and table[active] + table[rest] > layout.most_counted[slot]:
         fade = layout.most_counted[slot] / (table[active] + table[rest])
-        table[active] *= fade
-        table[rest] *= fade
+        table[active] = coarse(table[active] * fade)
+        table[rest] = coarse(table[rest] * fade)

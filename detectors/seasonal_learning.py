@@ -9,13 +9,17 @@ from array import array
 from collections.abc import Sequence
 
 from detectors.calendar import day_of_month
-from detectors.evidence import STANDING, added
+from detectors.evidence import added
 from detectors.scale import squash, unsquash
+from detectors.seasonal_clock import watch_clock
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
+from detectors.seasonal_holding import SeasonalHolding
+from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, quieter_by, rests
 from detectors.seasonal_idle import learn_idleness
-from detectors.seasonal_model import TOLD, UNSURE, Ahead, SeasonalModel
+from detectors.seasonal_model import UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
-from detectors.seasonal_slots import forget_weekday, learn_slots, shake_slots
+from detectors.seasonal_outlook import Ahead, Outlook, Reaches
+from detectors.seasonal_slots import coarse, learn_mixed, learn_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -28,11 +32,14 @@ from detectors.seasonal_state import (
     LAST,
     LEARNED,
     LEVEL,
+    MIXED,
     MOST_PLACE,
     MOST_TREND,
+    NEVER_RESTED,
     NOISE,
     NUMBERS,
     REST,
+    RESTED,
     RISEN,
     SWAY,
     TREND,
@@ -42,13 +49,9 @@ from detectors.seasonal_state import (
 )
 
 _MOST_DOUBT = 1e6
-_LULLED = 0.03
-_ROUSED = 0.15
-"""What an exception takes of the share of active buckets, or of idle ones in a series that rests."""
-_AWAKE = 0.75
 _ENOUGH_HELD = 7.0
-_SHORT_DAY, _LONG_DAY = 6.0, 36.0
-"""Hours held back, from and to which they may have been those of a day like no other of its name."""
+_NO_DAY_ALIKE = 2.0
+"""A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
 """What all the evidence there can be takes of the share that a level follows."""
 _ALIKE_SPREAD = 1.1
@@ -56,7 +59,7 @@ _REANCHOR_BELOW = math.asinh(5.0)
 _REANCHOR_ABOVE = math.asinh(400.0)
 
 
-class SeasonalLearning(SeasonalModel):
+class SeasonalLearning(SeasonalHolding):
     """The part of the seasonal detector that changes it."""
 
     __slots__ = ()
@@ -85,15 +88,16 @@ class SeasonalLearning(SeasonalModel):
         numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
+        numbers[RESTED] = NEVER_RESTED
+        numbers[MIXED] = first.mixed
         self._numbers = numbers
-        self._slots = array(
-            "f", (*first.effects, *first.counts, *first.idle_counts, *[0.0] * 3 * config.layout.remembered)
-        )
+        counts = map(coarse, (*first.counts, *first.idle_counts))
+        self._slots = array("f", (*first.effects, *counts, *[0.0] * config.layout.remembered_size))
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
         config, numbers, table = self._config, self._numbers, self._slots
-        slots = config.layout.of(at)
+        slots = self._slots_at(at)
         idle = bool(numbers[FACTORS]) and abs(value) <= IDLE_PART * numbers[ANCHOR]
         if numbers[FACTORS]:
             learn_idleness(numbers, table, config.layout, slots, idle=idle, gain=config.rates.idle_gain)
@@ -103,24 +107,37 @@ class SeasonalLearning(SeasonalModel):
             return
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
+        ahead, reaches, _ = self._outlook(at)
         numbers[ACTIVE] += 1.0
-        ahead = self._predict(at, slots)
-        reaches = self._reaches(ahead)
         now = squash(value, numbers[ANCHOR])
         remembered = config.layout.remembered and remembers(table)
         if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):
             numbers[LEVEL] += numbers[TREND]
-        elif self._is_holiday(now - ahead.place, slots, ahead.steps, reaches):
-            numbers[HELD] = min(numbers[HELD], 0.0) - 1.0
+        elif self._is_holiday(now - ahead.place, at, slots, reaches):
+            numbers[HELD] = numbers[REST] = 0.0
             numbers[LEVEL] += numbers[TREND]
         else:
-            if numbers[HELD]:
-                self._end_hold(at)
-                ahead = self._predict(at, slots)
-                reaches = self._reaches(ahead)
-            self._learn_active(now, slots, ahead, reaches)
+            if self._is_begun_anew(now, at):
+                self._forget_outlook()
+            self._learn_active(now, slots, self._outlook(at))
             self._follow_anchor()
         numbers[LAST] = max(numbers[LAST], bounded(at))
+
+    def _is_begun_anew(self, now: float, at: int) -> bool:
+        """Whether an episode has ended with this bucket, or its weekday was learned from a holiday."""
+        numbers, table, layout = self._numbers, self._slots, self._config.layout
+        ended = bool(numbers[HELD])
+        if ended:
+            self._end_hold(at)
+            self._forget_outlook()
+        slots, (ahead, (down, up, _), _) = self._slots_at(at), self._outlook(at)
+        above, reach = (now - ahead.place, up) if numbers[LEVEL] >= 0.0 else (ahead.place - now, down)
+        busier = busier_by(numbers, table, layout, slots)
+        if busier <= _NO_DAY_ALIKE * ahead.spread or above <= max(reach, 0.5 * busier):
+            return ended
+        table[layout.size + slots[layout.weekday_place]] = 0.0
+        numbers[REST] = 0.0
+        return True
 
     def _rest(self, at: int) -> None:
         """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""
@@ -128,17 +145,10 @@ class SeasonalLearning(SeasonalModel):
         numbers[LAST] = max(numbers[LAST], bounded(at))
         if numbers[HELD] >= _ENOUGH_HELD:
             self._settle()
-        elif numbers[HELD] <= 0.0:
+        elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
 
-    def _settle(self) -> None:
-        """Take what was held back for the new level: rests or gaps ended each row of it before it was long enough."""
-        numbers = self._numbers
-        numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
-        numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
-        numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
-
-    def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: tuple[float, float, float]) -> bool:
+    def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
         layout = self._config.layout
         if len(slots) > 1:
@@ -154,25 +164,30 @@ class SeasonalLearning(SeasonalModel):
         remember(self._slots, layout, day, off)
         return True
 
-    def _is_holiday(self, off: float, slots: tuple[int, ...], steps: int, reaches: tuple[float, float, float]) -> bool:
-        """Whether a bucket is low as the quietest weekday is; nothing is learned of it then but that it was one."""
+    def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
+        """Whether a bucket is one of a day that is as low as the quietest weekday; no more is learned of it then."""
+        config, numbers = self._config, self._numbers
         down, up, _ = reaches
-        short = off < -down if self._numbers[LEVEL] >= 0.0 else off > up
-        return short and self._may_rest(steps) and self._rest_day(slots) > 0.0
+        low, below = (off < 0.0, off < -down) if numbers[LEVEL] >= 0.0 else (off > 0.0, off > up)
+        if below or (low and rests(numbers, at)):
+            quieter = quieter_by(numbers, self._slots, config.layout, config.rates, at, slots)
+            return quieter > 0.0 and begin_rest(numbers, at)
+        forget_stray(numbers, at)
+        return False
 
-    def _learn_active(
-        self, now: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
-    ) -> None:
+    def _learn_active(self, now: float, slots: tuple[int, ...], outlook: Outlook) -> None:
         """now: the bucket's place on the scale."""
-        numbers, rates = self._numbers, self._config.rates
+        numbers, rates, ahead = self._numbers, self._config.rates, outlook[0]
         noise, spread = ahead.noise, ahead.spread
         off = limited(now - ahead.place, CLIP * spread)
-        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, slots, ahead, reaches)
+        part = 1.0 - _HESITANT * self._add_evidence(now - ahead.place, outlook)
         rest = limited(now - ahead.base, CLIP * spread * _ALIKE_SPREAD)
         # What may be a slot's says little of the level, and of the next bucket.
         of_slots = max(spread * spread - ahead.level_variance - noise, 0.0)
         self._follow(rest, ahead.steps, noise, of_slots, part=part)
         numbers[REST] = rest * noise / (noise + of_slots)
+        if self._config.layout.by_the_hour:
+            self._learn_hour(slots, now - ahead.base, part * rest, ahead)
         learn_slots(
             self._slots,
             self._config.layout,
@@ -182,24 +197,33 @@ class SeasonalLearning(SeasonalModel):
             noise=noise,
             level_variance=ahead.level_variance,
             rising=numbers[LEVEL] >= 0.0,
+            part=ahead.part,
         )
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread
         weight = max(rates.noise_gain, 2.0 / numbers[ACTIVE]) * noise / variance
         numbers[NOISE] = max(noise * (1.0 + weight * (off * off / variance - 1.0)), self._config.relative_floor**2)
 
-    def _add_evidence(
-        self, off: float, slots: tuple[int, ...], ahead: Ahead, reaches: tuple[float, float, float]
-    ) -> float:
+    def _learn_hour(self, slots: tuple[int, ...], off: float, rest: float, ahead: Ahead) -> None:
+        """Of an hour that lies *off*, by *rest* as it is learned: which clock is it by, and is it one of its week?"""
+        numbers, table, slot = self._numbers, self._slots, slots[2]
+        watch_clock(numbers, table, slots[0], off, ahead.spread)
+        if table[self._config.layout.size + slot]:
+            numbers[MIXED] = learn_mixed(numbers[MIXED], table[slot], rest + ahead.part * table[slot], ahead.noise)
+
+    def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
-        numbers, limit, spread = self._numbers, self._config.evidence, ahead.spread
-        below, above = self._neighbours(slots) if self._config.layout.clock_changes else (0.0, 0.0)
-        down, up, _ = reaches
-        if not -down - below <= off <= up + above:
+        numbers, limit = self._numbers, self._config.evidence
+        ahead, (down, up, reach), (below, above) = outlook
+        spread = ahead.spread
+        if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
             numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
             return 0.0
+        if not -down - below <= off <= up + above:
+            # Too little to be told of, as yet: it may creep on. What stays so is the level, in time.
+            numbers[DOUBT] += 0.5 * self._alike / self._config.rates.settled
         if spread <= UNSURE * math.sqrt(ahead.noise):
             allowance = self._allowance(ahead)
             # An hour on a slope says nothing while it is no further off than the hours beside it.
@@ -208,45 +232,6 @@ class SeasonalLearning(SeasonalModel):
             if above <= spread or off > above:
                 numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance), limit)
         return max(numbers[RISEN], numbers[FALLEN]) / limit
-
-    def _hold(self, value: float, at: int) -> None:
-        """A bucket is held back: its slots, and how often the series rests, are less sure than they seemed."""
-        numbers, layout = self._numbers, self._config.layout
-        is_first = numbers[HELD] <= 0.0
-        numbers[HELD] = 2.0 if numbers[HELD] < 0.0 else numbers[HELD] + 1.0
-        idle = abs(value) <= IDLE_PART * numbers[ANCHOR]
-        if numbers[DORMANT]:
-            numbers[IDLE_SHARE] -= _ROUSED * numbers[IDLE_SHARE]
-            if numbers[IDLE_SHARE] < _AWAKE:
-                numbers[DORMANT] = 0.0
-                if not numbers[ACTIVE]:
-                    self._begin_level(value, at)
-                    numbers[ACTIVE] = 1.0
-        elif idle and numbers[FACTORS] and is_first:
-            numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
-        if not idle and numbers[ACTIVE]:
-            off = squash(value, numbers[ANCHOR]) - self._predict(at, layout.of(at)).base
-            before = off if is_first else numbers[REST]
-            numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
-        if is_first and layout.remembered and numbers[ACTIVE] and len(layout.of(at)) == 1:
-            ahead = self._predict(at, layout.of(at))
-            remember(self._slots, layout, day_of_month(at)[0], squash(value, numbers[ANCHOR]) - ahead.base)
-        if is_first:
-            shake_slots(self._slots, layout, layout.of(at), idle=idle)
-        elif not idle and numbers[HELD] >= self._config.rates.settled:
-            self._settle()
-
-    def _end_hold(self, at: int) -> None:
-        """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
-        numbers = self._numbers
-        layout = self._config.layout
-        told = numbers[HELD] >= TOLD
-        if layout.clock_changes and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            forget_weekday(self._slots, layout, layout.of(at - self._config.grain_seconds))
-        numbers[HELD] = numbers[REST] = 0.0
-        if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
-            numbers[RISEN] = numbers[FALLEN] = 0.0
-            numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
 
     def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:
         """Level and trend after a bucket that lay *rest* off: a Kalman filter of the two, in units of the noise.
@@ -264,12 +249,6 @@ class SeasonalLearning(SeasonalModel):
         numbers[SWAY] = limited(sway * (1.0 - doubt * weight), _MOST_DOUBT)
         numbers[TREND_DOUBT] = min(max(trend_doubt - sway * sway * weight, 0.0), _MOST_DOUBT)
 
-    def _begin_level(self, value: float, at: int) -> None:
-        """The first active bucket ever is the level."""
-        numbers = self._numbers
-        numbers[ANCHOR] = choose_anchor([value], absolute_floor=self._config.absolute_floor).at
-        numbers[LEVEL] = squash(value, numbers[ANCHOR]) - self._effect(at)
-
     def _follow_anchor(self) -> None:
         """Move the anchor along when the level has left the range in which it makes the scale logarithmic."""
         numbers = self._numbers
@@ -279,6 +258,3 @@ class SeasonalLearning(SeasonalModel):
         level = unsquash(numbers[LEVEL], numbers[ANCHOR])
         anchor = choose_anchor([level], absolute_floor=self._config.absolute_floor).at
         numbers[ANCHOR], numbers[LEVEL] = anchor, squash(level, anchor)
-
-    def _effect(self, at: int) -> float:
-        return math.fsum(self._slots[slot] for slot in self._config.layout.of(at))

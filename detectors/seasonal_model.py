@@ -5,17 +5,19 @@ Read only; `detectors.seasonal_learning` is what changes it.
 
 import math
 from array import array
-from typing import NamedTuple
 
-from detectors.calendar import day_of_month
+from detectors.calendar import clocks_may_have_changed, day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
+from detectors.seasonal_clock import beside, slots_at
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_fit import IDLE_PART
+from detectors.seasonal_holidays import busier_by, quieter_by
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
-from detectors.seasonal_slots import SEEN_TWICE
+from detectors.seasonal_outlook import Ahead, Beside, Outlook, Places, Reaches
+from detectors.seasonal_slots import SEEN_TWICE, weighed
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -26,6 +28,7 @@ from detectors.seasonal_state import (
     LAST,
     LEARNED,
     LEVEL,
+    MIXED,
     NOISE,
     REST,
     RISEN,
@@ -53,27 +56,10 @@ _WIDE = 2.0
 """Bounds this far off, a seventh and seven times the expected, are so wide that nothing at all lies within them too."""
 
 
-class Ahead(NamedTuple):
-    """Of an active bucket that is to come, on the scale.
-
-    place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
-    a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
-    the latest one learned. doubts: variance of the effect of each of its slots.
-    """
-
-    place: float
-    base: float
-    noise: float
-    level_variance: float
-    spread: float
-    steps: int
-    doubts: list[float]
-
-
 class SeasonalModel:
     """What is learned of a series, as in `detectors.seasonal_state`; before it is fitted, the first buckets."""
 
-    __slots__ = ("_config", "_first", "_memo", "_numbers", "_slots")
+    __slots__ = ("_config", "_first", "_latest_both", "_latest_outlook", "_latest_slots", "_numbers", "_slots")
 
     def __init__(self, config: SeasonalConfig) -> None:
         self._config = config
@@ -82,50 +68,95 @@ class SeasonalModel:
         self._numbers = array("d")
         # Effects, counts, idle counts; single precision is enough for logarithms, and halves them.
         self._slots = array("f")
-        # The latest answer of _places_at, until something is learned: bounds are drawn when a bucket opens, and the
-        # same are asked for when it closes.
-        self._memo: tuple[int, float, float, float] | None = None
+        # The latest answers of the methods of these names, until something is learned: bounds are drawn when a bucket
+        # opens, the same are asked for when it closes, and then it is learned.
+        self._latest_both: tuple[int, tuple[Places, Places]] | None = None
+        self._latest_outlook: tuple[int, Outlook] | None = None
+        self._latest_slots: tuple[int, tuple[int, ...]] | None = None
 
-    def _places_at(self, at: int) -> tuple[float, float, float] | None:
-        """Lower bound, expectation and upper bound on the scale; None while warming up."""
+    def _places_at(self, at: int) -> Places | None:
+        """Within which bounds a bucket is normal, whatever its value; None while warming up."""
+        both = self._both_at(at)
+        return None if both is None else both[0]
+
+    def _places_for(self, value: float, at: int) -> Places | None:
+        """The bounds for a bucket of this *value*: between resting and its usual amount lies what is neither."""
+        both = self._both_at(at)
+        if both is None:
+            return None
+        return both[0] if abs(value) <= IDLE_PART * self._numbers[ANCHOR] else both[1]
+
+    def _both_at(self, at: int) -> tuple[Places, Places] | None:
+        """The bounds with those of rest, where it may rest, and those of an active bucket."""
         if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
-        if self._memo is None or self._memo[0] != at:
-            self._memo = (at, *self._new_places_at(at))
-        return self._memo[1:]
+        if self._latest_both is None or self._latest_both[0] != at:
+            self._latest_both = at, self._new_both_at(at)
+        return self._latest_both[1]
 
-    def _new_places_at(self, at: int) -> tuple[float, float, float]:
+    def _outlook(self, at: int) -> Outlook:
+        """What is expected of a bucket if it does not rest."""
+        if self._latest_outlook is None or self._latest_outlook[0] != at:
+            slots = self._slots_at(at)
+            ahead = self._predict(at, slots)
+            self._latest_outlook = at, (ahead, self._reaches(ahead), self._beside(at, slots))
+        return self._latest_outlook[1]
+
+    def _slots_at(self, at: int) -> tuple[int, ...]:
+        if self._latest_slots is None or self._latest_slots[0] != at:
+            self._latest_slots = at, slots_at(self._numbers, self._config.layout, at)
+        return self._latest_slots[1]
+
+    def _forget_outlook(self) -> None:
+        """The numbers have changed."""
+        self._latest_both = self._latest_outlook = self._latest_slots = None
+
+    def _new_both_at(self, at: int) -> tuple[Places, Places]:
         config, numbers = self._config, self._numbers
-        slots = config.layout.of(at)
+        slots = self._slots_at(at)
         idle = idleness(numbers, self._slots, config.layout, slots)
         if idle is ALWAYS:
-            lower, expected, upper = -_IDLE_REACH, 0.0, _IDLE_REACH
-        else:
-            ahead = self._predict(at, slots)
-            down, up, reach = self._reaches(ahead)
-            expected = ahead.place
-            below, above = self._neighbours(slots) if config.layout.clock_changes else (0.0, 0.0)
-            lower, upper = expected - down - below, expected + up + above
-            if self._may_rest(ahead.steps):
-                rest = self._rest_day(slots)
-                if numbers[LEVEL] >= 0.0:
-                    lower = min(lower, expected - reach - rest)
-                else:
-                    upper = max(upper, expected + reach + rest)
-            remembered = config.layout.remembered and remembers(self._slots)
-            monthly = self._monthly_at(at, slots) if remembered else None
-            if monthly is not None:
-                reach += _MONTHLY_PART * abs(monthly)
-                lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
-            elif idle is NEVER and numbers[FACTORS]:
-                # What never rests does not cost nothing, however little is known of it.
-                lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
-                upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
-            if idle is SOMETIMES or (numbers[FACTORS] and config.sigma * ahead.spread > _WIDE):
-                lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
-        anchor = numbers[ANCHOR]
-        amount = unsquash(expected, anchor)
-        reach = config.sigma * config.absolute_floor
+            resting = self._widened(-_IDLE_REACH, 0.0, _IDLE_REACH)
+            return resting, resting
+        outlook = self._outlook(at)
+        ahead = outlook[0]
+        lower, expected, upper = self._active_places(at, slots, outlook, may_idle=idle is SOMETIMES)
+        if numbers[FACTORS] and config.sigma * ahead.spread > _WIDE:
+            lower, upper = min(lower, -_IDLE_REACH), max(upper, _IDLE_REACH)
+        active = self._widened(lower, expected, upper)
+        if idle is NEVER:
+            return active, active
+        return self._widened(min(lower, -_IDLE_REACH), expected, max(upper, _IDLE_REACH)), active
+
+    def _active_places(self, at: int, slots: tuple[int, ...], outlook: Outlook, *, may_idle: bool) -> Places:
+        """The bounds of a bucket that does not rest: as usual, as on a holiday, or as on its day in other months."""
+        config, numbers, table = self._config, self._numbers, self._slots
+        ahead, (down, up, reach), (below, above) = outlook
+        expected = ahead.place
+        lower, upper = expected - down - below, expected + up + above
+        quieter = quieter_by(numbers, table, config.layout, config.rates, at, slots)
+        busier = busier_by(numbers, table, config.layout, slots)
+        if numbers[LEVEL] < 0.0:
+            quieter, busier = busier, quieter
+        if quieter:
+            lower = min(lower, expected - reach - quieter)
+        if busier:
+            upper = max(upper, expected + reach + busier)
+        remembered = config.layout.remembered and remembers(table)
+        monthly = self._monthly_at(at, slots) if remembered else None
+        if monthly is not None:
+            reach += _MONTHLY_PART * abs(monthly)
+            lower, upper = min(lower, expected + monthly - reach), max(upper, expected + monthly + reach)
+        elif not may_idle and numbers[FACTORS]:
+            # What never rests does not cost nothing, however little is known of it.
+            lower = max(lower, _IDLE_REACH) if expected > 2.0 * _IDLE_REACH else lower
+            upper = min(upper, -_IDLE_REACH) if expected < -2.0 * _IDLE_REACH else upper
+        return lower, expected, upper
+
+    def _widened(self, lower: float, expected: float, upper: float) -> Places:
+        """With bounds at least the smallest amount off that matters."""
+        anchor = self._numbers[ANCHOR]
+        amount, reach = unsquash(expected, anchor), self._config.sigma * self._config.absolute_floor
         return (
             min(lower, squash(clamp(amount - reach), anchor)),
             expected,
@@ -143,13 +174,17 @@ class SeasonalModel:
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
-        size, doubts = layout.size, []
+        size, doubts, part = layout.size, [], 1.0
         for slot in slots:
-            base += table[slot]
             count = table[size + slot]
-            doubt = noise / (count + noise / layout.prior_variance[slot])
-            if count < SEEN_TWICE:
-                doubt = max(doubt, layout.exception[slot])
+            if slot in layout.mixed:
+                part, doubt = weighed(table[slot], count, noise, numbers[MIXED], layout.prior_variance[slot])
+                base += part * table[slot]
+            else:
+                base += table[slot]
+                doubt = noise / (count + noise / layout.prior_variance[slot])
+                if count < SEEN_TWICE:
+                    doubt = max(doubt, layout.exception[slot])
             doubts.append(doubt)
             # While an episode goes on, a slot hardly known is no excuse.
             variance += min(doubt, noise) if numbers[HELD] >= TOLD else doubt
@@ -159,9 +194,9 @@ class SeasonalModel:
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts)
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts, part)
 
-    def _reaches(self, ahead: Ahead) -> tuple[float, float, float]:
+    def _reaches(self, ahead: Ahead) -> Reaches:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
         config, numbers = self._config, self._numbers
         spread = ahead.spread * (1.0 + _FEW / (numbers[ACTIVE] + 1.0))
@@ -174,6 +209,10 @@ class SeasonalModel:
         fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
         down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
         up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
+        if held_back and numbers[REST] > 0.0:
+            up = min(up, config.rates.goes_on * spread)
+        elif held_back:
+            down = min(down, config.rates.goes_on * spread)
         return min(down, reach), min(up, reach), reach
 
     def _allowance(self, ahead: Ahead) -> float:
@@ -181,28 +220,11 @@ class SeasonalModel:
         rates = self._config.rates
         return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
-    def _neighbours(self, slots: tuple[int, ...]) -> tuple[float, float]:
-        """How far below and above this hour's the effects of those beside it lie: summer time makes one the other."""
-        hour, table = slots[0], self._slots
-        own, before, after = table[hour], table[hour - 1 if hour else 23], table[hour + 1 if hour < 23 else 0]
-        return max(own - min(before, after), 0.0), max(max(before, after) - own, 0.0)
-
-    def _rest_day(self, slots: tuple[int, ...]) -> float:
-        """How much nearer to zero than what is expected the quietest weekday lies; 0 or more."""
-        layout, table, numbers = self._config.layout, self._slots, self._numbers
-        start = layout.weekday_start
-        if start is None or not numbers[FACTORS]:
-            return 0.0
-        own = table[slots[layout.weekday_place]]
-        days = table[start : start + 7]
-        return own - min(days) if numbers[LEVEL] >= 0.0 else max(days) - own
-
-    def _may_rest(self, steps: int) -> bool:
-        """A holiday looks like a weekend, for a day; what goes on is a fall."""
-        held, a_day = self._numbers[HELD], self._config.rates.a_day
-        # Where a day has several buckets the first of them may have been taken for a fall.
-        most = 1.0 if a_day > 1.0 else 0.0
-        return -a_day < held <= most and steps <= 1 + most
+    def _beside(self, at: int, slots: tuple[int, ...]) -> Beside:
+        if not self._config.layout.by_the_hour or not clocks_may_have_changed(at):
+            return 0.0, 0.0
+        before, after = beside(self._slots, slots[0])
+        return max(-before, -after, 0.0), max(before, after, 0.0)
 
     def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
         """How far off the day may be because it has been in the months before; None for all others."""

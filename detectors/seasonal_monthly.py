@@ -62,10 +62,5 @@ def fade(table: "array[float]", layout: Layout, day: int) -> None:
                 table[place] = table[place + 1] = table[place + 2] = 0.0
 
 
-def without_days(table: "array[float]", layout: Layout) -> "array[float]":
-    """The table without its end, if no day is remembered: most series have none."""
-    return table if not layout.remembered or remembers(table) else table[: -NUMBERS * layout.remembered]
-
-
 def _places(layout: Layout) -> range:
-    return range(layout.numbers - NUMBERS * layout.remembered, layout.numbers, NUMBERS)
+    return range(layout.numbers - layout.remembered_size, layout.numbers, NUMBERS)

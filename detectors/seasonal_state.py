@@ -1,17 +1,6 @@
-"""The numbers that a seasonal detector consists of: where each stands, and what each may be.
-
-Behind the header an exported state has 0 and the first buckets as value, time, value, time ...; or 1, the numbers
-below, and the slots: effects, counts, idle counts of the rhythm slots, and days of the month that were exceptions.
-"""
+"""The numbers that a seasonal detector consists of: where each stands, and what each may be."""
 
 import sys
-from array import array
-from collections.abc import Sequence
-
-from detectors.detector import StateError
-from detectors.seasonal_config import MOST_KEPT, NAME
-from detectors.slots import Layout
-from detectors.state import HEADER, check_length, check_range
 
 LEARNED = 0
 """How many buckets were learned."""
@@ -40,24 +29,39 @@ RISEN = 12
 FALLEN = 13
 """Evidence of a level that has risen, or fallen; see `detectors.evidence`."""
 HELD = 14
-"""How many buckets were held back since the latest one learned; below 0, how many looked like a holiday."""
+"""How many buckets were held back since the latest one learned."""
 SWAY = 15
 """Covariance of level and trend."""
 TREND_DOUBT = 16
 """Variance of the trend."""
-NUMBERS = 17
+RESTED = 17
+"""Start of the first bucket of the latest day that looked like a holiday; NEVER_RESTED before there was one."""
+NUMBERS_OF_ALL = 18
+"""The numbers from here on are of hours only."""
+CLOCK = 18
+"""By how many hours the clock of its people has been set on since the first hours were learned."""
+AHEAD_UP = 19
+AHEAD_DOWN = 20
+BEHIND_UP = 21
+BEHIND_DOWN = 22
+"""Evidence that it is an hour ahead of that, or behind, from hours where that is dearer, and where it is cheaper; see
+`detectors.seasonal_clock`."""
+MIXED = 23
+"""Variance of what an hour of the week has that its hour and its weekday have not."""
+NUMBERS = 24
 
-_MOST_AT = 2**53
+MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
+NEVER_RESTED = -float(MOST_AT)
 MOST_PLACE = 1500.0
 """No float lies further out on the scale."""
 MOST_TREND = 0.01
 """What moves faster than this, 1 % a bucket, is no trend."""
 
-_ALLOWED = (
+ALLOWED = (
     ("the number of buckets learned", 1.0, 2.0**53),
     ("the number of active buckets", 0.0, 2.0**53),
-    ("the latest time", -float(_MOST_AT), float(_MOST_AT)),
+    ("the latest time", -float(MOST_AT), float(MOST_AT)),
     ("the level", -MOST_PLACE, MOST_PLACE),
     ("the trend", -MOST_TREND, MOST_TREND),
     ("the level's variance", 0.0, 1e6),
@@ -69,49 +73,19 @@ _ALLOWED = (
     ("the latest deviation", -2.0 * MOST_PLACE, 2.0 * MOST_PLACE),
     ("the evidence of a rise", 0.0, 1e6),
     ("the evidence of a fall", 0.0, 1e6),
-    ("the number of buckets held back", -1e3, 2.0**53),
+    ("the number of buckets held back", 0.0, 2.0**53),
     ("the covariance of level and trend", -1e9, 1e9),
     ("the trend's variance", 0.0, 1e9),
+    ("the latest holiday", -float(MOST_AT), float(MOST_AT)),
+    ("the hours that a clock was set", -2.0, 2.0),
+    *(("the evidence of a clock that was set", 0.0, 1e6),) * 4,
+    ("the variance of hours of the week", 0.0, 1e6),
 )
 
 
 def bounded(at: int) -> float:
-    return float(min(max(at, -_MOST_AT), _MOST_AT))
+    return float(min(max(at, -MOST_AT), MOST_AT))
 
 
 def limited(value: float, most: float) -> float:
     return min(max(value, -most), most)
-
-
-def first_buckets(state: Sequence[float]) -> "array[float]":
-    """The first buckets, of a state whose header is right. Raises StateError."""
-    pairs = array("d", state[HEADER + 1 :])
-    if len(pairs) % 2 or len(pairs) >= 2 * MOST_KEPT:
-        raise StateError(f"{NAME}: expected fewer than {MOST_KEPT} pairs of value and time, got {len(pairs)} numbers")
-    if not all(at.is_integer() and abs(at) <= _MOST_AT for at in pairs[1::2]):
-        raise StateError(f"{NAME}: times must be whole seconds")
-    return pairs
-
-
-def model(state: Sequence[float], layout: Layout) -> tuple["array[float]", "array[float]"]:
-    """Numbers and slots of a fitted model, from a state whose header is right. Raises StateError."""
-    start = HEADER + 1
-    days = [0.0] * 3 * layout.remembered
-    if days and len(state) == start + NUMBERS + layout.numbers - len(days):
-        state = (*state, *days)
-    check_length(NAME, state, start + NUMBERS + layout.numbers)
-    check_range(NAME, "the mark of a fitted model", state[HEADER], 1.0, 1.0)
-    numbers, slots = array("d", state[start : start + NUMBERS]), array("d", state[start + NUMBERS :])
-    for number, (what, low, high) in zip(numbers, _ALLOWED, strict=True):
-        check_range(NAME, what, number, low, high)
-    if layout.size:
-        counts = slots[layout.size : layout.numbers - 3 * layout.remembered]
-        check_range(NAME, "a slot's effect", min(slots[: layout.size]), -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
-        check_range(NAME, "a slot's effect", max(slots[: layout.size]), -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
-        check_range(NAME, "a slot's count", min(counts), 0.0, 1e6)
-        check_range(NAME, "a slot's count", max(counts), 0.0, 1e6)
-    for place in range(len(slots) - 3 * layout.remembered, len(slots), 3):
-        check_range(NAME, "a remembered day", slots[place], 0.0, 31.0)
-        check_range(NAME, "how far a day lay off", slots[place + 1], -2.0 * MOST_PLACE, 2.0 * MOST_PLACE)
-        check_range(NAME, "the months of a day", slots[place + 2], 0.0, 1e6)
-    return numbers, array("f", slots)

@@ -26,7 +26,9 @@ class Layout:
     rhythm_start, rhythm_size: the finest slots that come round within a week; these also learn to be idle.
     rhythm_place: which of a bucket's slots that is; None without slots.
     turn_start: the first of the slots of a month's turn, if there are any.
-    clock_changes: the first 24 slots are hours of the day, by a clock that people set an hour on or back.
+    by_the_hour: a bucket has slots for its hour, its weekday and its hour of the week, in this order; the first 24 are
+        the hours of the day, by a clock that people set an hour on or back.
+    mixed: slots that have only what others of the bucket leave over, and most of them nothing: the hours of the week.
     remembered: so many days of the month that are exceptions are remembered, see `detectors.seasonal_monthly`.
     """
 
@@ -41,7 +43,8 @@ class Layout:
     rhythm_size: int = 0
     rhythm_place: int | None = None
     turn_start: int = 10_000
-    clock_changes: bool = False
+    by_the_hour: bool = False
+    mixed: range = range(0)
     remembered: int = 0
 
     @property
@@ -51,7 +54,11 @@ class Layout:
     @property
     def numbers(self) -> int:
         """How many a table has: effects, counts, idle counts of the rhythm, and three for each day remembered."""
-        return 2 * self.size + self.rhythm_size + 3 * self.remembered
+        return 2 * self.size + self.rhythm_size + self.remembered_size
+
+    @property
+    def remembered_size(self) -> int:
+        return 3 * self.remembered
 
 
 _WEEKDAY = 0.5**2
@@ -118,7 +125,8 @@ _HOURLY = Layout(
     rhythm_size=168,
     rhythm_place=2,
     turn_start=199,
-    clock_changes=True,
+    by_the_hour=True,
+    mixed=range(31, 199),
 )
 _FINER = Layout(
     of=_part_of_hour,

@@ -1,0 +1,84 @@
+"""Days on which a weekday costs what a weekend does, and days that were learned from one that may have been such.
+
+A holiday is low from one night to the next. So a day that begins to be low may be as low as the quietest weekday, for
+24 hours from then on, and nothing is learned of it; on the day after it what is low is a fall. That the clock alone
+ends it keeps a small and lasting fall, which is below its bound in some hours and within it in others, from passing for
+one holiday after the other.
+"""
+
+from array import array
+
+from detectors.calendar import DAY, HOUR
+from detectors.seasonal_config import Rates
+from detectors.seasonal_slots import HARDLY_KNOWN
+from detectors.seasonal_state import FACTORS, HELD, LEARNED, LEVEL, NEVER_RESTED, RESTED, bounded
+from detectors.slots import Layout
+
+_AGAIN = 2 * DAY
+"""So long after the beginning of a holiday the next may begin."""
+_STRAY = 4 * HOUR
+"""What is back so soon was one low hour, and no holiday."""
+_TWO_WEEKS = 14 * 24
+
+
+def quieter_by(
+    numbers: "array[float]", table: "array[float]", layout: Layout, rates: Rates, at: int, slots: tuple[int, ...]
+) -> float:
+    """How much nearer to zero than usual a bucket may be because it may be a holiday's; 0 or more, on the scale.
+
+    numbers, table: the model and its slots, as in `detectors.seasonal_state`.
+    """
+    start = layout.weekday_start
+    if start is None or not numbers[FACTORS] or not _may_rest(numbers, table, layout, rates, at, slots):
+        return 0.0
+    sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
+    days = [sign * effect for effect in table[start : start + 7]]
+    own = slots[layout.weekday_place] - start
+    if not layout.by_the_hour:
+        return days[own] - min(days)
+    # East and west of UTC a day of UTC is none, so the hours of the week are asked too; but a job of one night is no
+    # measure of its weekday.
+    first = layout.rhythm_start + slots[0]
+    hours = [day + sign * hour for day, hour in zip(days, table[first : layout.turn_start : 24], strict=True)]
+    usual = max(sorted(hours)[3], days[own])
+    return min(hours[own], usual) - min(hours)
+
+
+def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:
+    """How much the busiest weekday is above this one if this was seen but once, since that may have been a holiday."""
+    start = layout.weekday_start
+    if start is None or not layout.by_the_hour or numbers[LEARNED] > _TWO_WEEKS:
+        return 0.0
+    own = table[slots[layout.weekday_place]]
+    days = table[start : start + 7]
+    return max(days) - own if numbers[LEVEL] >= 0.0 else own - min(days)
+
+
+def rests(numbers: "array[float]", at: int) -> bool:
+    """Whether a day that looks like a holiday goes on."""
+    return 0.0 <= at - numbers[RESTED] < DAY
+
+
+def begin_rest(numbers: "array[float]", at: int) -> bool:
+    """A bucket is low as on a holiday, which begins with it if none goes on; True."""
+    if not rests(numbers, at):
+        numbers[RESTED] = bounded(at)
+    return True
+
+
+def forget_stray(numbers: "array[float]", at: int) -> None:
+    """A bucket is not low: if a holiday has just begun, it was none."""
+    if 0.0 <= at - numbers[RESTED] < _STRAY:
+        numbers[RESTED] = NEVER_RESTED
+
+
+def _may_rest(
+    numbers: "array[float]", table: "array[float]", layout: Layout, rates: Rates, at: int, slots: tuple[int, ...]
+) -> bool:
+    # Where a day has several buckets the first of them may have been taken for a fall.
+    if not rates.a_day or numbers[HELD] > (1.0 if rates.a_day > 1.0 else 0.0):
+        return False
+    if layout.by_the_hour and table[layout.size + slots[layout.weekday_place]] < HARDLY_KNOWN:
+        return False  # a weekday taken for a holiday each time would never be learned
+    since = at - numbers[RESTED]
+    return since < DAY or since >= _AGAIN
