@@ -9,25 +9,17 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from service.alert_table import print_alerts
 from service.alerts import Found, Listing, record_of
-from service.console import SIGNS, clean, drivers, hanging, make_console, moment, numbers, severity_mark
-from service.core.alerts import AlertRecord, AlertState, EventType, Severity
+from service.console import clean, drivers, hanging, make_console, moment, numbers, severity_mark, write_json
+from service.core.alerts import AlertRecord, AlertState, EventType
 from service.core.wording import amount, who
 from service.deliveries import STYLES as DELIVERY_STYLES
 
-_WIDE = 100
-"""Columns of a terminal from which on there is room for when and who beside the rest."""
-_SEVERITIES = {
-    Severity.CRITICAL: "bold red",
-    Severity.HIGH: "red",
-    Severity.MEDIUM: "yellow",
-    Severity.LOW: "cyan",
-}
-_STATES = {AlertState.FIRING: "bold", AlertState.PENDING: "dim", AlertState.ACKNOWLEDGED: "yellow"}
 _INDENT = 3
 
 
@@ -36,13 +28,12 @@ def show_list(listing: Listing, *, as_json: bool, console: Console | None = None
     console = console or make_console()
     if as_json:
         for item in listing.items:
-            _json(console, item)
+            write_json(item, console)
         return
     if not listing.items:
         console.print("no such alerts", style="dim")
         return
-    records = [record_of(item) for item in listing.items]
-    console.print(_table(records, is_wide=console.width >= _WIDE))
+    print_alerts([record_of(item) for item in listing.items], console)
     shown = len(listing.items)
     if listing.total > shown:
         console.print(f"{shown} of {listing.total} alerts; --limit shows more", style="dim")
@@ -53,71 +44,11 @@ def show_one(found: Found, *, base_url: str, as_json: bool, console: Console | N
     console = console or make_console()
     if as_json:
         parts = {"events": found.events, "deliveries": found.deliveries, "members": found.members}
-        _json(console, {"alert": found.record, **parts})
+        write_json({"alert": found.record, **parts}, console)
         return
     record = record_of(found.record)
     for line in _lines(record, found, base_url):
         console.print(line)
-
-
-def _table(records: Sequence[AlertRecord], *, is_wide: bool) -> Table:
-    """Each alert in two lines, its id in the second; a narrow terminal has more of it there."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in _COLUMNS[is_wide]:
-        justify: JustifyMethod = "right" if name.startswith("at stake") else "left"
-        table.add_column(name, justify=justify, no_wrap=not name.startswith("series"), overflow="fold")
-    for record in records:
-        state, stake, since, people = _state(record), _stake(record), _since(record), _people(record)
-        ends = [Text(since), Text(_short(people, 20))] if is_wide else []
-        table.add_row(
-            _severity(record),
-            state if is_wide else _below(state, _short(people, 14)),
-            _below(_series(record), clean(record.alert.id)),
-            stake if is_wide else _below(stake, since),
-            *ends,
-        )
-    return table
-
-
-_COLUMNS = {
-    True: ("severity", "state", "series, id", "at stake", "since (UTC)", "who"),
-    False: ("severity", "state, who", "series, id", "at stake, since"),
-}
-
-
-def _below(first: Text, second: str) -> Text:
-    return Text("\n").join([first, Text(second, style="dim")])
-
-
-def _severity(record: AlertRecord) -> Text:
-    alert = record.alert
-    return Text(f"{SIGNS[alert.kind]} {alert.severity.value}", style=_SEVERITIES[alert.severity])
-
-
-def _state(record: AlertRecord) -> Text:
-    return Text(record.state.value, style=_STATES.get(record.state, "dim"))
-
-
-def _series(record: AlertRecord) -> Text:
-    return Text(_short(clean(who(record.alert.series)), 80))
-
-
-def _stake(record: AlertRecord) -> Text:
-    return Text(clean(amount(record.alert.impact, record.alert.unit, signed=True)))
-
-
-def _since(record: AlertRecord) -> str:
-    return moment(record.alert.starts_at, record.alert.grain).removesuffix("Z")
-
-
-def _people(record: AlertRecord) -> str:
-    """Whose task it is, or else who looks after it, or ended it."""
-    by = record.resolved_by if record.state.is_over else record.acknowledged_by
-    return clean(record.assigned_to or by or "")
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _lines(record: AlertRecord, found: Found, base_url: str) -> list[RenderableType]:
@@ -176,7 +107,8 @@ def _section(title: str, rows: Sequence[RenderableType]) -> list[RenderableType]
 
 def _member(item: Mapping[str, Any]) -> RenderableType:
     member = record_of(item)
-    text = f"{clean(who(member.alert.series))}, {_stake(member)}, {member.state.value}"
+    stake = amount(member.alert.impact, member.alert.unit, signed=True)
+    text = clean(f"{who(member.alert.series)}, {stake}, {member.state.value}")
     return _row(clean(member.alert.id), Text(text), width=26)
 
 
@@ -224,7 +156,3 @@ def _minute(at: datetime) -> str:
 def _instant(text: str) -> str:
     """Of the API's JSON."""
     return _minute(msgspec.convert(text, datetime))
-
-
-def _json(console: Console, item: object) -> None:
-    console.print(msgspec.json.encode(item).decode(), markup=False, highlight=False, soft_wrap=True)

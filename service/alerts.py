@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from service.api_client import ApiClient
+from service.api_client import ApiClient, segment
 from service.core.alerts import COUNTED, AlertRecord, AlertState, AlertStatus, Severity
 from service.errors import ConfigError
 
@@ -158,4 +157,4 @@ def _state(record: AlertRecord) -> str:
 
 
 def _path(alert_id: str, part: str = "") -> str:
-    return f"{_PATH}/{quote(alert_id, safe='')}" + (f"/{part}" if part else "")
+    return f"{_PATH}/{segment(alert_id)}" + (f"/{part}" if part else "")

@@ -44,6 +44,8 @@ def list_alerts(
         raise ConfigError("name --state or --all, not both")
     if assigned_to is not None and unassigned:
         raise ConfigError("name --assigned-to or --unassigned, not both")
+    if assigned_to is not None and not assigned_to.strip():
+        raise ConfigError(f"--assigned-to: expected a name, got {assigned_to!r}; what is nobody's is --unassigned")
     wanted = Wanted(
         labels=labels or (),
         states=() if everything else state or COUNTED,
@@ -72,7 +74,7 @@ def show_alert(
     from service.api_client import ApiClient
 
     with ApiClient(url, token=token) as api:
-        show_one(found(api, alert), base_url=url, as_json=as_json)
+        show_one(found(api, alert), base_url=api.place, as_json=as_json)
 
 
 @app.command("acknowledge")

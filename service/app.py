@@ -279,12 +279,11 @@ async def run_deliver(settings: Settings) -> int:
 
 async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -> int:
     """Run the named connectors, or all. once: read what is there, print a summary, and end."""
-    from rich.console import Console
-
     from connectors.checkpoint import Checkpoint
     from connectors.metrics import ConnectorMetrics
     from connectors.publisher import Publisher
     from connectors.runner import Runner
+    from service.console import make_console
     from service.sources import chosen, make, missing_files, print_summary, schedule
     from service.stream.topics import ensure_topics
 
@@ -310,7 +309,7 @@ async def run_connect(settings: Settings, names: Sequence[str], *, once: bool) -
                 await role.stop.wait()  # health and metrics stay up: a role that vanishes looks like one that died
                 return 0
             summaries = [await runner.run_once(make(one, settings)) for one in wanted if one.name not in missing]
-            print_summary(summaries, missing, Console())
+            print_summary(summaries, missing, make_console())
             return max([summary.exit_code for summary in summaries] + [ConfigError.exit_code] * bool(missing))
 
         async with contextlib.AsyncExitStack() as stack:

@@ -17,6 +17,7 @@ from connectors.facts import FeedbackVerdict
 from connectors.series import Grain
 from service.alerts_cli import app as alerts_app
 from service.cli_options import API_URL, MOMENTS, ConfigOption, TokenOption, UrlOption
+from service.closed_pipe import QuietGroup
 from service.digests.form import Form as DigestFormat
 from service.errors import SpendwatchError
 from service.routes_cli import app as routes_app
@@ -24,6 +25,7 @@ from service.silences_cli import app as silences_app
 
 app = typer.Typer(
     name="spendwatch",
+    cls=QuietGroup,
     help="Streaming anomaly detection for what cloud and AI workloads cost.",
     epilog="Start with [bold]spendwatch demo[/bold]. Then write a spendwatch.yaml, try it with"
     " [bold]spendwatch check-config[/bold], and run it with [bold]spendwatch up[/bold].",
@@ -54,7 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except (SpendwatchError, ConnectorError) as error:
-        typer.echo(f"spendwatch: {error}", err=True)
+        from service.console import clean
+
+        # Names, states and paths are anybody's text; the lines of a message are ours.
+        message = "\n".join(clean(line) for line in str(error).split("\n"))
+        typer.echo(f"spendwatch: {message}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -1,8 +1,12 @@
 """Alerts as a terminal shows them: what, who, actual against expected, money at stake, drivers, what to do next."""
 
+import errno
+import os
 import unicodedata
 from datetime import datetime
 
+import msgspec
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -75,10 +79,32 @@ def brief(event: AlertEvent) -> Text:
     return text
 
 
-def make_console() -> Console:
+def shortened(text: str, cells: int) -> str:
+    """At most so many columns of a terminal; a wide character takes two."""
+    return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1).rstrip()}…"
+
+
+class _Plain(Console):
+    """Prints what it is given: `:key:` and `[red]` in a tag or a path are text, not signs of how to print it."""
+
+    def __init__(self, *, width: int | None = None) -> None:
+        super().__init__(width=width, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """As any other write says it; Rich would end the process with 1, which means something else here."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def make_console(*, width_elsewhere: int = _WIDTH_ELSEWHERE) -> Console:
     """Standard output; wide enough for whole lines where no terminal says how wide it is."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_ELSEWHERE)
+    console = _Plain()
+    return console if console.is_terminal else _Plain(width=width_elsewhere)
+
+
+def write_json(item: object, console: Console) -> None:
+    """One line, past all that a console does to text: data stays as it is."""
+    console.file.write(f"{msgspec.json.encode(item).decode()}\n")
+    console.file.flush()
 
 
 def numbers(alert: Alert) -> Text:

@@ -1,14 +1,12 @@
 """What was sent to receivers, in a terminal: lists messages and sends again what was given up, through the API."""
 
 from typing import Any
-from urllib.parse import quote
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from service.api_client import ApiClient
-from service.console import clean, make_console
+from service.api_client import ApiClient, segment
+from service.console import clean, make_console, write_json
 
 _PATH = "/api/v1/deliveries"
 STYLES = {"dead": "bold red", "pending": "yellow", "delivered": "green", "superseded": "dim", "known": "dim"}
@@ -31,7 +29,7 @@ def listed(api: ApiClient, *, state: str | None, receiver: str | None, limit: in
 def resend(api: ApiClient, *, delivery_id: str | None, receiver: str | None) -> int:
     """How many will be sent again: one, a receiver's, or all. Raises ConfigError and UnavailableError."""
     if delivery_id is not None:
-        return int(api.ask("POST", f"{_PATH}/{quote(delivery_id, safe='')}/resend")["count"])
+        return int(api.ask("POST", f"{_PATH}/{segment(delivery_id)}/resend")["count"])
     body = {"all": True} if receiver is None else {"receiver": receiver}
     return int(api.ask("POST", f"{_PATH}/resend", json=body)["count"])
 
@@ -41,7 +39,7 @@ def show(items: list[dict[str, Any]], *, as_json: bool, console: Console | None 
     console = console or make_console()
     for item in items:
         if as_json:
-            console.print(msgspec.json.encode(item).decode(), markup=False, highlight=False, soft_wrap=True)
+            write_json(item, console)
             continue
         line = Text()
         line.append(f"{item['state']:<10} ", style=STYLES.get(item["state"], ""))

@@ -60,7 +60,12 @@ def name_mistakes(raw: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
 
 
 def addressed(raw: Mapping[str, object]) -> Iterator[tuple[Place, str]]:
-    """Receivers that digests name, and where."""
+    """Receivers that digests and warnings of silences name, and where."""
+    silences = raw.get("silences")
+    tell = silences.get("tell") if isinstance(silences, dict) else None
+    for name in tell if isinstance(tell, list) else []:
+        if isinstance(name, str):
+            yield ("silences", "tell"), name
     for number, digest in enumerate(items_of(raw, "digests")):
         if not isinstance(digest, dict):
             continue

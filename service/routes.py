@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from connectors.facts import Basis
-from service.api_client import ApiClient
-from service.console import clean, make_console
+from service.api_client import ApiClient, segment
+from service.console import clean, make_console, write_json
 from service.core.alerts import Alert, AlertKind, AlertStatus, Severity
 from service.core.durations import format_duration
 from service.core.routing import Destination, Router, Step
@@ -86,7 +85,7 @@ def _number(name: str, text: str) -> float:
 
 def fetched(api: ApiClient, alert_id: str) -> Alert:
     """An alert of the running service. Raises ConfigError and UnavailableError."""
-    found = api.ask("GET", f"/api/v1/alerts/{quote(alert_id, safe='')}")
+    found = api.ask("GET", f"/api/v1/alerts/{segment(alert_id)}")
     return _alert(found.get("record", found), "the API's answer")
 
 
@@ -115,7 +114,7 @@ def try_out(router: Router, alert: Alert, *, at: datetime, as_json: bool, consol
     destinations = router.destinations(alert)
     if as_json:
         answer = {"at": at, "routes": _paths(router, alert), "destinations": [_json(one, at) for one in destinations]}
-        console.print(msgspec.json.encode(answer).decode(), markup=False, highlight=False, soft_wrap=True)
+        write_json(answer, console)
     else:
         for step in router.steps(alert):
             console.print(_looked_at(step), soft_wrap=True)

@@ -153,7 +153,8 @@ class Policy(Section):
         times as far off as the bound, a fall to next to nothing.
     keep_firing_for, keep_firing_above: an alert goes on through so many buckets in a row that are missing, or back
         within the bound but still this part of the way from what is expected to it; None: 2 days, 3 hours, none of
-        minutes; 0: the first normal bucket ends it. above 1: only missing ones.
+        minutes; 0: the first normal bucket ends it. above 1: only missing ones. What a correction leaves this part of
+        is resolved, and not withdrawn.
     new_spend_floor: what a new tag has to be on the way to cost per day, in the unit of the series, to be worth an
         alert; its peers can only raise it. None: new tags raise none.
     missing_after: so many complete buckets without a fact are missing, of a series that has facts in all the others;

@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from service.api_client import ApiClient
+from service.api_client import ApiClient, segment
 from service.clock import Clock
-from service.console import clean, make_console
+from service.console import clean, make_console, write_json
 from service.core.silences import SilenceKind, usual_start
 
 _PATH = "/api/v1/silences"
@@ -59,7 +57,7 @@ def preview(api: ApiClient, body: Mapping[str, Any]) -> Sequence[Mapping[str, An
 
 
 def extend(api: ApiClient, silence_id: str, by: timedelta) -> Mapping[str, Any]:
-    path = f"{_PATH}/{quote(silence_id, safe='')}"
+    path = f"{_PATH}/{segment(silence_id)}"
     known = api.ask("GET", path)["silence"]
     ends_at = datetime.fromisoformat(known["ends_at"]) + by
     kept = {name: known[name] for name in ("comment", "amount_per_day")}
@@ -67,7 +65,7 @@ def extend(api: ApiClient, silence_id: str, by: timedelta) -> Mapping[str, Any]:
 
 
 def expire(api: ApiClient, silence_id: str) -> Mapping[str, Any]:
-    return api.ask("DELETE", f"{_PATH}/{quote(silence_id, safe='')}")
+    return api.ask("DELETE", f"{_PATH}/{segment(silence_id)}")
 
 
 def show(entries: Sequence[Mapping[str, Any]], *, as_json: bool, console: Console | None = None) -> None:
@@ -75,7 +73,7 @@ def show(entries: Sequence[Mapping[str, Any]], *, as_json: bool, console: Consol
     console = console or make_console()
     for entry in entries:
         if as_json:
-            console.print(msgspec.json.encode(entry).decode(), markup=False, highlight=False, soft_wrap=True)
+            write_json(entry, console)
             continue
         one = entry["silence"]
         line = Text()

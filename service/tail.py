@@ -1,6 +1,7 @@
 """The live stream in a terminal: reads the API's server-sent events and goes on where it was after a break."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
@@ -8,7 +9,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from service.console import make_console, render
+from service.api_client import address, authorization, printable
+from service.console import make_console, render, write_json
 from service.core.alerts import AlertEvent, EventType
 from service.errors import UnavailableError
 
@@ -38,18 +40,21 @@ async def follow(
     after: the number of the last event already seen; None begins with what comes next. pause_seconds: before it
     connects again. first_tries: so often an API that has never answered is tried; None for as long as it takes.
     on_wait: told why, once for each time that the API is away.
-    Raises UnavailableError when the API refuses us, or does not answer and *retry* is off.
+    Raises ConfigError for an address or token that is none, UnavailableError when the API refuses us, or does not
+    answer and *retry* is off.
     """
-    headers = {"Accept": "text/event-stream"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    url = address(base_url)
+    place = printable(url)
+    headers = {"Accept": "text/event-stream"} | authorization(token)
     timeout = httpx.Timeout(10.0, read=60.0)
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, transport=transport) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout, transport=transport) as client:
         is_away, tries = False, first_tries
         while True:
             resume = {} if after is None else {"Last-Event-ID": str(after)}
             try:
                 async with client.stream("GET", _STREAM, headers=resume) as response:
                     if response.is_client_error:
-                        raise UnavailableError(f"{base_url} answered {response.status_code} to the live stream")
+                        raise UnavailableError(f"{place} answered {response.status_code} to the live stream")
                     response.raise_for_status()
                     is_away, tries = False, None
                     async for event in _events(response.aiter_lines()):
@@ -61,10 +66,10 @@ async def follow(
             except httpx.HTTPError as error:
                 tries = None if tries is None else tries - 1
                 if not retry or tries == 0:
-                    raise UnavailableError(f"{base_url} does not answer: {type(error).__name__}") from None
+                    raise UnavailableError(f"{place} does not answer: {type(error).__name__}") from None
                 if not is_away:
                     is_away = True
-                    on_wait(f"{base_url} does not answer ({type(error).__name__}), waiting for it")
+                    on_wait(f"{place} does not answer ({type(error).__name__}), waiting for it")
             await asyncio.sleep(pause_seconds)
 
 
@@ -98,15 +103,17 @@ async def tail(base_url: str, *, token: str | None, after: int | None, as_json: 
     """Print until interrupted. everything: also what nobody is told of: pending, or told with another alert."""
     console = make_console()
     if console.is_terminal and not as_json:
-        console.print(f"following {base_url}, Ctrl-C ends", style="dim")
+        console.print(f"following {printable(address(base_url))}, Ctrl-C ends", style="dim")
     following = follow(base_url, token=token, after=after, first_tries=_FIRST_TRIES, on_wait=_say_waiting)
-    async for event in following:
-        if not everything and is_aside(event):
-            continue
-        if as_json:
-            console.print(msgspec.json.encode(event).decode(), markup=False, highlight=False, soft_wrap=True)
-        else:
-            console.print(render(event))
+    # Closed by hand: what printing raises would else leave the connection to whoever collects it, which is heard.
+    async with contextlib.aclosing(following) as events:
+        async for event in events:
+            if not everything and is_aside(event):
+                continue
+            if as_json:
+                write_json(event, console)
+            else:
+                console.print(render(event))
 
 
 def is_aside(event: AlertEvent) -> bool:

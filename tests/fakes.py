@@ -14,7 +14,7 @@ from service.core.markers import marker_of
 from service.core.notices import Notice, Routes, notice_of, to_tell
 from service.core.silences import Silence, SilenceError, SilenceState, check, state_of
 from service.core.transitions import DETECTION, TIME, acknowledgement_over, detected
-from service.store.coalescing import Row, plan
+from service.store.coalescing import OPENS_OR_ENDS, Row, plan
 from service.store.people import ByPeople
 from service.store.silences import SilenceNotFoundError
 from service.store.store import (
@@ -209,7 +209,7 @@ class MemoryStore(ByPeople):
         record, key = self._kept.records[alert_id], (receiver, alert_id)
         decision = decide(record, said, self._kept.known.get(key, Known()), actor=actor, now=at)
         rows = [row for row in self._kept.deliveries.values() if (row.receiver, row.event.record.alert.id) == key]
-        origin = None if any(row.state == "pending" for row in rows) else receiver
+        origin = receiver if said.shown and not any(row.state == "pending" for row in rows) else None
         events = tuple(
             self._change(one.kind, one.record, at=at, actor=actor, comment=said.comment, origin=origin)
             for one in decision.changes
@@ -218,7 +218,8 @@ class MemoryStore(ByPeople):
         self._kept.heard.add((receiver, said.event_id))
         if said.also is not None:
             self._kept.also[receiver, said.also] = alert_id
-        last = max((row.event.seq for row in rows if row.state != "known"), default=0)
+        sent = (row.event for row in rows if row.state != "known")
+        last = max((event.seq for event in sent if event.type in OPENS_OR_ENDS), default=0)
         for row in rows:
             if decision.retell and row.event.seq > last:
                 self.add_delivery(replace(row, state="pending", created_at=at, next_attempt_at=at, delivered_at=None))
@@ -408,7 +409,8 @@ class MemoryStore(ByPeople):
             row = self._kept.deliveries[row_id]
             self._settle(replace(row, state="superseded", delivered_at=now, last_error=None))
         event = next(row.event for row in same if row.event.seq == planned.says)
-        return replace(self._kept.deliveries[planned.send], event=event, remote_id=planned.remote_id)
+        row = self._kept.deliveries[planned.send]
+        return replace(row, event=planned.tells(event), remote_id=planned.remote_id)
 
     def _give_back(self, delivery_id: str, worker: str | None, change: Callable[[Delivery], Delivery]) -> None:
         self._check()

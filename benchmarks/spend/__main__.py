@@ -69,10 +69,12 @@ def measure_delivered(seed: int, grain_seconds: int, count: int, book: PolicyBoo
     if grain_seconds == HOUR:
         count = min(count, _DELIVERED_HOURLY_TAGS)
     month = make_month(seed, grain_seconds, count)
-    found = deliver(month.tags, arrivals(month.tags, seed), book)
+    found = deliver(month, arrivals(month.tags, seed), book)
     warm = {tag.name: _WARM_DAYS[grain_seconds] * tag.per_day for tag in month.tags}
     judged = {tag.name: max(sum(v is not None for v in tag.values) - warm[tag.name], 0) for tag in month.tags}
-    return score(month, found.alarms, judged)
+    total = score(month, found.alarms, judged)
+    total.told = found.told
+    return total
 
 
 def measure_oracle(month: Month, seen: list[View], limits: Sequence[float]) -> list[Score]:

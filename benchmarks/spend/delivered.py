@@ -4,14 +4,15 @@ After each delivery run the source vouches for what ended a day before. An alert
 whether or not it was taken back later: a person has seen it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks.spend.calendars import HOUR
 from benchmarks.spend.delivery import RUN_HOURS, VOUCHED_HOURS, Arrival
 from benchmarks.spend.driving import series_of
-from benchmarks.spend.scoring import Alarm
+from benchmarks.spend.incidents import Kind, Month
+from benchmarks.spend.scoring import Alarm, Told
 from benchmarks.spend.tags import Tag
 from connectors.facts import Fact, Watermark, encode, format_instant, key_of
 from service.core.alerts import Alert, AlertKind, AlertStatus
@@ -39,15 +40,16 @@ class _Record:
 class Delivered:
     """alarms: by tag, in order of their periods. hours: by tag and period, when its alert was first raised.
 
-    withdrawn: how many alerts were taken back in the end.
+    told: what became of the alerts in the end.
     """
 
     alarms: dict[str, list[Alarm]]
     hours: dict[tuple[str, int], float]
-    withdrawn: int
+    told: Told
 
 
-def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delivered:
+def deliver(month: Month, arrived: list[Arrival], book: PolicyBook) -> Delivered:
+    tags = month.tags
     engine = Engine(policies=book)
     keys = [series_of(tag) for tag in tags]
     by_key = dict(zip(keys, tags, strict=True))
@@ -55,6 +57,7 @@ def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delive
     alarms: dict[str, dict[int, Alarm]] = {tag.name: {} for tag in tags}
     hours: dict[tuple[str, int], float] = {}
     latest: dict[str, Alert] = {}
+    first_told: dict[str, int] = {}
     for run_at, batch in _runs(arrived, RUN_HOURS[tags[0].grain_seconds] * HOUR):
         messages: list[Fact | Watermark] = [_fact(keys, tags, arrival) for arrival in batch]
         messages.append(_word(run_at))
@@ -62,13 +65,48 @@ def deliver(tags: list[Tag], arrived: list[Arrival], book: PolicyBook) -> Delive
         offset += len(messages)
         for alert in engine.take_alerts():
             latest[alert.id] = alert
+            first_told.setdefault(alert.id, run_at)
             if alert.status is not AlertStatus.WITHDRAWN and alert.kind in _BY_VALUE:
                 _keep(alert, by_key[alert.series], run_at, alarms, hours)
     return Delivered(
         alarms={name: [found[period] for period in sorted(found)] for name, found in alarms.items()},
         hours=hours,
-        withdrawn=sum(alert.status is AlertStatus.WITHDRAWN for alert in latest.values()),
+        told=_told(month, latest.values(), first_told, by_key),
     )
+
+
+def _told(month: Month, alerts: Iterable[Alert], first_told: dict[str, int], by_key: dict[str, Tag]) -> Told:
+    found = Told()
+    gaps: list[tuple[str, range, int]] = []
+    falls: list[tuple[str, range]] = []
+    for alert in alerts:
+        tag = by_key[alert.series]
+        first = (int(alert.starts_at.timestamp()) - tag.calendar[0].at) // tag.grain_seconds
+        periods = range(first, first + alert.buckets)
+        if alert.kind is AlertKind.MISSING and periods.stop <= len(tag.values):  # then all are silent
+            ended = tag.calendar[0].at + (first + 1) * tag.grain_seconds
+            gaps.append((tag.name, periods, -(-(first_told[alert.id] - ended) // tag.grain_seconds)))
+        elif alert.kind in _BY_VALUE:
+            found.by_value += 1
+            found.withdrawn += alert.status is AlertStatus.WITHDRAWN
+            if alert.kind is AlertKind.DROP:
+                falls.append((tag.name, periods))
+    planted = [incident for incident in month.incidents if incident.kind is Kind.MISSING]
+    true: set[int] = set()
+    for incident in planted:
+        lacking = range(incident.first, incident.last + 1)
+        finding = [n for n, (tag, periods, _) in enumerate(gaps) if tag == incident.tag and _meet(periods, lacking)]
+        true.update(finding)
+        if finding:
+            found.delays.append(min(gaps[number][2] for number in finding))
+        found.as_drop += any(name == incident.tag and _meet(periods, lacking) for name, periods in falls)
+    found.planted = len(planted)
+    found.false = len(gaps) - len(true)
+    return found
+
+
+def _meet(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
 
 
 def _runs(arrived: list[Arrival], every: int) -> Iterator[tuple[int, list[Arrival]]]:

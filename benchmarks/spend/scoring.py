@@ -65,11 +65,33 @@ class Tally:
 
 
 @dataclass(slots=True, kw_only=True)
+class Told:
+    """What became of alerts that were told as records arrived. withdrawn: so many were taken back in the end.
+
+    delays: of incidents without records that were told as missing, in periods from the end of the first of them to the
+    delivery run that told of it. as_drop: so many of them were told as a drop. false: alerts of kind missing where
+    records were only late, withdrawn or not.
+    """
+
+    by_value: int = 0
+    withdrawn: int = 0
+    planted: int = 0
+    delays: list[int] = field(default_factory=list)
+    as_drop: int = 0
+    false: int = 0
+
+    def add(self, other: "Told") -> None:
+        for name in ("by_value", "withdrawn", "planted", "as_drop", "false"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.delays.extend(other.delays)
+
+
+@dataclass(slots=True, kw_only=True)
 class Score:
     """all, visible: incidents that values can show, and those of them that anybody could see (`visibility`).
 
-    found: periods from the first of an incident to the first that was flagged, by kind. visible_of: how many were
-    visible, by kind.
+    told: None where every period was judged once. found: periods from the first of an incident to the first that was
+    flagged, by kind. visible_of: how many were visible, by kind.
     """
 
     all: Tally = field(default_factory=Tally)
@@ -82,6 +104,7 @@ class Score:
     clean_months: float = 0.0
     clean_tags: int = 0
     loud_tags: int = 0
+    told: Told | None = None
     found: dict[Kind, list[int]] = field(default_factory=lambda: defaultdict(list))
     planted: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
     visible_of: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
@@ -179,6 +202,9 @@ def add(scores: Sequence[Score]) -> Score:
     for one in scores:
         total.all.add(one.all)
         total.visible.add(one.visible)
+        if one.told is not None:
+            total.told = total.told or Told()
+            total.told.add(one.told)
         for name in ("false", "false_on_clean", "clean_tags", "loud_tags"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
         for name in ("hit_dollars", "false_dollars", "months", "clean_months"):
@@ -214,6 +240,23 @@ def line(name: str, total: Score) -> dict[str, object]:
         "silent_decoy_tags": round(1.0 - total.loud_tags / max(total.clean_tags, 1), 3),
         "dollar_precision": round(total.hit_dollars / max(total.hit_dollars + total.false_dollars, 1e-9), 3),
         "kinds": kinds,
+        **({} if total.told is None else _told(total.told, total.months)),
+    }
+
+
+def _told(told: Told, months: float) -> dict[str, object]:
+    return {
+        "told": told.by_value,
+        "withdrawn": told.withdrawn,
+        "missing": {
+            "found": len(told.delays),
+            "of": told.planted,
+            "as_drop": told.as_drop,
+            "delay_p50": median(told.delays) if told.delays else None,
+            "delay_max": max(told.delays, default=None),
+            "false": told.false,
+            "false_per_tag_month": round(told.false / max(months, 1e-9), 4),
+        },
     }
 
 

@@ -81,7 +81,7 @@ class DriverChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Alert(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """One episode of consecutive abnormal buckets of one series.
 
-    id: deterministic (series, kind, first bucket): a replay makes the same.
+    id: deterministic (series, kind, the bucket it was first told from): a replay makes the same.
     version: rises with every change of the alert; the store keeps the highest.
     labels: what people route by: tag or dimension name to value, e.g. {"team": "search"}, plus `metric`, `grain`.
     starts_at, ends_at: first bucket's start and last bucket's end; ends_at is None while firing.

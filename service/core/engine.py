@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from connectors.facts import FEEDBACK_MARK, WATERMARK_KEY_PREFIX, Fact, Fold
-from connectors.series import SeriesKey, SeriesKeyError
+from connectors.series import SeriesKey
 from service.core.alerts import Alert
 from service.core.amounts import MAX_NANO, NANO
 from service.core.closing import Closing
@@ -28,17 +28,7 @@ from service.core.peers import Peers
 from service.core.policies import PolicyBook
 from service.core.registers import Registers
 from service.core.rejects import Rejected, RejectError
-from service.core.snapshot import (
-    MAX_STATE_BYTES,
-    PARTITION_KEY,
-    PartitionSnapshot,
-    SnapshotError,
-    decode_partition,
-    decode_series,
-    encode_partition,
-    encode_series,
-    offset_of,
-)
+from service.core.saving import Saving
 from service.core.sources import FOREVER, NEVER, Source
 from service.core.spend import Followed, SpendBook, SpendStatement
 from service.core.state import SeriesState
@@ -95,21 +85,23 @@ class Engine:
         self._alerts: list[Alert] = []
         self._rejects: list[Rejected] = []
         self._notes: list[Note] = []
-        self._dirty: list[SeriesState] = []
-        self._restored: list[SeriesState] = []
-        self._offset = -1
-        self._frozen_offset = -1
-        self._restored_offset = -1
         self._spend = SpendBook(spend) if spend else None
-        self._born = born
-        self._stated: Collection[tuple[str, str]] = ()
+        self._saving = Saving(
+            stats=self.stats,
+            policies=policies,
+            states=self._states,
+            registers=self._registers,
+            newcomers=self._newcomers,
+            spend=self._spend,
+            born=born,
+        )
         self._decode = msgspec.json.Decoder(Fact).decode
         self._life = Lifecycle(
             stats=self.stats,
             live=LiveDetectors(kept_detectors),
             peers=self._peers,
-            emit=self._emit,
-            touch=self._touch,
+            emit=self._alerts.append,
+            touch=self._saving.touch,
             note=self._notes.append,
             driver_buckets=driver_buckets,
             spend=self._spend,
@@ -123,7 +115,8 @@ class Engine:
         """Fold records in order of their offsets; reads them once. Never raises on what they hold."""
         closing = self._closing
         closing.allowed = FOREVER if self._close_limit is None else self._close_limit
-        if self._restored:
+        saving = self._saving
+        if saving.has_restored:
             self._awaken()
         if closing:
             closing.drain()
@@ -133,7 +126,7 @@ class Engine:
         folding = self._folding
         life = self._life
         put, add = Fold.SET, Fold.ADD
-        replayed = max(self._offset, self._restored_offset)
+        replayed = max(saving.offset, saving.restored_offset)
         offset = -1
         done = 0
         for record in records:
@@ -196,9 +189,9 @@ class Engine:
                     life.look(state, state.bucket, seconds)
             done += 1
             if not state.dirty:
-                self._touch(state)
+                saving.touch(state)
         self.stats.facts += done
-        self._offset = max(self._offset, offset)
+        saving.offset = max(saving.offset, offset)
 
     def advance(self, limit: int) -> int:
         """Close at most *limit* of the series that `close_limit` has put off; returns how many are left."""
@@ -240,7 +233,7 @@ class Engine:
             self._closing.close(state)
         self._folding.fold(state, Valid(fact, nano, origin, instant), record.offset)
         self.stats.facts += 1
-        self._touch(state)
+        self._saving.touch(state)
 
     def _other(self, series: SeriesKey, fact: Fact) -> tuple[SeriesState, Fact]:
         """What takes a value beyond the cap, and what the fact is there."""
@@ -267,7 +260,7 @@ class Engine:
             settled = [state for state in source.unsettled if waiting[state] < record.offset]
             for state in settled:
                 self._folding.release(state)
-                self._touch(state)
+                self._saving.touch(state)
             closing.wake(settled, deadline=NEVER)
         closing.drain()
 
@@ -277,7 +270,7 @@ class Engine:
         The partition's snapshot is the last of a checkpoint, so all at or below its offset is in the snapshots of the
         series. Beyond it some series may have one that is newer; then the fact's time counts still.
         """
-        if record.offset <= self._offset:
+        if record.offset <= self._saving.offset:
             self.stats.skipped += 1
             return True
         state = self._states.get(record.key or b"")
@@ -364,7 +357,7 @@ class Engine:
 
     def take_spend(self) -> list[SpendStatement]:
         """What the series that are followed cost, of each bucket that was closed or restated; clears."""
-        return [] if self._spend is None else self._spend.take(born=self._born, offset=self._offset)
+        return [] if self._spend is None else self._spend.take(born=self._saving.born, offset=self._saving.offset)
 
     def freeze(self, limit: int | None = None) -> list[tuple[bytes, bytes]]:
         """Snapshots (key, value) of what changed since the last time; clears what it returns.
@@ -372,77 +365,22 @@ class Engine:
         limit: at most so many series; call again until it returns nothing. The partition's own snapshot comes last
         of all, and must be written last: on load it may be older than those of its series, never newer.
         """
-        states = self._dirty if limit is None else self._dirty[:limit]
-        snapshots = [(state.key, self._snapshot(state)) for state in states]
-        for state in states:
-            state.dirty = False
-        del self._dirty[: len(states)]
-        if not self._dirty and self._offset > self._frozen_offset:
-            self._frozen_offset = self._offset
-            self.stats.withheld = self._life.withheld
-            self.stats.late_seconds = self._registers.late_seconds()
-            partition = PartitionSnapshot(
-                offset=self._offset,
-                sources=self._registers.export_sources(),
-                hour=self._newcomers.hour,
-                newcomers=self._newcomers.export(),
-                last_start=self.stats.last_start,
-                born=self._born,
-                stated=[] if self._spend is None else sorted(self._spend.followed),
-            )
-            snapshots.append((PARTITION_KEY, encode_partition(partition)))
-        return snapshots
-
-    def _snapshot(self, state: SeriesState) -> bytes:
-        snapshot = encode_series(state, self._offset)
-        if len(snapshot) > MAX_STATE_BYTES:
-            # No topic would take it, and a worker that cannot write it would end, and end again, with all its series.
-            self.stats.cold_starts += 1
-            self._folding.begin_anew(state)
-            snapshot = encode_series(state, self._offset)
-        return snapshot
+        self.stats.withheld = self._life.withheld
+        self.stats.late_seconds = self._registers.late_seconds()
+        return self._saving.freeze(limit, begin_anew=self._folding.begin_anew)
 
     def restore(self, key: bytes, snapshot: bytes) -> None:
         """Take over a snapshot; of several of one key the one with the highest offset, whatever their order.
 
         Only before the first `apply`. Raises SnapshotError and leaves everything as it was.
         """
-        if key == PARTITION_KEY:
-            self._restore_partition(key, snapshot)
-            return
-        known = self._states.get(key)
-        if known is not None and offset_of(key, snapshot) <= known.restored_offset:
-            return
-        try:
-            series = SeriesKey.parse(key.decode())
-            judge = self._policies.judge_of(series)
-            state = decode_series(key, snapshot, judge, origin_of=self._registers.origin, intern=self._registers.labels)
-        except (UnicodeDecodeError, SeriesKeyError, RejectError) as error:
-            raise SnapshotError(key, str(error)) from None
-        state.sources = self._registers.sources_of(state.sources)
-        self._states[key] = state
-        self._restored_offset = max(self._restored_offset, state.restored_offset)
-        self._restored.append(state)
-        if self._spend is not None:
-            self._spend.watch(state, series)
-
-    def _restore_partition(self, key: bytes, data: bytes) -> None:
-        snapshot = decode_partition(key, data)
-        if snapshot.offset > self._frozen_offset:
-            self._offset = self._frozen_offset = snapshot.offset
-            self._registers.take_over(snapshot.sources)
-            self._newcomers.take_over(snapshot.hour, snapshot.newcomers)
-            self.stats.last_start = snapshot.last_start
-            self._born = snapshot.born or self._born
-            self._stated = snapshot.stated
+        self._saving.restore(key, snapshot)
 
     def _awaken(self) -> None:
         """All snapshots are there: have the sources wake the series again, and close what was due."""
-        # A newer one of the same series may have come after an older one.
-        restored = [state for state in self._restored if self._states[state.key] is state]
-        self._restored = []
+        restored = self._saving.take_restored()
         if self._spend is not None:
-            self._spend.restored(restored, self._stated)
+            self._spend.restored(restored, self._saving.stated)
         for state in restored:
             self._peers.restored(state)
         waiting = [state for state in restored if state.rare.waits_for is not None]
@@ -468,14 +406,6 @@ class Engine:
         """("2024-09", amount) of the newest month of a series; None for one that is not known here."""
         state = self._states.get(series.encode())
         return None if state is None else month_to_date(state)
-
-    def _emit(self, alert: Alert) -> None:
-        self._alerts.append(alert)
-
-    def _touch(self, state: SeriesState) -> None:
-        if not state.dirty:
-            state.dirty = True
-            self._dirty.append(state)
 
 
 def _waiting_since(state: SeriesState) -> int:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from connectors.series import Grain, SeriesKey
+from detectors.verdict import Band
 from service.core.alerts import AlertKind, DriverChange, DriverType, Severity
 from service.core.amounts import to_units
 from service.core.borrowing import Newcomer
@@ -38,10 +39,12 @@ def reason_of(
     running: bool,
     newcomer: Newcomer | None = None,
     is_expected: bool = False,
+    reach: float | None = None,
 ) -> str:
     """Such as "team=search cost 412.10 USD on 2024-09-18, 3.1 times the 133.20 USD expected (110.04 to 156.90)".
 
-    running: the worst bucket is still filling up. newcomer: what is known of a series without a past.
+    running: the worst bucket is still filling up. newcomer: what is known of a series without a past. reach: of an
+    alert that would not be told any more, how far off it had to be when it was.
     """
     meant = "; said to be expected" if is_expected else ""
     if episode.kind is AlertKind.MISSING:
@@ -57,6 +60,9 @@ def reason_of(
         f"{_compared(actual, band.expected, series.unit)} "
         f"({number(band.lower, series.unit)} to {number(band.upper, series.unit)})"
     )
+    if reach:
+        part = abs(to_units(worst.deviation)) / reach
+        sentence += f"; after a correction it would not be told, though {part:.0%} of what it took is left"
     return sentence + _over_all(series, episode) + meant
 
 
@@ -112,12 +118,14 @@ def withdrawn_reason(
     actual: float | None,
     *,
     grain_seconds: int,
+    band: Band | None = None,
     kind: AlertKind = AlertKind.SPIKE,
     is_false: bool = False,
     by_policy: bool = False,
+    is_part: bool = False,
 ) -> str:
-    """Why an alert that was sent is no more. is_false: a person said that it was a false alarm. by_policy: the policy
-    that judges the series is another."""
+    """Why an alert that was sent is no more. band: what is expected now. is_false: a person said that it was a false
+    alarm. by_policy: the policy that judges the series is another. is_part: another alert tells of it."""
     when = _when(series.grain, index * grain_seconds)
     if is_false:
         return f"Withdrawn: said to be a false alarm, {who(series)} {when}"
@@ -129,7 +137,13 @@ def withdrawn_reason(
         return f"Withdrawn: {_subject(series, actual)} {when}, no longer far above what its peers cost"
     if actual is None:
         return f"Withdrawn: nothing is known any more of {who(series)} {when}"
-    return f"Withdrawn: after a correction, {_subject(series, actual)} {when}, and no episode begins there"
+    now = f"Withdrawn: after a correction, {_subject(series, actual)} {when}"
+    if is_part:
+        return f"{now}, which is part of another alert"
+    if band is None:
+        return f"{now}, and no episode begins there"
+    usual = f"({number(band.lower, series.unit)} to {number(band.upper, series.unit)})"
+    return f"{now}, {_compared(actual, band.expected, series.unit)} {usual}"
 
 
 def action_of(series: SeriesKey, kind: AlertKind, drivers: tuple[DriverChange, ...]) -> str:

@@ -92,20 +92,31 @@ def floor_for(given: GivenByEpisode, kind: AlertKind, index: int, floor: int) ->
     return floor
 
 
-def accepts(given: GivenByEpisode, first: int, kind: AlertKind, index: int) -> bool:
-    """Whether the episode is the new normal with bucket *index*."""
+def said_of(given: GivenByEpisode, kind: AlertKind, first: int, last: int) -> Given | None:
+    """What was said of the episode of these buckets, or of one that shared some: the first may have come late."""
+    if not given:
+        return None
     one = given.get((first, kind))
-    return one is not None and one.verdict is FeedbackVerdict.NEW_NORMAL and index >= one.through
+    if one is not None:
+        return one
+    shared = [key for key, one in given.items() if key[1] is kind and key[0] <= last and first <= one.through]
+    return given[min(shared)] if shared else None
 
 
-def is_settled(given: GivenByEpisode, first: int, kind: AlertKind) -> bool:
+def accepts(given: GivenByEpisode, kind: AlertKind, first: int, last: int) -> bool:
+    """Whether the episode is the new normal with its bucket *last*."""
+    one = said_of(given, kind, first, last)
+    return one is not None and one.verdict is FeedbackVerdict.NEW_NORMAL and last >= one.through
+
+
+def is_settled(given: GivenByEpisode, kind: AlertKind, first: int, last: int) -> bool:
     """Whether a person has said that the episode needs nobody any more."""
-    one = given.get((first, kind))
+    one = said_of(given, kind, first, last)
     return one is not None and one.verdict in (FeedbackVerdict.EXPECTED, FeedbackVerdict.NEW_NORMAL)
 
 
-def is_false_alarm(given: GivenByEpisode, first: int, kind: AlertKind) -> bool:
-    one = given.get((first, kind))
+def is_false_alarm(given: GivenByEpisode, kind: AlertKind, first: int, last: int) -> bool:
+    one = said_of(given, kind, first, last)
     return one is not None and _is_false(one)
 
 

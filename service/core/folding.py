@@ -7,10 +7,12 @@ from service.core.amounts import to_nano
 from service.core.buckets import Bucket, Ledger
 from service.core.event_ids import ID_BYTES, KEPT_IDS, forget_older_half
 from service.core.instants import Instant
+from service.core.lateness import Lateness
 from service.core.lifecycle import Lifecycle
 from service.core.months import add_to_month
 from service.core.registers import Registers
 from service.core.running import needs_look
+from service.core.silence import complete_until, retired_after
 from service.core.sources import FOREVER, Origin, Source
 from service.core.state import NO_BUCKET, SeriesState
 from service.core.stats import EngineStats
@@ -187,10 +189,12 @@ class Folding:
             self._stats.repeated += 1
             return
         self._join(state, bucket, valid)
-        if state.rare.reported is not None:
+        is_late = ready_until(state) >= state.judge.close_at(index)
+        if state.rare.reported is not None and not is_late:  # else it is seen when the bucket closes what has come
             self._life.resumed(state)
         self._life.expect(state, bucket, valid.instant.seconds)
-        if ready_until(state) >= state.judge.close_at(index):
+        if is_late:
+            _note_late(state, index)
             self._catch_up_late(state, valid.origin.source, offset)
         else:
             watch(state, index)
@@ -210,6 +214,8 @@ class Folding:
             return
         self._add_source(state, valid.origin.source, valid.fact.basis)
         self._stats.restated += 1
+        if not known:
+            _note_late(state, index)
         if index < ring.start:
             ring.extend_to(index)
         same = before == (bucket.value, bucket.effective_basis) and not (valid.fact.drivers and state.rare.reported)
@@ -241,6 +247,17 @@ class Folding:
             if offset - self.waiting[longest] < MAX_UNSETTLED_RECORDS:
                 break
             self.settle_waiting(longest)
+
+
+def _note_late(state: SeriesState, index: int) -> None:
+    """The first record of a bucket came when its sources were complete. What comes later yet is history filled in."""
+    judge = state.judge
+    late = complete_until(judge, ready_until(state)) - index
+    if judge.missing_after and 0 < late <= retired_after(judge, judge.missing_after):
+        rare = state.own_rare()
+        if rare.lateness is None:
+            rare.lateness = Lateness(index)
+        rare.lateness.saw(judge.grain, index, late)
 
 
 def _is_known(state: SeriesState, source: Source, basis: Basis) -> bool:

@@ -25,6 +25,9 @@ MAX_AGE = timedelta(days=3)
 """What happened longer ago is not heard any more: a request that somebody kept must not work for ever. Longer than any
 sender is known to repeat, shorter than events are remembered."""
 
+MAX_SKEW = timedelta(minutes=5)
+"""A clock that is further ahead counts as so far ahead, or all that follows would be outdated until then."""
+
 
 class Action(StrEnum):
     OPEN = "open"
@@ -120,7 +123,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 def decide(record: AlertRecord, said: Inbound, known: Known, *, actor: str, now: datetime) -> Decision:
     """record: the alert as it is. actor: who did it, as the audit trail names them."""
-    at = said.at or now
+    at = min(said.at or now, now + MAX_SKEW)
     last = known.assigned_at if said.action is Action.ASSIGN else known.at if said.action in STATES else None
     if now - at > MAX_AGE or (last is not None and at < last):
         overtaken = now - at <= MAX_AGE and not said.ours and said.was_over and known.is_over is False

@@ -110,7 +110,7 @@ class Fold:
         else:
             self._end()
             self.run = begin(kind, judged)
-        by_hand = accepts(self.given, self.run.first, kind, index)
+        by_hand = accepts(self.given, kind, self.run.first, index)
         if self.run.count < judge.accept_after and not by_hand:
             return ABNORMAL
         self.detector.accept_level(held_pairs(judge, self.run))

@@ -4,31 +4,30 @@ The start is the anchor: what is restated is folded again from there. As the rin
 """
 
 from detectors.detector import Detector, StateError
-from service.core.alerts import AlertStatus
+from service.core.alerts import AlertKind, AlertStatus
 from service.core.borrowing import Borrowed
 from service.core.episodes import Episode
 from service.core.feedback import kept_after
+from service.core.footholds import Footholds, at_or_before, places
 from service.core.judging import Fold, Traced, fold_ring, learn_again
 from service.core.live import LiveDetectors, numbers_of, restored
 from service.core.months import keep_month
 from service.core.peers import Peers
 from service.core.ring import ANCHOR_STEP, Ring
-from service.core.state import Near, SeriesState
+from service.core.state import Foothold, SeriesState
 from service.core.stats import EngineStats
-
-NEAR_BUCKETS = 16
-"""After so many buckets without a restatement a series' second anchor is let go."""
 
 
 class Learned:
     """Hands out detectors, and folds rings with them."""
 
-    __slots__ = ("_live", "_peers", "_stats")
+    __slots__ = ("_footholds", "_live", "_peers", "_stats")
 
     def __init__(self, *, stats: EngineStats, live: LiveDetectors, peers: Peers) -> None:
         self._stats = stats
         self._live = live
         self._peers = peers
+        self._footholds = Footholds()
 
     def at_end(self, state: SeriesState) -> Detector:
         """As of the ring's end."""
@@ -53,41 +52,56 @@ class Learned:
     def _begin_anew(self, state: SeriesState) -> Detector:
         """The snapshot's numbers belong to another detector or policy: what the ring holds is learned anew."""
         self._stats.cold_starts += 1
+        self._footholds.drop(state)
         state.anchor = None
         if state.rare.anchor_run is not None:
             state.rare.anchor_run = None
         return state.judge.make()
 
     def refold(self, state: SeriesState, ring: Ring, restated: int) -> list[Episode]:
-        """Fold from bucket *restated* on, at the least; returns the episodes that ended on the way.
-
-        Where alerts were raised the whole ring is folded: each of them shows buckets that came before and after.
-        """
-        rare = state.rare
-        near = rare.near
-        if near is not None and near.bucket <= restated and rare.reported is None:
-            start, detector = near.bucket, restored(state, near.numbers)
-            fold = fold_of(state, detector, near.run)
-        else:
-            start, detector = ring.start, self.at_start(state)
-            fold = fold_of(state, detector, rare.anchor_run, trace=[])
-        judgements = fold_ring(fold, ring, start=start, until=restated)
-        state.own_rare().near = Near(restated, numbers_of(detector), fold.run)
-        judgements += fold_ring(fold, ring, start=restated, until=ring.end)
+        """Fold from bucket *restated* on, at the least; returns the episodes that ended on the way, all of those that
+        end with the bucket before it or later among them."""
+        start, fold = self._begin(state, ring, _first_concerned(state, ring, restated))
+        judgements: list[int] = []
+        footholds: list[Foothold] = []
+        place = start
+        for until in (*places(state.judge.grain, start, ring.end, restated), ring.end):
+            judgements += fold_ring(fold, ring, start=place, until=until)
+            place = until
+            if until < ring.end:
+                footholds.append(Foothold(until, numbers_of(fold.detector), fold.run))
         ring.judge(judgements)
-        self._live.put(state, detector)
+        self._footholds.put(state, start, footholds, end=ring.end)
+        self._live.put(state, fold.detector)
         state.run = fold.run
         state.trace = fold.trace
+        state.own_rare().traced_from = start
         return fold.ended
+
+    def draw(self, state: SeriesState, since: int) -> None:
+        """Make the trace of the ring again, from bucket *since* on at the least."""
+        ring = state.ring
+        if ring is None:
+            state.trace = []
+            return
+        start, fold = self._begin(state, ring, since)
+        fold_ring(fold, ring, start=start, until=ring.end)
+        state.trace = fold.trace
+        state.own_rare().traced_from = start
+
+    def _begin(self, state: SeriesState, ring: Ring, index: int) -> tuple[int, Fold]:
+        """What folds from bucket *index* or before, and where it begins."""
+        foothold = at_or_before(state, index)
+        if foothold is None or foothold.bucket <= ring.start:
+            return ring.start, fold_of(state, self.at_start(state), state.rare.anchor_run, trace=[])
+        return foothold.bucket, fold_of(state, restored(state, foothold.numbers), foothold.run, trace=[])
 
     def advance(self, state: SeriesState, ring: Ring) -> None:
         """A bucket was closed: bring the anchor forward, past the oldest that the ring need not keep."""
         start = (ring.end - state.judge.ring_buckets) // ANCHOR_STEP * ANCHOR_STEP
         if start > ring.start:
             self._advance_to(state, ring, state.judge.shared(start))
-        newest = ring.end - 1
-        if state.rare.near is not None and newest - state.rare.near.bucket > NEAR_BUCKETS:
-            state.rare.near = None
+        self._footholds.drop_old(state, ring.end)
 
     def leave_behind(self, state: SeriesState, ring: Ring, index: int) -> None:
         """After a gap longer than the ring all that was known is old: fold it away instead of filling the gap."""
@@ -102,13 +116,29 @@ class Learned:
             state.own_rare().anchor_run = run
         state.anchor = numbers_of(detector)
         self._peers.forget_newcomer(state, start)
+        self._footholds.drop_before(state, start)
         if state.trace is not None:
             state.trace = [traced for traced in state.trace if traced.bucket >= start]
         _forget_reported(state, start)
         if state.rare.given:
             state.rare.given = kept_after(state.rare.given, start)
-        if state.rare.near is not None and state.rare.near.bucket < start:
-            state.rare.near = None
+
+
+def _first_concerned(state: SeriesState, ring: Ring, restated: int) -> int:
+    """The first bucket of the alerts that end where the ring is folded again, or later, unless it is *restated*."""
+    first = restated
+    told = [
+        known
+        for known in (state.rare.reported or {}).values()
+        if known.kind is not AlertKind.MISSING and known.status is not AlertStatus.WITHDRAWN
+    ]
+    while True:
+        foothold = at_or_before(state, first)
+        start = ring.start if foothold is None else foothold.bucket
+        begins = min((known.begins for known in told if known.last + 1 >= start), default=first)
+        if begins >= first:
+            return first
+        first = begins
 
 
 def fold_of(state: SeriesState, detector: Detector, run: Episode | None, trace: list[Traced] | None = None) -> Fold:

@@ -71,7 +71,7 @@ class Lifecycle:
             self._prepare_open(state)
         run = state.run
         if run is not None and not closed and judge.close_at(judge.over_with(run)) <= ready:
-            self._telling.report(state, [], complete=False, judged_at=ready)  # buckets without a fact have ended it
+            self._telling.report(state, [], judged_at=ready)  # buckets without a fact have ended it
         gaps = self._listening.gaps_of(state, ready)
         if gaps:
             self._listening.hear(state, gaps)
@@ -90,7 +90,7 @@ class Lifecycle:
         if state.rare.waits_for is None:  # else at the watermark: what is restated is half of a whole now
             self.settle(state)
             self._prepare_open(state)
-            self._telling.report(state, [], complete=False, judged_at=at)
+            self._telling.report(state, [], judged_at=at)
             self._listening.hear(state, self._listening.all_gaps(state), since=NO_BUCKET)
             watch_next(state)
             state.index = NO_BUCKET
@@ -139,7 +139,7 @@ class Lifecycle:
         running = self._running.judged(state, bucket)
         bucket.fired = running is not None
         if was_fired or bucket.fired:
-            self._telling.report(state, [], complete=False, judged_at=at)
+            self._telling.report(state, [], judged_at=at)
         self._running.step_on(state, bucket, running)
 
     def _prepare_open(self, state: SeriesState) -> None:
@@ -165,7 +165,7 @@ class Lifecycle:
         self._stats.refolds += 1
         if changed is not None:
             self._peers.changed(state, changed, ring.end)
-        self._telling.report(state, ended, complete=True, judged_at=FOREVER)
+        self._telling.report(state, ended, since=since, judged_at=FOREVER)
         self._listening.hear(state, self._listening.all_gaps(state), since=since)
         if state.rare.is_judged_anew:
             state.own_rare().is_judged_anew = False
@@ -201,9 +201,9 @@ class Lifecycle:
         self._peers.changed(state, index, index + 1)
         # Had the days before been there, its total would have been judged when it came.
         risen_at = index * judge.grain_seconds if was_ahead else None
-        self._telling.report(state, fold.ended, complete=False, judged_at=judge.close_at(index), risen_at=risen_at)
+        self._telling.report(state, fold.ended, judged_at=judge.close_at(index), risen_at=risen_at)
         if gap is not None or self._listening.is_open(state, following):
-            self._listening.hear(state, () if gap is None else (gap,), since=following)
+            self._listening.hear(state, (ring.end,) if gap is None else (gap, ring.end), since=following)
         trim_parts(ring, self._driver_buckets)
 
     def _count(self, state: SeriesState, fold: Fold) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.episodes import Episode
 from service.core.feedback import is_false_alarm, is_settled
+from service.core.identity import free_number, recognised, told_missing
+from service.core.lateness import may_come
 from service.core.peers import Peers, Silence
 from service.core.reporting import say, withdraw
+from service.core.ring import Ring
 from service.core.silence import (
     complete_until,
     gap_end,
@@ -17,7 +20,7 @@ from service.core.silence import (
     patience,
     retired_after,
 )
-from service.core.state import SeriesState
+from service.core.state import Reported, SeriesState
 from service.core.telling import Telling, let_go_of_trace
 from service.core.watching import ready_until
 
@@ -46,7 +49,8 @@ class Listening:
             return []
         if self._peers.is_affected(state):
             return self.all_gaps(state)
-        return [ring.end] if complete_until(state.judge, ready) - ring.end >= state.judge.missing_after else []
+        going_on = complete_until(state.judge, ready) - ring.end >= state.judge.missing_after
+        return [*(state.rare.awaited or ()), *((ring.end,) if going_on else ())]
 
     def all_gaps(self, state: SeriesState) -> list[int]:
         ring = state.ring
@@ -64,28 +68,35 @@ class Listening:
             return  # half of a delivery is there: all of it is looked at when it is folded
         given = state.given
         found = [
-            (episode, AlertStatus.RESOLVED if is_settled(given, episode.first, episode.kind) else status)
+            (episode, AlertStatus.RESOLVED if is_settled(given, episode.kind, episode.first, episode.last) else status)
             for episode, status in self._episodes(state, asked, ready_until(state))
-            if not is_false_alarm(given, episode.first, episode.kind)
+            if not is_false_alarm(given, episode.kind, episode.first, episode.last)
         ]
-        told = {episode.first for episode, _ in found}
+        names = recognised(state.rare.reported or {}, [episode for episode, _ in found], pauses=0)
         wrong = [
             known
             for known in (state.rare.reported or {}).values()
             if known.kind is AlertKind.MISSING
             and known.status is not AlertStatus.WITHDRAWN
-            and known.first not in told
-            and (known.status is AlertStatus.FIRING or not is_final(state, known.first))
+            and known not in names
+            and (known.status is AlertStatus.FIRING or not is_final(state, known.begins))
         ]
-        found = [one for one in found if not _is_as_it_was(state, *one, since=since)]
-        if not (found or wrong):
+        new = [
+            (episode, status, known)
+            for (episode, status), known in zip(found, names, strict=True)
+            if not _is_as_it_was(known, episode, status, since=since)
+        ]
+        if not (new or wrong):
             return
         end = 0 if state.ring is None else state.ring.end
         # What an open bucket has come to so far says nothing of a gap before it.
-        trace = [traced for traced in self._telling.trace(state) if traced.bucket < end]
-        for episode, status in found:
-            at = state.judge.close_at(episode.last)
-            self._telling.tell(say(state, episode, trace, status=status, running=False, judged_at=at))
+        said = [*((one.first - 1, one.first - 1) for one, _, _ in new), *((k.begins - 1, k.begins - 1) for k in wrong)]
+        trace = [traced for traced in self._telling.trace(state, said) if traced.bucket < end]
+        for episode, status, known in new:
+            if known is None:
+                known = Reported(episode.kind, episode.first, state.judge.close_at(episode.last))
+                known.first = free_number(state.rare.reported or {}, episode.first, episode.kind)
+            self._telling.tell(say(state, episode, trace, known, status=status))
         for known in wrong:
             self._telling.tell(withdraw(state, known, trace))
         let_go_of_trace(state)
@@ -93,9 +104,10 @@ class Listening:
     def _episodes(self, state: SeriesState, asked: Iterable[int], ready: int) -> list[tuple[Episode, AlertStatus]]:
         """What is missing in the gaps that begin at *asked*, and in those that something was said of."""
         known = [
-            told.first
+            told.begins
             for told in (state.rare.reported or {}).values()
-            if told.kind is AlertKind.MISSING and (told.status is AlertStatus.FIRING or not is_final(state, told.first))
+            if told.kind is AlertKind.MISSING
+            and (told.status is AlertStatus.FIRING or not is_final(state, told.begins))
         ]
         found: list[tuple[Episode, AlertStatus]] = []
         for gap in sorted({*asked, *known}):
@@ -106,18 +118,22 @@ class Listening:
 
     def _look_at(self, state: SeriesState, gap: int, ready: int) -> tuple[Episode, AlertStatus] | None:
         ring, judge = state.ring, state.judge
+        _await_no_more(state, gap)
         if ring is None or any(ring.tags(gap, gap + 1)):
             return None
         going_on = gap == ring.end
         self.withheld.pop(state, None)
         after = patience(judge, ring, gap)
-        if after is None or not is_worth_telling(judge, ring, gap):
+        if after is None:
             return None
         end = gap_end(state, gap)
-        if going_on and end is not None and (gap, AlertKind.MISSING) not in (state.rare.reported or {}):
+        if going_on and end is not None and told_missing(state.rare.reported, gap) is None:
             return None  # told when the bucket after it closes, whoever else asks before
         length = (complete_until(judge, ready) if end is None else end) - gap
-        if length < after:
+        if length < after or not is_worth_telling(judge, ring, gap):
+            return None
+        if told_missing(state.rare.reported, gap) is None and _may_come(state, ring, gap, length, ready):
+            state.own_rare().awaited = (*(state.rare.awaited or ()), gap)
             return None
         group = self._peers.group_of(state)
         group.silent[state] = None
@@ -134,13 +150,36 @@ class Listening:
         return missing(judge, ring, gap, count=after, accepted=False, over=False), AlertStatus.FIRING
 
 
-def _is_as_it_was(state: SeriesState, episode: Episode, status: AlertStatus, *, since: int | None) -> bool:
+def _may_come(state: SeriesState, ring: Ring, gap: int, length: int, ready: int) -> bool:
+    """Whether a gap of so many buckets is no longer than records of the series are late.
+
+    For no longer than after which it would be taken for retired: then any order of the same facts has come to the same.
+    """
+    judge, lateness = state.judge, state.rare.lateness
+    complete = complete_until(judge, ready)
+    if lateness is None or complete - gap >= retired_after(judge, judge.missing_after):
+        return False
+    ages = (complete - index - 1 for index in range(gap, min(gap + length, complete)))
+    return may_come(lateness, judge.grain, ages, end=ring.end, seen=ring.end - ring.start)
+
+
+def _await_no_more(state: SeriesState, gap: int) -> None:
+    awaited = state.rare.awaited
+    if awaited and gap in awaited:
+        state.rare.awaited = tuple(other for other in awaited if other != gap) or None
+
+
+def _is_as_it_was(known: Reported | None, episode: Episode, status: AlertStatus, *, since: int | None) -> bool:
     """Whether what was last said of a gap still holds, so that its alert need not be made to see that.
 
     An alert shows the buckets before a gap, and when it is over the one after it.
     """
-    known = (state.rare.reported or {}).get((episode.first, episode.kind))
-    if known is None or (known.status, known.last, known.impact) != (status, episode.last, episode.impact):
+    if known is None or (known.status, known.begins, known.last, known.impact) != (
+        status,
+        episode.first,
+        episode.last,
+        episode.impact,
+    ):
         return False
     shown = episode.last + 1 if status is AlertStatus.RESOLVED else episode.first - 1
     return since is None or shown < since

@@ -3,6 +3,7 @@
 Amounts may exceed 64 bits, which msgpack cannot hold: those travel as text.
 """
 
+import math
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from service.core.buckets import UNBOUNDED, Bucket, Gauge, Labels, Ledger, Part,
 from service.core.drivers import Change
 from service.core.episodes import Episode, Judged
 from service.core.feedback import EpisodeKey, Given
+from service.core.lateness import STEPS, Lateness
 from service.core.ring import Ring, share_stamps
 from service.core.sources import Origin
 from service.core.state import Reported
@@ -92,6 +94,8 @@ class PackedReported(Struct, array_like=True, frozen=True):
     worst: int
     changes: list[_Change]
     baseline: int
+    begins: int | None = None
+    reach: Number = 0
 
 
 class PackedGiven(Struct, array_like=True, frozen=True):
@@ -328,6 +332,8 @@ def pack_reported(known: Reported) -> PackedReported:
         known.worst,
         [_pack_change(change) for change in known.changes],
         known.baseline,
+        known.begins,
+        wide(known.reach),
     )
 
 
@@ -336,8 +342,15 @@ def unpack_reported(packed: PackedReported, intern: Callable[[Labels], Labels]) 
     known.last, known.version, known.status = packed.last, packed.version, packed.status
     known.digest, known.impact, known.worst = packed.digest, int(packed.impact), packed.worst
     known.changes = tuple(_unpack_change(change, intern) for change in packed.changes)
-    known.baseline = packed.baseline
+    known.baseline, known.reach = packed.baseline, int(packed.reach)
+    known.begins = packed.first if packed.begins is None else packed.begins
     return known
+
+
+def unpack_lateness(index: int, weights: list[float]) -> Lateness:
+    if len(weights) != STEPS or not all(math.isfinite(weight) and weight >= 0.0 for weight in weights):
+        raise ValueError(f"lateness has {STEPS} weights, none below 0, got {weights}")
+    return Lateness(index, weights)
 
 
 def pack_newcomer(newcomer: Newcomer | None) -> PackedNewcomer | None:

@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from connectors.facts import Basis, FeedbackVerdict
+from connectors.facts import FeedbackVerdict
 from connectors.series import SeriesKey
 from detectors.verdict import Band
 from service.core.alerts import Alert, AlertKind, AlertStatus, Point, Severity
@@ -20,6 +20,8 @@ from service.core.buckets import Parts
 from service.core.drivers import BASELINE_BUCKETS, Change, explain, shown, with_rest
 from service.core.episodes import Episode, alert_id
 from service.core.explain import action_of, reason_of, severity_of, withdrawn_reason
+from service.core.feedback import said_of
+from service.core.holding import basis_of, reach_of
 from service.core.instants import to_datetime
 from service.core.judging import Traced
 from service.core.ring import NORMAL, Ring
@@ -36,29 +38,45 @@ def say(
     state: SeriesState,
     episode: Episode,
     trace: Sequence[Traced],
+    known: Reported,
     *,
     status: AlertStatus,
-    running: bool,
-    judged_at: int,
+    running: bool = False,
 ) -> Alert | None:
     """The alert of an episode, if it differs from what was last said.
 
-    trace: the buckets of the ring and the running ones, oldest first. running: the last bucket is still filling up.
-    judged_at: kept as it was when the episode is known already.
+    trace: the buckets of the ring and the running ones, oldest first. known: what was last said of it, or a new one.
+    running: the last bucket is still filling up.
     """
-    known = (state.rare.reported or {}).get((episode.first, episode.kind))
-    if known is None:
-        known = Reported(episode.kind, episode.first, judged_at)
+    known.begins, known.reach = episode.first, reach_of(state.judge, episode)
+    return _say(state, episode, trace, known, status=status, running=running)
+
+
+def say_left(state: SeriesState, left: Episode, trace: Sequence[Traced], known: Reported) -> Alert | None:
+    """The same of what a correction has left of an alert: it is over."""
+    return _say(state, left, trace, known, status=AlertStatus.RESOLVED, is_left=True)
+
+
+def _say(
+    state: SeriesState,
+    episode: Episode,
+    trace: Sequence[Traced],
+    known: Reported,
+    *,
+    status: AlertStatus,
+    running: bool = False,
+    is_left: bool = False,
+) -> Alert | None:
     changes = _changes(state, episode, known)
-    alert = _alert(state, episode, trace, changes, known, status=status, running=running)
+    alert = _alert(state, episode, trace, changes, known, status=status, running=running, is_left=is_left)
     return _if_changed(state, known, alert, episode.last, episode.impact, episode.worst.index, changes)
 
 
-def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Alert | None:
-    """Take back what was said of an episode that is no more."""
+def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced], *, is_part: bool = False) -> Alert | None:
+    """Take back what was said of an episode that is no more. is_part: it is told under another alert."""
     series = SeriesKey.parse(state.text)
     grain_seconds = state.judge.grain_seconds
-    now = next((traced for traced in trace if traced.bucket == known.first), None)
+    now = next((traced for traced in trace if traced.bucket == known.begins), None)
     actual = 0.0 if now is None else to_units(now.actual)
     band = Band(expected=actual, lower=actual, upper=actual) if now is None or now.band is None else now.band
     alert = Alert(
@@ -73,9 +91,9 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         metric=series.metric,
         unit=series.unit,
         grain=series.grain.value,
-        basis=_basis(state, known.first),
+        basis=basis_of(state, known.begins),
         detector=_JUDGED_BY.get(known.kind, state.judge.detector),
-        starts_at=to_datetime(known.first * grain_seconds),
+        starts_at=to_datetime(known.begins * grain_seconds),
         ends_at=to_datetime((known.last + 1) * grain_seconds),
         judged_at=to_datetime(known.judged_at),
         actual=actual,
@@ -84,20 +102,22 @@ def withdraw(state: SeriesState, known: Reported, trace: Sequence[Traced]) -> Al
         upper=band.upper,
         score=0.0,
         impact=actual - band.expected,
-        buckets=known.last - known.first + 1,
+        buckets=known.last - known.begins + 1,
         drivers=(),
         reason=withdrawn_reason(
             series,
-            known.first,
+            known.begins,
             None if now is None else actual,
+            band=None if now is None else now.band,
             grain_seconds=grain_seconds,
             kind=known.kind,
             is_false=_feedback(state, known) is FeedbackVerdict.FALSE_ALARM,
             by_policy=state.rare.is_judged_anew,
+            is_part=is_part,
         ),
         action="Nothing to do",
         # Of a gap what came before it: when it was filled, and with what, differs from one reading to another.
-        history=_history(trace, known.first - 1 if known.kind is AlertKind.MISSING else known.last + 1, grain_seconds),
+        history=_history(trace, known.begins - 1 if known.kind is AlertKind.MISSING else known.last + 1, grain_seconds),
         feedback=_feedback(state, known),
     )
     return _if_changed(state, known, alert, known.last, 0, known.worst, ())
@@ -141,6 +161,7 @@ def _alert(
     *,
     status: AlertStatus,
     running: bool,
+    is_left: bool,
 ) -> Alert:
     series = SeriesKey.parse(state.text)
     judge = state.judge
@@ -148,7 +169,7 @@ def _alert(
     worst = episode.worst
     drivers = shown(changes)
     return Alert(
-        id=alert_id(state.text, episode.kind, episode.first * grain_seconds),
+        id=alert_id(state.text, episode.kind, known.first * grain_seconds),
         version=known.version,
         status=status,
         kind=episode.kind,
@@ -179,6 +200,7 @@ def _alert(
             running=running and worst.index == episode.last,
             newcomer=state.rare.newcomer,
             is_expected=_feedback(state, known) is FeedbackVerdict.EXPECTED,
+            reach=to_units(known.reach) if is_left else None,
         ),
         action=action_of(series, episode.kind, drivers),
         history=_history(trace, episode.last + (1 if episode.over else 0), grain_seconds),
@@ -187,20 +209,13 @@ def _alert(
 
 
 def _feedback(state: SeriesState, known: Reported) -> FeedbackVerdict | None:
-    given = state.given.get((known.first, known.kind))
+    given = said_of(state.given, known.kind, known.begins, known.last)
     return None if given is None else given.verdict
 
 
 def _labels(series: SeriesKey) -> dict[str, str]:
     name, value = series.label
     return {name: value, "metric": series.metric, "grain": series.grain.value}
-
-
-def _basis(state: SeriesState, index: int) -> Basis:
-    bucket = state.open_bucket(index)
-    if bucket is not None:
-        return bucket.effective_basis
-    return state.ring.basis(index) if state.ring is not None and state.ring.is_present(index) else Basis.BILLED
 
 
 def _history(trace: Sequence[Traced], until: int, grain_seconds: int) -> tuple[Point, ...]:

@@ -104,7 +104,9 @@ def is_worth_telling(judge: Judge, ring: Ring, gap: int) -> bool:
 
 def _before(judge: Judge, ring: Ring, gap: int) -> list[int]:
     """The latest amounts before *gap*; there are some."""
-    return [ring.value(index) for index in ring.present(gap - _MEMORY[judge.grain]) if index < gap][-_USUAL:]
+    start = max(gap - _MEMORY[judge.grain], ring.start)
+    places = [place for place, tag in enumerate(ring.tags(start, gap), start) if tag][-_USUAL:]
+    return [ring.value(index) for index in places]
 
 
 def missing(judge: Judge, ring: Ring, gap: int, *, count: int, accepted: bool, over: bool) -> Episode:

@@ -32,6 +32,7 @@ from service.core.packing import (
     unpack_bucket,
     unpack_episode,
     unpack_given,
+    unpack_lateness,
     unpack_newcomer,
     unpack_reported,
     unpack_ring,
@@ -73,6 +74,8 @@ class _Series(Struct, array_like=True, frozen=True):
     newcomer: PackedNewcomer | None = None
     given: list[PackedGiven] = []
     judged_by: str = ""
+    lateness: tuple[int, list[float]] | None = None
+    awaited: list[int] = []
 
 
 class PartitionSnapshot(Struct, array_like=True, frozen=True, kw_only=True):
@@ -152,6 +155,8 @@ def encode_series(state: SeriesState, offset: int) -> bytes:
             pack_newcomer(rare.newcomer),
             [pack_given(key, given) for key, given in state.given.items()],
             state.judge.digest,
+            None if rare.lateness is None else (rare.lateness.index, list(rare.lateness.weights)),
+            list(rare.awaited or ()),
         )
     )
 
@@ -189,11 +194,7 @@ def decode_series(
         if packed.waits_for is not None:
             since, names = packed.waits_for
             state.own_rare().waits_for = (since, tuple(origin_of(f"{name}:").source for name in names))
-        if packed.newcomer is not None:
-            state.own_rare().newcomer = unpack_newcomer(packed.newcomer)
-        if packed.given:
-            state.own_rare().given = dict(map(unpack_given, packed.given))
-        if packed.anchor_run or packed.run or packed.reported or packed.ids or packed.left:
+        if _has_rare(packed):
             _unpack_rare(packed, state.own_rare(), intern)
         if packed.judged_by not in ("", judge.digest) and state.ring is not None:
             state.own_rare().is_judged_anew = True
@@ -203,9 +204,21 @@ def decode_series(
     return state
 
 
+def _has_rare(packed: _Series) -> bool:
+    of_episodes = packed.anchor_run or packed.run or packed.reported or packed.given
+    return bool(of_episodes or packed.ids or packed.left or packed.newcomer or packed.lateness or packed.awaited)
+
+
 def _unpack_rare(packed: _Series, rare: Rare, intern: Callable[[Labels], Labels]) -> None:
+    if packed.newcomer is not None:
+        rare.newcomer = unpack_newcomer(packed.newcomer)
+    if packed.given:
+        rare.given = dict(map(unpack_given, packed.given))
+    if packed.lateness is not None:
+        rare.lateness = unpack_lateness(*packed.lateness)
     rare.anchor_run = unpack_episode(packed.anchor_run)
     rare.run = unpack_episode(packed.run)
+    rare.awaited = tuple(packed.awaited) or None
     if packed.reported:
         rare.reported = {(known.first, known.kind): unpack_reported(known, intern) for known in packed.reported}
     if packed.ids:

@@ -11,6 +11,7 @@ from service.core.drivers import Change
 from service.core.episodes import Episode
 from service.core.feedback import NOTHING_GIVEN, EpisodeKey, Given, GivenByEpisode
 from service.core.judging import Traced
+from service.core.lateness import Lateness
 from service.core.policies import Judge
 from service.core.ring import Ring
 from service.core.sources import FOREVER, Origin, Source
@@ -22,13 +23,16 @@ NO_BUCKET = -(2**62)
 class Reported:
     """What was last said about one episode, so that a replay says the same and a change is seen.
 
-    first, last: numbers of the episode's buckets. judged_at: seconds since 1970. digest: of the alert's content.
-    impact: in nano-units. changes: the drivers of bucket `worst` against those of `baseline` normal buckets, kept for
-    when the ring has dropped them.
+    first: number of its first bucket when it was first told of: with the kind its identity. begins, last: numbers of
+    its buckets as of now. judged_at: seconds since 1970. digest: of the alert's content. impact: in nano-units. reach:
+    how far the worst bucket had to be off when it was last an episode, nano-units; 0 of alerts of versions before.
+    changes: the drivers of bucket `worst` against those of `baseline` normal buckets, kept for when the ring has
+    dropped them.
     """
 
     __slots__ = (
         "baseline",
+        "begins",
         "changes",
         "digest",
         "first",
@@ -36,6 +40,7 @@ class Reported:
         "judged_at",
         "kind",
         "last",
+        "reach",
         "status",
         "version",
         "worst",
@@ -44,22 +49,21 @@ class Reported:
     def __init__(self, kind: AlertKind, first: int, judged_at: int) -> None:
         self.kind = kind
         self.first = first
+        self.begins = first
         self.last = first
         self.judged_at = judged_at
         self.version = 0
         self.status = AlertStatus.FIRING
         self.digest = b""
         self.impact = 0
+        self.reach = 0
         self.worst = first
         self.changes: tuple[Change, ...] = ()
         self.baseline = 0
 
 
-class Near(NamedTuple):
-    """A second anchor, before a bucket that was restated: what is late once is often late again.
-
-    Left out of snapshots, since folding from the first anchor gives the same.
-    """
+class Foothold(NamedTuple):
+    """Numbers of the detector and the episode as they are before a bucket of the ring; see footholds."""
 
     bucket: int
     numbers: bytes
@@ -71,34 +75,40 @@ class Rare:
 
     __slots__ = (
         "anchor_run",
+        "awaited",
         "detector",
+        "footholds",
         "given",
         "id_log",
         "is_judged_anew",
+        "lateness",
         "left",
-        "near",
         "newcomer",
         "reported",
         "run",
         "seen_ids",
         "trace",
+        "traced_from",
         "unsettled",
         "waits_for",
     )
 
     def __init__(self) -> None:
         self.anchor_run: Episode | None = None
+        self.awaited: tuple[int, ...] | None = None
         self.detector: Detector | None = None
+        self.footholds: tuple[Foothold, ...] | None = None
         self.given: dict[EpisodeKey, Given] | None = None
         self.id_log: bytearray | None = None
         self.is_judged_anew = False
+        self.lateness: Lateness | None = None
         self.left: tuple[int, int] | None = None
-        self.near: Near | None = None
         self.newcomer: Newcomer | None = None
         self.reported: dict[tuple[int, AlertKind], Reported] | None = None
         self.run: Episode | None = None
         self.seen_ids: set[bytes] | None = None
         self.trace: list[Traced] | None = None
+        self.traced_from: int | None = None
         self.unsettled: int | None = None
         self.waits_for: tuple[int, tuple[Source, ...]] | None = None
 
@@ -123,9 +133,12 @@ class SeriesState:
     In `rare`: given: what people said, by episode. run, anchor_run: the episode of the ring's end, and of its start.
     reported: by the first bucket and kind of the episode, oldest first. seen_ids, id_log: event ids counted already;
     see event_ids. left: a month as year * 12 + month - 1, and the nano-units that have left the ring of it. trace: the
-    ring as a chart draws it, kept while an episode goes on; may be made again at any time. unsettled: number of the
+    ring as a chart draws it from bucket `traced_from` on, kept while an episode goes on; may be made again at any time.
+    unsettled: number of the
     first restated bucket that is not folded yet. waits_for: with unfinished business, the offset since when, and the
-    sources whose next watermark is awaited. newcomer: of a series that has no past of its own; see borrowing.
+    sources whose next watermark is awaited. lateness: how late its records are, if some are. awaited: where gaps begin
+    that may be filled, since they are no longer than its records may be late. newcomer: of a series that has no past
+    of its own; see borrowing.
     """
 
     __slots__ = (
@@ -207,6 +220,8 @@ class SeriesState:
     def trace(self, trace: list[Traced] | None) -> None:
         if trace is not self.rare.trace:
             self.own_rare().trace = trace
+        if trace is None and self.rare.traced_from is not None:
+            self.rare.traced_from = None
 
     def own_rare(self) -> Rare:
         """To be written to."""
@@ -217,7 +232,7 @@ class SeriesState:
     def give_back(self) -> None:
         """Let go of `rare` when nothing is in it any more."""
         rare = self.rare
-        if rare is not NOTHING and all(getattr(rare, name) is None for name in Rare.__slots__):
+        if rare is not NOTHING and all(_is_nothing(getattr(rare, name)) for name in Rare.__slots__):
             self.rare = NOTHING
 
     def open_bucket(self, index: int) -> Bucket | None:
@@ -259,6 +274,10 @@ class SeriesState:
         self.index = bucket.index
         self.origin, self.basis = origin, basis
         self.ledger = bucket.ledger_of(basis)
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value is False
 
 
 def _index_of(bucket: Bucket) -> int:

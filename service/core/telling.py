@@ -1,20 +1,26 @@
 """Tells of a series' episodes: of those that ended, those that go on, and those that are no more."""
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.amounts import to_units
 from service.core.episodes import Episode, begin
-from service.core.feedback import is_settled
+from service.core.feedback import is_false_alarm, is_settled
+from service.core.holding import left_of
+from service.core.identity import free_number, is_part, recognised
 from service.core.instants import to_datetime
-from service.core.judging import Traced, fold_ring, is_told, told_from
-from service.core.learned import Learned, fold_of
+from service.core.judging import Traced, is_told, told_from
+from service.core.learned import Learned
 from service.core.notes import Note
-from service.core.reporting import say, withdraw
+from service.core.reporting import HISTORY_POINTS, say, say_left, withdraw
 from service.core.running import RunningTotals
-from service.core.state import NO_BUCKET, SeriesState
+from service.core.state import NO_BUCKET, Reported, SeriesState
 from service.core.stats import EngineStats
 from service.core.watching import ready_until
+
+Told = tuple[Episode, AlertStatus, bool]
+"""An episode, what it is now, and whether its last bucket is still filling up."""
 
 
 class Telling:
@@ -42,49 +48,63 @@ class Telling:
         state: SeriesState,
         ended: list[Episode],
         *,
-        complete: bool,
         judged_at: int,
+        since: int | None = None,
         risen_at: int | None = None,
     ) -> None:
         """Say what is new of the episodes that ended and of those that go on; take back what is no more.
 
-        complete: *ended* holds all episodes of the ring, not only those that ended just now. risen_at: since when a
-        rise that begins with the bucket just closed has been known. What is missing is told apart; see `Listening`.
+        since: this bucket was restated, and *ended* holds all episodes that end with the one before it, or later, not
+        only those that ended just now; of others nothing has changed. risen_at: since when a rise that begins with the
+        bucket just closed has been known. What is missing is told apart; see `Listening`.
         """
-        going_on = self._going_on(state)
-        firing = any(
-            known.status is AlertStatus.FIRING and known.kind is not AlertKind.MISSING
-            for known in (state.rare.reported or {}).values()
-        )
-        if not (ended or going_on or firing or (complete and state.rare.reported)):
+        told = [*((episode, AlertStatus.RESOLVED, False) for episode in ended), *self._going_on(state)]
+        reported = state.rare.reported
+        if not (told or reported):
             state.trace = None
             return
-        trace = self.trace(state)
-        told: set[tuple[int, AlertKind]] = set()
-        for episode, status, running in (*((episode, AlertStatus.RESOLVED, False) for episode in ended), *going_on):
-            told.add((episode.first, episode.kind))
-            showing = episode.abnormal[min(told_from(state.judge, episode), episode.count) - 1]
-            first_at = min(judged_at, state.judge.close_at(showing))
-            if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
-                first_at = risen_at
-            self.tell(say(state, episode, trace, status=status, running=running, judged_at=first_at))
-        self._take_back(state, told, trace, complete=complete)
+        episodes = [episode for episode, _, _ in told]
+        names = recognised(reported or {}, episodes, pauses=state.judge.keep_firing_for)
+        wrong = _no_more(state, names, since)
+        concerned = [one for one in zip(told, names, strict=True) if since is None or _is_concerned(*one, since)]
+        if not (concerned or wrong):
+            let_go_of_trace(state)
+            return
+        spans = [*((one.first, one.last) for (one, _, _), _ in concerned), *((one.begins, one.last) for one in wrong)]
+        trace = self.trace(state, spans)
+        for (episode, status, running), name in concerned:
+            known = name or self._begun(state, episode, judged_at, risen_at)
+            self.tell(say(state, episode, trace, known, status=status, running=running))
+        for known in wrong:
+            self._take_back(state, known, episodes, trace)
         let_go_of_trace(state)
 
-    def _take_back(
-        self, state: SeriesState, told: set[tuple[int, AlertKind]], trace: list[Traced], *, complete: bool
-    ) -> None:
-        """Withdraw what was said and does not hold any more; what has left the ring stays as it is."""
-        start = NO_BUCKET if state.ring is None else state.ring.start
-        for key, known in list((state.rare.reported or {}).items()):
-            if key in told or known.status is AlertStatus.WITHDRAWN or known.kind is AlertKind.MISSING:
-                continue
-            if known.status is AlertStatus.FIRING or (complete and known.last >= start):
-                self.tell(withdraw(state, known, trace))
+    def _begun(self, state: SeriesState, episode: Episode, judged_at: int, risen_at: int | None) -> Reported:
+        """One that nothing was said of yet."""
+        showing = episode.abnormal[min(told_from(state.judge, episode), episode.count) - 1]
+        first_at = min(judged_at, state.judge.close_at(showing))
+        if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
+            first_at = risen_at
+        known = Reported(episode.kind, episode.first, first_at)
+        known.first = free_number(state.rare.reported or {}, episode.first, episode.kind)
+        return known
 
-    def _going_on(self, state: SeriesState) -> list[tuple[Episode, AlertStatus, bool]]:
+    def _take_back(self, state: SeriesState, known: Reported, episodes: list[Episode], trace: list[Traced]) -> None:
+        """Withdraw what does not hold any more, or say what is left of it."""
+        within = is_part(known, episodes)
+        left = None if within or self._is_disowned(state, known) else left_of(state, known, trace)
+        if left is not None:
+            self.tell(say_left(state, left, trace, known))
+        else:
+            self.tell(withdraw(state, known, trace, is_part=within))
+
+    def _is_disowned(self, state: SeriesState, known: Reported) -> bool:
+        """Whether it is not the facts that are others: a person has called it wrong, or the policy is another."""
+        return state.rare.is_judged_anew or is_false_alarm(state.given, known.kind, known.begins, known.last)
+
+    def _going_on(self, state: SeriesState) -> list[Told]:
         """The episode of the ring's end with the open buckets that join it, and episodes of open buckets alone."""
-        found: list[tuple[Episode, AlertStatus, bool]] = []
+        found: list[Told] = []
         run = state.run
         running = False
         for bucket in state.open_buckets:
@@ -106,7 +126,7 @@ class Telling:
     def _status(self, state: SeriesState, run: Episode) -> AlertStatus:
         """An episode that no bucket has followed is over once those it may pause for are complete without a fact; and
         one that a person has said to be meant, or normal, at once."""
-        if is_settled(state.given, run.first, run.kind):
+        if is_settled(state.given, run.kind, run.first, run.last):
             return AlertStatus.RESOLVED
         over = state.judge.over_with(run)
         if any(run.last <= bucket.index <= over for bucket in state.open_buckets):
@@ -115,15 +135,15 @@ class Telling:
             return AlertStatus.FIRING
         return AlertStatus.RESOLVED
 
-    def trace(self, state: SeriesState) -> list[Traced]:
-        """The ring as a chart draws it, and the open buckets that have fired."""
-        trace = state.trace
-        if trace is None:
-            trace = []
-            if state.ring is not None:
-                fold = fold_of(state, self._learned.at_start(state), state.rare.anchor_run, trace=trace)
-                fold_ring(fold, state.ring, start=state.ring.start, until=state.ring.end)
-            state.trace = trace
+    def trace(self, state: SeriesState, told: Sequence[tuple[int, int]]) -> list[Traced]:
+        """The ring as a chart draws it, and the open buckets that have fired: as much of it as alerts of these first
+        and last buckets show."""
+        begin, until = min(first for first, _ in told), min(last for _, last in told)
+        if not _shows(state, begin, until):
+            self._learned.draw(state, min(begin, until - 2 * HISTORY_POINTS))
+            if not _shows(state, begin, until):
+                self._learned.draw(state, NO_BUCKET)
+        trace = state.trace or []
         open_now = []
         for bucket in state.open_buckets:
             at = bucket.index * state.judge.grain_seconds
@@ -151,6 +171,43 @@ class Telling:
                 counterparts=tuple(others),
             )
         )
+
+
+def _is_concerned(told: Told, name: Reported | None, since: int) -> bool:
+    """Whether what was restated from bucket *since* on may change what is said of an episode: it shows the bucket after
+    its last, and when it ends may hang on later ones."""
+    episode, status, _ = told
+    goes_on = status is AlertStatus.FIRING or (name is not None and name.status is AlertStatus.FIRING)
+    return goes_on or episode.last + 1 >= since
+
+
+def _no_more(state: SeriesState, names: Sequence[Reported | None], since: int | None) -> list[Reported]:
+    """What was said, and is not among what is known by *names*: that goes on no more, or, of all that is *since* that
+    bucket, is no more. What has begun to leave the ring stays as it is."""
+    return [
+        known
+        for known in (state.rare.reported or {}).values()
+        if known.kind is not AlertKind.MISSING
+        and known not in names
+        and (
+            known.status is AlertStatus.FIRING
+            or (since is not None and known.status is not AlertStatus.WITHDRAWN and known.last + 1 >= since)
+        )
+    ]
+
+
+def _shows(state: SeriesState, begin: int, until: int) -> bool:
+    """Whether the trace that is kept has all that an alert from bucket *begin* to *until* shows."""
+    trace, since, ring = state.trace, state.rare.traced_from, state.ring
+    if trace is None:
+        return False
+    if ring is None or since is None or since <= ring.start:
+        return True
+    return since <= begin and bisect_right(trace, until, key=_bucket_of) >= HISTORY_POINTS
+
+
+def _bucket_of(traced: Traced) -> int:
+    return traced.bucket
 
 
 def let_go_of_trace(state: SeriesState) -> None:

@@ -5,7 +5,9 @@ bucket after an episode closes without a fact, or so many have none that they ar
 """
 
 from connectors.facts import Basis
-from service.core.alerts import AlertKind, AlertStatus
+from service.core.alerts import AlertStatus
+from service.core.identity import told_missing
+from service.core.ring import Ring
 from service.core.silence import complete_until, patience, retired_after
 from service.core.sources import NEVER, hold_seconds
 from service.core.state import SeriesState
@@ -71,13 +73,21 @@ def next_silence(state: SeriesState, ready: int) -> int | None:
     ring, judge = state.ring, state.judge
     if ring is None or state.bucket is not None or state.others:
         return None
+    next_one = complete_until(judge, ready)
+    silent = _next_of_gap(state, ring, ready)
+    return next_one if state.rare.awaited and (silent is None or next_one < silent) else silent
+
+
+def _next_of_gap(state: SeriesState, ring: Ring, ready: int) -> int | None:
+    """The same of the gap that the ring ends with."""
+    judge = state.judge
     gap = ring.end
     after = patience(judge, ring, gap)
     if after is None:
         return None
     retired = gap + retired_after(judge, after) - 1
-    known = (state.rare.reported or {}).get((gap, AlertKind.MISSING))
-    if known is not None and known.status is not AlertStatus.WITHDRAWN:
+    known = told_missing(state.rare.reported, gap)
+    if known is not None:
         return retired if known.status is AlertStatus.FIRING else None
     due = gap + after - 1
     if ready < judge.close_at(due):
@@ -121,6 +131,8 @@ def is_silent(state: SeriesState, ready: int) -> bool:
     ring = state.ring
     if ring is None or state.bucket is not None or state.others:
         return False
+    if state.rare.awaited:
+        return True
     gone = complete_until(state.judge, ready) - ring.end
     if not 0 < state.judge.missing_after <= gone:
         return False

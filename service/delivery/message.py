@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from connectors.facts import FeedbackVerdict, format_instant
 from service.core.alerts import Alert, AlertEvent, AlertKind, AlertRecord, AlertState, DriverChange, EventType, Severity
+from service.core.board import DISPATCH
 from service.core.markers import marker_of
 from service.core.notices import Member
 from service.core.wording import amount, driver_name, label_name, number, who, whose
@@ -110,7 +111,7 @@ def _news(event: AlertEvent) -> str:
     happened = _HAPPENED[event.type]
     if event.type is EventType.WITHDRAWN and event.record.alert.feedback is FeedbackVerdict.FALSE_ALARM:
         happened = "Withdrawn, said to be a false alarm"
-    by = "" if event.type in _OF_DETECTION else f" by {one_line(event.actor)}"
+    by = "" if event.type in _OF_DETECTION or event.actor == DISPATCH else f" by {one_line(event.actor)}"
     if event.type is EventType.ACKNOWLEDGED and event.record.acknowledged_until is not None:
         by += f" until {format_instant(event.record.acknowledged_until)}"
     comment = f": {clean(event.comment)}" if event.comment.strip() else ""

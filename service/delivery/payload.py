@@ -47,7 +47,7 @@ class AnomalyData(Struct, frozen=True, kw_only=True):
     id: one ticket for each. version: rises with every change by detection. link: to the dashboard; null when nobody
     said where it is. starts_at, ends_at: of the episode; ends_at is null while it goes on. actual, expected, lower,
     upper: of its worst period, in `unit`. impact: the money at stake, summed over the episode; negative for falls.
-    actor, comment: who caused the event, and what they said; `detection` and `time` are no people.
+    actor, comment: who caused the event, and what they said; `detection`, `dispatch` and `time` are no people.
     acknowledged_by: who looks after it; acknowledged_until: until when, null for good. assigned_to: whose task it is,
     null for nobody's. resolved_by: who ended it; null when detection did.
     """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.check_config import mistakes
 from service.config import load
+from service.console import make_console
 from service.core.alerts import Alert
 from service.core.budget import PageBook
 from service.core.notes import said
@@ -24,12 +25,13 @@ from service.replay.player import Player
 from service.replay.plot import page_of
 from service.replay.quiet import alerts_since, lowest_quiet, with_sigma
 from service.replay.run import new_player, play, play_again
-from service.replay.table import alerts_table, console_for, differences_table, totals
+from service.replay.table import alerts_table, differences_table, totals
 from service.replay.topic import TopicRange
 from service.settings import Settings
 from service.stream.topics import KafkaNotConfiguredError, Topics
 
 _MAX_NOTES = 5
+_WIDTH_ELSEWHERE = 150
 _DAY = 86_400
 
 
@@ -141,7 +143,7 @@ def _print_alerts(played: Played, held: Container[str], *, as_json: bool) -> Non
     if as_json:
         sys.stdout.write("".join(f"{rows.json_line(alert)}\n" for alert in alerts))
     elif alerts:
-        console = console_for()
+        console = make_console(width_elsewhere=_WIDTH_ELSEWHERE)
         console.print(alerts_table(alerts, held, width=console.width))
 
 
@@ -151,7 +153,7 @@ def _print_differences(before: Played, after: Played, *, as_json: bool) -> None:
         changed = [one for one in found if one.change is not difference.Change.SAME]
         sys.stdout.write("".join(f"{difference.json_line(one)}\n" for one in changed))
         return
-    console = console_for()
+    console = make_console(width_elsewhere=_WIDTH_ELSEWHERE)
     if any(one.change is not difference.Change.SAME for one in found):
         console.print(differences_table(found))
         console.print()
@@ -180,7 +182,7 @@ def _print_quiet(days: float, settings: Settings, played: Played, *, as_json: bo
         text = f"No threshold up to {20:g} keeps the days since {since} quiet: {answer.below} alerts are left."
     else:
         text = f"Lowest sigma without an alert since {since} ({days:g} days): {answer.sigma:g}"
-    console_for().print(text, markup=False)
+    make_console(width_elsewhere=_WIDTH_ELSEWHERE).print(text, markup=False)
 
 
 def _say(played: Played) -> None:

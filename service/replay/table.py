@@ -2,11 +2,11 @@
 
 from collections.abc import Container, Sequence
 
-from rich.console import Console
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from service.console import SIGNS, clean, moment
+from service.console import SIGNS, clean, moment, shortened
 from service.core.alerts import Alert, AlertStatus, Severity
 from service.core.wording import amount, driver_name, is_rest, number, who
 from service.replay.difference import Change, Difference
@@ -14,23 +14,16 @@ from service.replay.rows import Row
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 _CHANGES = {Change.GAINED: ("+", "red"), Change.LOST: ("-", "green"), Change.MOVED: ("~", "yellow")}
-_WIDTH_ELSEWHERE = 150
 _WIDEST_NAME = 40
 _NARROWEST = 16
 _HEADINGS = ("since", "severity", "what", "who", "actual", "expected", "at stake", "status")
 _NUMBERS = ("actual", "expected", "at stake")
 
 
-def console_for(*, stderr: bool = False) -> Console:
-    """Wide enough for whole lines where no terminal says how wide it is."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_WIDTH_ELSEWHERE)
-
-
 def alerts_table(alerts: Sequence[Alert], held: Container[str] = (), *, width: int) -> Table:
     """held: ids of those that an alert budget holds back. width: what it may take; the drivers get what is left."""
     rows = [_cells(alert, is_held=alert.id in held) for alert in alerts]
-    taken = sum(max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)) + 2 * len(_HEADINGS)
+    taken = sum(max(map(cell_len, column)) for column in zip(_HEADINGS, *rows, strict=True)) + 2 * len(_HEADINGS)
     room = width - taken
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in _HEADINGS:
@@ -40,7 +33,7 @@ def alerts_table(alerts: Sequence[Alert], held: Container[str] = (), *, width: i
     for alert, cells in zip(alerts, rows, strict=True):
         style = "dim" if alert.status is AlertStatus.WITHDRAWN else ""
         since, severity, *others = cells
-        mostly = [_cut(clean(_mostly(alert)), room)] if room >= _NARROWEST else []
+        mostly = [shortened(clean(_mostly(alert)), room)] if room >= _NARROWEST else []
         table.add_row(since, Text(severity, style=style or _COLOURS[alert.severity]), *others, *mostly, style=style)
     return table
 
@@ -51,16 +44,12 @@ def _cells(alert: Alert, *, is_held: bool) -> tuple[str, ...]:
         moment(alert.starts_at, alert.grain),
         alert.severity.value,
         f"{SIGNS[alert.kind]} {alert.kind.value}",
-        _cut(clean(_who(alert)), _WIDEST_NAME),
+        shortened(clean(_who(alert)), _WIDEST_NAME),
         clean(amount(alert.actual, alert.unit)),
         number(alert.expected, alert.unit),
         number(alert.impact, alert.unit, signed=True),
         f"{_status(alert)}, held back" if is_held else _status(alert),
     )
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def differences_table(found: Sequence[Difference]) -> Table:

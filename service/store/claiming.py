@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, EventType
+from service.core.board import DISPATCH
 from service.core.notices import Member
 from service.digests.content import Digest
 from service.digests.expiry import ExpiryWarning
@@ -23,8 +24,16 @@ from service.store.tables import deliveries, events, letters
 # A literal, since neither database uses a partial index for a parameter.
 PENDING: ColumnElement[str] = literal_column("'pending'")
 # What the message is to its receiver.
-_TYPE = func.coalesce(deliveries.c.told_as, events.c.type).label("type")
+TOLD_AS = func.coalesce(deliveries.c.told_as, events.c.type)
+_TYPE = TOLD_AS.label("type")
 _decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
+
+
+def told_event_of(row: Any) -> AlertEvent:
+    """What a receiver is told. Of what it hears late the latest event shows how the alert is now; whoever made that one
+    did not do what is told."""
+    event = event_of(row)
+    return event if row.told_as in (None, row.happened) else replace(event, actor=DISPATCH, comment="")
 
 
 def event_of(row: Any) -> AlertEvent:
@@ -109,7 +118,8 @@ async def as_planned(connection: AsyncConnection, claimed: Sequence[Delivery], p
         rows = await connection.execute(select(events).where(events.c.seq.in_(newer)))
         found = {row.seq: event_of(row) for row in rows}
     return [
-        replace(one, event=found.get(of[one.id].says, one.event), remote_id=of[one.id].remote_id) for one in claimed
+        replace(one, event=of[one.id].tells(found.get(of[one.id].says, one.event)), remote_id=of[one.id].remote_id)
+        for one in claimed
     ]
 
 
@@ -119,6 +129,7 @@ def with_event() -> Select[Any]:
         deliveries,
         events.c.at,
         _TYPE,
+        events.c.type.label("happened"),
         events.c.actor,
         events.c.comment,
         events.c.document,
@@ -133,6 +144,7 @@ def with_either() -> Select[Any]:
             deliveries,
             events.c.at,
             _TYPE,
+            events.c.type.label("happened"),
             events.c.actor,
             events.c.comment,
             events.c.document,
@@ -209,7 +221,7 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(
         id=row.id,
         receiver=row.receiver,
-        event=event_of(row),
+        event=told_event_of(row),
         attempts=row.attempts,
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,

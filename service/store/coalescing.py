@@ -3,15 +3,21 @@
 - What opens an alert is sent as it is, so that what opened and ended while the receiver was away is told of, too.
 - Of what waits after it, the newest is sent, up to the next opening; the others are superseded.
 - A message that is sent again after newer ones were (a dead one that somebody revived), or after the receiver itself
-  told us of something newer, says what the newest says: an old state must not come back.
+  told us of something newer, says what the newest says: an old state must not come back. It still opens again what it
+  was to open again, unless that is over by now.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.core.alerts import EventType
+from msgspec.structs import replace
+
+from service.core.alerts import AlertEvent, EventType
+from service.core.board import DISPATCH
 
 _OPENINGS = frozenset({EventType.OPENED, EventType.REOPENED})
+OPENS_OR_ENDS = frozenset({*_OPENINGS, EventType.RESOLVED, EventType.EXPECTED, EventType.WITHDRAWN})
+"""What says whether a ticket is to be open."""
 
 
 class Row(NamedTuple):
@@ -29,12 +35,20 @@ class Row(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """send: the row to mark. says: the number of the event to tell of. superseded: rows that need not be sent."""
+    """send: the row to mark. says: the number of the event to tell of. superseded: rows that need not be sent.
+    reopens: one of them opens the alert again."""
 
     send: str
     says: int
     superseded: tuple[str, ...]
     remote_id: str | None
+    reopens: bool = False
+
+    def tells(self, event: AlertEvent) -> AlertEvent:
+        """event: the one that it says."""
+        if self.reopens and event.type not in OPENS_OR_ENDS and not event.record.state.is_over:
+            return replace(event, type=EventType.REOPENED, actor=DISPATCH, comment="")
+        return event
 
 
 def plan(rows: Sequence[Row]) -> Plan:
@@ -45,7 +59,7 @@ def plan(rows: Sequence[Row]) -> Plan:
     if any(row.seq > head.seq and row.state in ("delivered", "dead", "known") for row in rows):
         return _of(waiting, says=rows[-1].seq, remote_id=remote_id)
     if head.opens:
-        return Plan(head.id, head.seq, (), remote_id)
+        return Plan(head.id, head.seq, (), remote_id, head.event is EventType.REOPENED)
     group = [head]
     for row in waiting[1:]:
         if row.opens:
@@ -55,4 +69,5 @@ def plan(rows: Sequence[Row]) -> Plan:
 
 
 def _of(group: Sequence[Row], *, says: int, remote_id: str | None) -> Plan:
-    return Plan(group[-1].id, says, tuple(row.id for row in group[:-1]), remote_id)
+    reopens = any(row.event is EventType.REOPENED for row in group)
+    return Plan(group[-1].id, says, tuple(row.id for row in group[:-1]), remote_id, reopens)

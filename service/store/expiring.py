@@ -33,7 +33,8 @@ class SqlExpiryWarnings:
         """Put a letter to *receivers* into the outbox about each silence that ends until *at* and *within*; returns
         what they say. Also of those that have ended since as long before *at*, if nobody was warned.
 
-        One whose end is moved is warned of again. One that a person ended is not: that person knows.
+        One whose end is moved is warned of again. One that a person ended, or gave an end that had been, is not: that
+        person knows.
         """
         # Asked without the lock first: nearly always there is none.
         async with self._database.reading() as connection:
@@ -51,12 +52,16 @@ class SqlExpiryWarnings:
 async def _untold(connection: AsyncConnection, at: datetime, within: timedelta) -> list[Silence]:
     near = select(silences.c.document).where(silences.c.until > at - within, silences.c.until <= at + within)
     rows = await connection.execute(near.order_by(silences.c.until, silences.c.id))
-    found = [one for one in (_decode(row.document) for row in rows) if one.expired_at is None and one.starts_at <= at]
+    found = [one for one in (_decode(row.document) for row in rows) if _ends_by_itself(one) and one.starts_at <= at]
     ids = {letter_id(one.id, one.until): one for one in found}
     told = await connection.execute(select(letters.c.id).where(letters.c.id.in_(ids)))
     for row in told:
         del ids[row.id]
     return list(ids.values())
+
+
+def _ends_by_itself(silence: Silence) -> bool:
+    return silence.expired_at is None and silence.ends_at > silence.updated_at
 
 
 async def _silenced(connection: AsyncConnection) -> dict[str, int]:

@@ -15,9 +15,11 @@ from service.core import deeds
 from service.core.alerts import AlertRecord, EventType
 from service.core.inbound import MAX_AGE, Heard, Inbound, Known, Outcome, decide
 from service.core.markers import marker_of
+from service.store.claiming import TOLD_AS
+from service.store.coalescing import OPENS_OR_ENDS
 from service.store.documents import searchable
 from service.store.recording import Recording
-from service.store.tables import deliveries, inbound_events, notices, remotes
+from service.store.tables import deliveries, events, inbound_events, notices, remotes
 
 _REMEMBERED = 2 * MAX_AGE
 _UNFINISHED = ("pending", "dead")
@@ -153,9 +155,10 @@ async def _is_being_told(connection: AsyncConnection, receiver: str, alert_id: s
 
 
 async def _retell(connection: AsyncConnection, receiver: str, alert_id: str, at: datetime) -> None:
-    """Send what was not sent since it came from there, as far as nothing was sent after it."""
+    """Send what was not sent since it came from there, as far as nothing was sent after it that opened or ended it."""
     of_it = and_(deliveries.c.receiver == receiver, deliveries.c.alert_id == alert_id)
-    sent = select(func.coalesce(func.max(deliveries.c.seq), 0)).where(of_it, deliveries.c.state != "known")
-    last = (await connection.execute(sent)).scalar_one()
+    settles = and_(deliveries.c.state != "known", TOLD_AS.in_([kind.value for kind in OPENS_OR_ENDS]))
+    sent = select(func.coalesce(func.max(deliveries.c.seq), 0)).join(events, events.c.seq == deliveries.c.seq)
+    last = (await connection.execute(sent.where(of_it, settles))).scalar_one()
     again = update(deliveries).where(of_it, deliveries.c.state == "known", deliveries.c.seq > last)
     await connection.execute(again.values(state="pending", created_at=at, next_attempt_at=at, delivered_at=None))

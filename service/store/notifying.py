@@ -89,8 +89,8 @@ class Notifying:
         told_as: EventType | None = None,
         is_known: bool = False,
     ) -> None:
-        """told_as: what the message is to its receiver where that is not the event's own type. is_known: it came from
-        the receiver, which is not sent it."""
+        """told_as: what the message is to its receiver where that may not be the event's own type. is_known: it came
+        from the receiver, which is not sent it."""
         # One that was told and is no longer configured has nobody to send to it.
         if receiver != EVERYBODY and self._receivers is not None and receiver not in self._receivers:
             return
@@ -109,7 +109,7 @@ class Notifying:
                 "created_at": at,
                 "next_attempt_at": at,
                 "delivered_at": at if is_known else None,
-                "told_as": None if told_as in (None, event.type) else told_as.value,
+                "told_as": None if told_as is None else told_as.value,
             }
         )
 

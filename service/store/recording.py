@@ -136,6 +136,9 @@ class Recording:
             self.notifying.end(alert_id, free_at=at + (self._wait or timedelta()))
         elif self._wait is not None:
             names = self._let_wait(event, names, told, at)
+            # Who has opened it again need not be told so by the dispatch.
+            if origin is not None and origin in told and kind is EventType.REOPENED:
+                names.append(origin)
         if record.held_back:
             return
         # Detection only speaks in new versions. Who did it is no help: people may take any name.

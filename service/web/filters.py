@@ -56,7 +56,10 @@ def provide_filter(
         datetime | None,
         QueryParameter(description="Only what changed at or after this time (RFC 3339, UTC without zone)."),
     ] = None,
-    assigned_to: Annotated[str | None, QueryParameter(description="Whose task it is.", max_length=128)] = None,
+    assigned_to: Annotated[
+        str | None,
+        QueryParameter(description="Whose task it is. Empty is as without it; see `unassigned`.", max_length=128),
+    ] = None,
     unassigned: Annotated[bool, QueryParameter(description="Only what is nobody's task.")] = False,
     inhibited_by: Annotated[
         str | None,

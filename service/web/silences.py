@@ -1,6 +1,6 @@
 """`/api/v1/silences`: what keeps alerts from people for a while, and what it would keep."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from litestar import Router, delete, get, post, put
@@ -13,6 +13,7 @@ from service.core.silences import (
     MAX_MATCHERS,
     MAX_WINDOWS,
     Silence,
+    SilenceError,
     SilenceKind,
     SilenceState,
     Weekly,
@@ -112,8 +113,8 @@ def draft_of(data: NewSilence, now: datetime) -> Silence:
         matchers=data.matchers,
         created_by=person_named(data.created_by),
         comment=data.comment,
-        starts_at=data.starts_at or now,
-        ends_at=data.ends_at,
+        starts_at=_in_utc("starts_at", data.starts_at or now),
+        ends_at=_in_utc("ends_at", data.ends_at),
         recurrence=data.recurrence,
         amount_per_day=data.amount_per_day,
         unit=data.unit,
@@ -122,6 +123,14 @@ def draft_of(data: NewSilence, now: datetime) -> Silence:
     )
     check(silence)
     return silence
+
+
+def _in_utc(field: str, at: datetime) -> datetime:
+    """Raises SilenceError for what lies beyond the calendar there."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise SilenceError(field, f"expected a time that exists in UTC, got {at.isoformat()}") from None
 
 
 async def add(parts: Parts, data: NewSilence) -> SilenceEntry:
@@ -191,8 +200,9 @@ async def change_silence(
 ) -> SilenceEntry:
     """Its end, comment or amount; what it matches stays: make a new one for that."""
     now = parts.clock.now()
+    ends_at = _in_utc("ends_at", data.ends_at)
     changed = await parts.silences.change_silence(
-        silence_id, ends_at=data.ends_at, comment=data.comment, amount_per_day=data.amount_per_day, at=now
+        silence_id, ends_at=ends_at, comment=data.comment, amount_per_day=data.amount_per_day, at=now
     )
     return SilenceEntry.of(parts, changed)
 

@@ -6,12 +6,15 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.spend.calendars import DAY, HOUR
+from benchmarks.spend.delivered import deliver
 from benchmarks.spend.delivery import arrivals
 from benchmarks.spend.incidents import Incident, Kind, Month, make_month
 from benchmarks.spend.oracle import alarms_of, strengths
-from benchmarks.spend.scoring import Alarm, score
+from benchmarks.spend.scoring import Alarm, Told, score
 from benchmarks.spend.views import views
 from benchmarks.spend.visibility import is_visible, power
+from service.core.policies import PolicyBook
+from service.settings import Policy
 
 
 @pytest.mark.parametrize("grain_seconds", [DAY, HOUR])
@@ -99,3 +102,22 @@ def test_the_oracle_finds_what_is_visible_and_hardly_anything_else() -> None:
     total = score(month, *alarms_of(strengths(month, seen), seen, 4.4))
     assert total.visible.recall > 0.8
     assert total.visible.precision(total.false) > 0.8
+
+
+def test_of_what_was_told_as_it_came_the_withdrawn_and_the_missing_are_counted() -> None:
+    month = make_labelled()
+    tag = month.tags[0]
+    for period in range(200, 204):
+        tag.values[period] = None
+    gap = Incident(
+        tag=tag.name, kind=Kind.MISSING, first=200, last=203, within=205, settled=206, rises=None, size=math.inf
+    )
+    month = replace(month, incidents=[*month.incidents, gap])
+    told = deliver(month, arrivals(month.tags, 8), PolicyBook((Policy(),))).told
+    assert (told.planted, len(told.delays), told.as_drop) == (1, 1, 0)
+    assert 2 <= told.delays[0] <= 7
+    assert told.withdrawn <= told.by_value
+    twice = Told()
+    for _ in range(2):
+        twice.add(told)
+    assert (twice.by_value, twice.false, twice.delays) == (2 * told.by_value, 2 * told.false, told.delays * 2)

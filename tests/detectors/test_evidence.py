@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -130,13 +131,14 @@ def test_twenty_four_hours_at_the_level_of_a_weekend_are_a_holiday() -> None:
 
 
 def test_summer_time_raises_no_alarm_that_lasts() -> None:
+    change = int(datetime(2025, 3, 30, 1, tzinfo=UTC).timestamp())
     lasting = 0
     for seed in range(6):
         rng = random.Random(seed)
         buckets = []
         for number in range(24 * 60):
-            at = FIRST_MONDAY + 50 * DAY + number * HOUR  # so that the fortieth day is 2024-03-31
-            local = hour_of_day(at) + (1 if number >= 24 * 40 else 0)
+            at = change + (number - 24 * 40) * HOUR
+            local = hour_of_day(at) + (1 if at >= change else 0)
             value = 100.0 * (1.0 + 0.4 * math.sin(2.0 * math.pi * local / 24)) * rng.lognormvariate(0.0, 0.02)
             buckets.append(Bucket(value, at))
         found = drive_attentively(attentive(HOUR), buckets, accept_after=72)[24 * 40 :]

@@ -36,7 +36,7 @@ from tests.integration.gate import Gate, open_gate
 from tests.integration.own_kafka import free_ports
 from tests.integration.stream_support import Deployment
 from tests.service.core.month import DAYS, FINAL, disturbed, make_month
-from tests.service.core.support import Record, make_fact, said
+from tests.service.core.support import Record, concluded, make_fact, said
 from tests.service.delivery.desk import Desk, open_desk
 from tests.service.delivery.fakes import SECRET
 from tests.service.store.conftest import new_database
@@ -301,10 +301,11 @@ class World:
         loaded = await self.stream.loaded(lambda partition: self._engines()[partition])
         assert [loaded[number].digest() for number in numbers] == [engine.digest() for engine in engines]
         stored = [record.alert for record in (await records_of(self.store)).values()]
-        expected = said(alert for engine in engines for alert in engine.take_alerts())
-        assert sorted(said(stored)) == sorted(expected)
-        for alert_id, alert in said(stored).items():
-            assert judged(alert) == judged(expected[alert_id])
+        expected = concluded(alert for engine in engines for alert in engine.take_alerts())
+        found = concluded(stored)
+        assert sorted(found) == sorted(expected)
+        for told, alert in found.items():
+            assert judged(alert) == judged(expected[told])
 
     async def _undisturbed(self, alerts: Iterable[Alert]) -> dict[str, AlertRecord]:
         settings = load(self.config, {})

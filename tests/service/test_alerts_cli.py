@@ -10,6 +10,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.console import Console
 
 from service import alerts
@@ -26,6 +27,7 @@ from tests.clock import NOON
 from tests.service.web.builders import BASE_URL, TOKEN, World
 
 DANA = {"actor": "dana", "comment": ""}
+IDENT = "aq2w5xk7zqf3m6t4b2n5r7v3yj"
 HOSTILE = "\x1b[2Jx[red]\u202e\n\u2066y"
 
 
@@ -130,9 +132,9 @@ def _words(lines: Sequence[str]) -> list[str]:
     return [" ".join(line.split()) for line in lines]
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [40, 50, 72, 80, 120])
 async def test_no_line_is_longer_than_the_terminal_and_no_id_is_cut(world: World, api: ApiClient, width: int) -> None:
-    ident = "aq2w5xk7zqf3m6t4b2n5r7v3yj"
+    ident = IDENT
     hour = "default/tokens/tokens/1h/service_name=Amazon Elastic Compute Cloud - Compute, On Demand, of a long name"
     alert = make_alert(ident, series=hour, grain="1h", unit="tokens", impact=-2_400_000.0, severity=Severity.CRITICAL)
     await world.store.record([alert])
@@ -144,8 +146,40 @@ async def test_no_line_is_longer_than_the_terminal_and_no_id_is_cut(world: World
     )
     for text in texts:
         assert ident in text
-        assert max(map(len, text.split("\n"))) <= width
+        assert max(map(cell_len, text.split("\n"))) <= width
     assert "c" * 300 in "".join(texts[1].split())
+
+
+@pytest.mark.parametrize("name", ["search", "漢字" * 60, "x" * 200], ids=["short", "wide", "long"])
+@pytest.mark.parametrize("width", range(40, 130, 7))
+async def test_a_listing_has_what_one_looks_for_at_any_width(
+    world: World, api: ApiClient, width: int, name: str
+) -> None:
+    alert = make_alert(IDENT, team=name, grain="1h", impact=-123_456_789.12, severity=Severity.CRITICAL)
+    await world.store.record([alert, make_alert("a2", team=name)])
+    await world.store.assign(IDENT, to=name, actor="dana", comment="", at=NOON)
+    text = printed(lambda console: show_list(listed(api, Wanted()), as_json=False, console=console), width=width)
+    assert IDENT in text
+    assert max(map(cell_len, text.split("\n"))) <= width
+    for part in ("critical", "firing", f"team={name[:6]}", "-123,456,789.12 USD", "2024-09-18 00:00", name[:6]):
+        assert part in text
+
+
+async def test_a_narrow_terminal_has_the_parts_of_an_alert_below_one_another(world: World, api: ApiClient) -> None:
+    await world.store.record([make_alert(IDENT), make_alert("a2", team="ads")])
+    await world.store.assign("a2", to="Bob Fischer", actor="dana", comment="", at=NOON)
+    text = printed(lambda console: show_list(listed(api, Wanted()), as_json=False, console=console), width=40)
+    assert [line.rstrip() for line in text.split("\n")] == [
+        "▲ medium  firing  +292.50 USD",
+        "  team=ads",
+        "  a2",
+        "  2024-09-18  Bob Fischer",
+        "▲ medium  firing  +292.50 USD",
+        "  team=search",
+        f"  {IDENT}",
+        "  2024-09-18",
+        "",
+    ]
 
 
 async def test_an_alert_is_shown_with_all_that_is_known(world: World, api: ApiClient) -> None:
@@ -206,6 +240,25 @@ async def test_json_is_what_the_api_has(world: World, api: ApiClient) -> None:
     one = json.loads(printed(lambda console: show_one(found(api, "a1"), base_url="", as_json=True, console=console)))
     assert (one["alert"]["state"], [event["type"] for event in one["events"]]) == ("firing", ["opened"])
     assert (one["deliveries"], one["members"]) == ([], [])
+
+
+async def test_json_is_the_data_as_it_is(world: World, api: ApiClient) -> None:
+    name = "OPS :fire: [red]x[/red] https://x/ 漢字 " + "w" * 300
+    await world.store.record([make_alert("a1", team=name)])
+    await world.store.comment("a1", actor="dana", comment="see :key: there", at=NOON)
+    line = printed(lambda console: show_list(listed(api, Wanted()), as_json=True, console=console), width=40)
+    assert json.loads(line)["alert"]["labels"]["team"] == name
+    one = printed(lambda console: show_one(found(api, "a1"), base_url="", as_json=True, console=console), width=40)
+    assert (line.count("\n"), one.count("\n")) == (1, 1)
+    assert json.loads(one)["events"][-1]["comment"] == "see :key: there"
+
+
+async def test_text_between_colons_is_text(world: World, api: ApiClient) -> None:
+    await world.store.record([make_alert("a1", team=":fire:", reason=":fire:", action=":fire:")])
+    await world.store.assign("a1", to=":key:", actor=":key:", comment=":key:", at=NOON)
+    text = printed(lambda console: show_list(listed(api, Wanted()), as_json=False, console=console))
+    text += printed(lambda console: show_one(found(api, "a1"), base_url=BASE_URL, as_json=False, console=console))
+    assert (text.count(":fire:"), text.count(":key:")) == (6, 5)
 
 
 async def test_an_alert_is_acknowledged_for_a_while(world: World, api: ApiClient) -> None:
@@ -281,6 +334,13 @@ def test_an_id_stays_one_segment_of_the_path() -> None:
     assert asked[0].headers["authorization"] == "Bearer t0ken"
 
 
+@pytest.mark.parametrize("ident", ["", " ", ".", "..", "a\udcff"])
+def test_what_can_be_no_id_is_not_asked_for(capsys: pytest.CaptureFixture[str], ident: str) -> None:
+    code, out = run(capsys, "show", ident, "--url", "http://127.0.0.1:1")
+    assert (code, out.count("\n")) == (2, 1)
+    assert "expected an id as a list shows it, got" in out or "expected text in UTF-8, got one with '\\udcff'" in out
+
+
 async def test_what_nobody_can_be_is_refused(world: World, api: ApiClient) -> None:
     await world.store.record([make_alert("a1")])
     with pytest.raises(ConfigError, match="answered 400: body actor: expected the name of a person or program"):
@@ -315,12 +375,16 @@ def test_an_api_that_is_away_ends_with_75(capsys: pytest.CaptureFixture[str]) ->
     [
         (("list", "--all", "--state", "firing"), "name --state or --all, not both"),
         (("list", "--assigned-to", "bob", "--unassigned"), "name --assigned-to or --unassigned, not both"),
+        (("list", "--assigned-to", ""), "--assigned-to: expected a name, got ''; what is nobody's is --unassigned"),
+        (("list", "--assigned-to", " "), "--assigned-to: expected a name, got ' '"),
+        (("list", "--text", "\udcff"), "expected text in UTF-8, got one with '\\udcff'"),
+        (("list", "--text", "x" * 70_000), "http://127.0.0.1:8321 cannot be asked that: URL"),
         (("assign", "a1", "--actor", "dana"), "name whose task it is, or --nobody"),
         (("assign", "a1", "bob", "--nobody", "--actor", "dana"), "name whose task it is, or --nobody"),
         (("acknowledge", "a1", "--for", "soon", "--actor", "dana"), "--for: expected a duration such as 30s"),
         (("acknowledge", "a1", "--for", "400d", "--actor", "dana"), "--for: expected between a second and a year"),
     ],
-    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+    ids=lambda value: ascii(value if isinstance(value, str) else " ".join(value))[:60],
 )
 def test_what_makes_no_sense_ends_with_2_and_one_line(
     capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str

@@ -1,5 +1,8 @@
 """The command line: what a person types, what it answers, what it ends with."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -115,3 +118,28 @@ def test_an_unknown_connector_is_said(run: Run, tmp_path: Path) -> None:
     answer = run("connect", "bil", "--config", str(config), SPENDWATCH_KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert answer.returncode == 2
     assert "no connector is named bil; configured: bill" in answer.stderr
+
+
+def test_an_error_moves_no_cursor_and_keeps_its_lines(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "spendwatch\x1b[2J.yaml"
+    config.write_text("policies:\n  - {detector: oracle}\n  - {params: {sigmma: 2}}\n")
+    answer = run("check-config", "--config", str(config))
+    assert answer.returncode == 2
+    assert "\x1b" not in answer.stderr
+    assert answer.stderr.count("?[2J.yaml:") == 2
+    assert answer.stderr.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("schema", "fact"), ("routes", "test", "team=x"), ("routes", "test", "team=x", "--json"), ("--version",)],
+    ids=" ".join,
+)
+def test_a_command_whose_reader_is_gone_ends_quietly(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Its own process, since it is the end of one that could be loud."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        command = [sys.executable, "-m", "service.cli", *arguments]
+        ended = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (141, b"")

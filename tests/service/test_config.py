@@ -294,6 +294,20 @@ def test_who_is_told_of_the_end_of_silences_has_to_carry_letters(tmp_path: Path)
     )
 
 
+def test_a_receiver_that_is_told_of_silences_only_needs_no_route(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "receivers:\n"
+        "  - {type: slack_webhook, name: chat, url: 'https://hooks.slack.com/x'}\n"
+        "  - {type: slack_webhook, name: ops-chat, url: 'https://hooks.slack.com/y'}\n"
+        "route: {receiver: chat}\n"
+        "silences: {tell: [ops-chat]}\n",
+    )
+    assert load(path, {}, check=check_config_mistakes).silences.tell == ("ops-chat",)
+    with pytest.raises(ConfigError, match=r"silences.tell: 'nobody' is not one of the receivers: chat, ops-chat"):
+        load(write(tmp_path, path.read_text().replace("[ops-chat]", "[ops-chat, nobody]")), {})
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(59, "greater than or equal to 60"), (604_801, "less than or equal")])
 def test_silences_end_soon_for_a_minute_to_a_week(tmp_path: Path, seconds: int, said: str) -> None:
     with pytest.raises(ConfigError, match=rf"silences\.expires_soon_seconds: .*{said}"):

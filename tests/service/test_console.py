@@ -2,11 +2,29 @@
 
 import io
 
+import pytest
 from rich.console import Console
+from rich.table import Table
 
-from service.console import clean, render
+from service.console import clean, make_console, render, shortened
 from service.core.alerts import AlertEvent, DriverChange, EventType
 from tests.builders import make_event
+
+
+def test_a_console_prints_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(box=None)
+    table.add_row("bills/:key:/[red]x.csv")
+    console = make_console()
+    console.print("bills/:key:/[red]x.csv")
+    console.print(table)
+    assert capsys.readouterr().out.count("bills/:key:/[red]x.csv") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "short"), [("search", "search"), ("searching", "search…"), ("漢字漢", "漢字漢"), ("漢字漢字", "漢字漢…")]
+)
+def test_what_is_too_long_is_cut_by_columns(text: str, short: str) -> None:
+    assert shortened(text, 7) == short
 
 
 def shown(what: AlertEvent) -> str:

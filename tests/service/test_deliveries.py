@@ -90,3 +90,10 @@ def test_a_message_about_a_digest_or_the_end_of_a_silence_says_so() -> None:
     show([{**of, "letter": digest}, {**of, "letter": silence}], as_json=False, console=Console(file=out, width=120))
     assert "desk digest weekly of search, due 2026-11-23T07:00:00Z, 3 attempts" in out.getvalue()
     assert "desk end of silence 5f2c?, 3 attempts" in out.getvalue()
+
+
+def test_json_is_the_data_as_it_is() -> None:
+    out = io.StringIO()
+    item = {**DEAD, "last_error": "answered 400: :key: [red] is no project"}
+    show([item], as_json=True, console=Console(file=out, width=40))
+    assert (json.loads(out.getvalue()), out.getvalue().count("\n")) == (item, 1)

@@ -103,3 +103,10 @@ def test_what_it_would_keep_is_counted() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
     assert "firing       default/x  +292.50 USD" in text
     assert "it would keep 1 open alerts now" in text
+
+
+def test_json_is_the_data_as_it_is() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    entry = {"silence": {"comment": ":key: [red]"}}
+    silences.show([entry], as_json=True, console=console)
+    assert json.loads(console.file.getvalue()) == entry  # type: ignore[attr-defined]  # a StringIO

@@ -1,6 +1,11 @@
 """The live stream in a terminal: each event once, across breaks of the connection."""
 
+import asyncio
 import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import msgspec
@@ -8,7 +13,7 @@ import pytest
 
 from service import tail
 from service.core.alerts import AlertEvent
-from service.errors import UnavailableError
+from service.errors import ConfigError, UnavailableError
 from tests.builders import make_event
 
 
@@ -89,3 +94,38 @@ async def test_one_that_has_answered_once_is_waited_for() -> None:
     stream = tail.follow("http://api", first_tries=2, pause_seconds=0, transport=httpx.MockTransport(api))
     assert [(await anext(stream)).seq, (await anext(stream)).seq] == [1, 2]
     await stream.aclose()
+
+
+async def test_a_password_in_the_address_is_not_repeated() -> None:
+    said: list[str] = []
+    transport = httpx.MockTransport(Api(httpx.Response(503), httpx.Response(401)))
+    stream = tail.follow("http://ada:s3cret@api", pause_seconds=0, transport=transport, on_wait=said.append)
+    with pytest.raises(UnavailableError, match=r"^http://api answered 401 to the live stream$"):
+        await anext(stream)
+    assert said == ["http://api does not answer (HTTPStatusError), waiting for it"]
+
+
+async def test_an_address_that_is_none_is_said_at_once() -> None:
+    with pytest.raises(ConfigError, match="--url: expected an address such as"):
+        await anext(tail.follow("not a url"))
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+async def test_it_ends_quietly_when_nobody_reads_it_any_more(form: tuple[str, ...]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + frame(1) * 5_000)  # more than the buffers on the way hold
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        reading, writing = os.pipe()
+        command = [str(Path(sys.executable).with_name("spendwatch")), "tail", "--url", url, *form]
+        process = await asyncio.create_subprocess_exec(*command, stdout=writing, stderr=subprocess.PIPE)
+        os.close(writing)
+        assert await asyncio.to_thread(os.read, reading, 1)
+        os.close(reading)
+        _, said = await process.communicate()
+    assert (process.returncode, said) == (141, b"")

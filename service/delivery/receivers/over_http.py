@@ -102,7 +102,7 @@ class HttpReceiver(Configured, ABC):
                     call = talk.throw(failed)
                 else:
                     call = talk.send(answer)
-                    got_somewhere = True
+                    got_somewhere = got_somewhere or answer.status < 500
         except StopIteration as done:
             outcome: Outcome = done.value
         except CallFailedError as failed:

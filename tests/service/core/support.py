@@ -10,7 +10,7 @@ import msgspec
 from connectors.facts import Basis, Driver, Fact, Fold, Watermark, encode, format_instant, key_of
 from detectors.detector import Detector, StateError
 from detectors.verdict import Band, Status, Verdict
-from service.core.alerts import Alert, AlertStatus
+from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.engine import Engine
 from service.core.policies import Factory, PolicyBook
 from service.settings import Policy
@@ -161,3 +161,29 @@ def said(alerts: Iterable[Alert]) -> dict[str, Alert]:
         for alert in standing(alerts).values()
         if alert.status is not AlertStatus.WITHDRAWN
     }
+
+
+Told = tuple[str, AlertKind, datetime]
+"""Series, kind and start of an alert."""
+
+
+def concluded(alerts: Iterable[Alert]) -> dict[Told, Alert]:
+    """What the facts come to, told by one alert each: the same in any order of them.
+
+    Left out is what only the order decides: the bucket that an alert was first told from, which is in its id, and
+    alerts of facts that were other then, as far as corrections have left something of them.
+    """
+    found: dict[Told, Alert] = {}
+    for alert in said(alerts).values():
+        if is_left_over(alert):
+            assert alert.status is AlertStatus.RESOLVED
+            continue
+        told = (alert.series, alert.kind, alert.starts_at)
+        assert told not in found, f"two alerts tell of {told}"
+        found[told] = msgspec.structs.replace(alert, id="")
+    return found
+
+
+def is_left_over(alert: Alert) -> bool:
+    """Whether it was told on other facts, and would not be on those of now."""
+    return "after a correction it would not be told" in alert.reason

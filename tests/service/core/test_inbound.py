@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.core.inbound import Action, Inbound
+from service.core.inbound import MAX_SKEW, Action, Inbound, Outcome
 from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
 from tests.fakes import MemoryStore
@@ -108,6 +108,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 
 
 
 @settings(max_examples=500, deadline=None)
+@example(steps=[(0, 0, 8), (3, 0, 0), (0, 0, 0), (1, 1, 0), (0, 1, 1)])  # acknowledged at once after it was reopened
 @given(steps=STEPS)
 def test_echoes_come_to_rest_and_both_sides_agree(steps: list[tuple[int, int, int]]) -> None:
     asyncio.run(_play(steps))
@@ -124,3 +125,19 @@ async def test_a_change_that_came_from_a_receiver_is_not_told_back() -> None:
     await store.hear("jira", replace(said, event_id="e2"), actor="jira:alice", at=clock.now())
     states = {(row.receiver, row.state) for row in await store.deliveries_of("a1")}
     assert states == {("jira", "delivered"), ("jira", "known"), ("desk", "delivered"), ("desk", "pending")}
+
+
+async def test_a_clock_that_is_days_ahead_silences_nobody_after_it() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock, routes=everyone("jira"))
+    await store.record([make_alert()])
+    [one] = await store.claim(worker="w", now=clock.now(), lease_seconds=30, limit=1, receiver="jira")
+    await store.delivered(one.id, at=clock.now(), remote_id="T-1")
+    ahead = Inbound(
+        event_id="1", action=Action.ACKNOWLEDGE, at=clock.now() + timedelta(days=1), remote_ids=("T-1",), was_over=False
+    )
+    await store.hear("jira", ahead, actor="jira:alice", at=clock.now())
+    clock.move(2 * MAX_SKEW)
+    close = Inbound(event_id="2", action=Action.CLOSE, at=clock.now(), remote_ids=("T-1",), was_over=False)
+    heard = await store.hear("jira", close, actor="jira:alice", at=clock.now())
+    assert heard.outcome is Outcome.APPLIED

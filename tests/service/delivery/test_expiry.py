@@ -261,6 +261,15 @@ async def test_one_that_has_not_begun_or_that_somebody_ended_is_not_told(store: 
     assert [one.until for _, one in await told(store)] == [NOON + HOUR]
 
 
+async def test_one_whose_end_had_been_when_somebody_set_it_is_not_told(store: SqlStore, clock: FakeClock) -> None:
+    await store.add_silence(make_silence(starts_at=NOON - 2 * HOUR, ends_at=NOON - MINUTE))
+    made = await store.add_silence(make_silence())
+    clock.at = NOON + HOUR
+    await store.change_silence(made.id, ends_at=NOON + HOUR, comment="", amount_per_day=None, at=clock.at)
+    await watch(store, clock, tell=["mail"]).look()
+    assert await told(store) == []
+
+
 async def test_one_whose_end_was_moved_is_warned_of_again_before_the_new_one(store: SqlStore, clock: FakeClock) -> None:
     made = await store.add_silence(make_silence())
     looking = watch(store, clock, tell=["mail"])

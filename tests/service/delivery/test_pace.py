@@ -8,6 +8,7 @@ import pytest
 from service.delivery.pace import (
     FAILURES,
     FIRST_PAUSE_SECONDS,
+    HALFWAY,
     LEAST_PATIENCE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     LONGEST_WAIT_SECONDS,
@@ -16,6 +17,7 @@ from service.delivery.pace import (
 from service.delivery.receivers.receiver import Delivered, FailureReason, Rejected, Retry
 
 AWAY = Retry(reason=FailureReason.NETWORK, detail="refused")
+HALF = Retry(reason=FailureReason.SERVER_ERROR, detail="503", got_somewhere=True)
 
 
 def limited(seconds: float | None) -> Retry:
@@ -27,10 +29,10 @@ def make_pace(rate: float = 1000.0, burst: int = 1000) -> Pace:
     return Pace(rate=rate, burst=burst, now=0.0)
 
 
-def fail(pace: Pace, times: int, now: float = 0.0) -> None:
+def fail(pace: Pace, times: int, now: float = 0.0, *, outcome: Retry = AWAY) -> None:
     for _ in range(times):
         pace.began(1, now)
-        pace.ended(AWAY, now)
+        assert not pace.ended(outcome, now)
 
 
 def test_a_burst_is_allowed_and_then_the_rate() -> None:
@@ -107,9 +109,8 @@ def test_the_pauses_of_an_open_circuit_grow_up_to_half_a_minute() -> None:
         Delivered(),
         Rejected(reason=FailureReason.CLIENT_ERROR, detail="400"),
         limited(None),
-        Retry(reason=FailureReason.SERVER_ERROR, detail="503", got_somewhere=True),
     ],
-    ids=["delivered", "rejected", "limited", "of some requests"],
+    ids=["delivered", "rejected", "limited"],
 )
 def test_an_answer_of_any_kind_is_no_failure_of_the_receiver(answer: Delivered | Rejected | Retry) -> None:
     pace = make_pace()
@@ -117,6 +118,56 @@ def test_an_answer_of_any_kind_is_no_failure_of_the_receiver(answer: Delivered |
         pace.began(1, 0.0)
         pace.ended(answer, 0.0)
     assert not pace.is_open
+
+
+def test_attempts_that_got_somewhere_are_no_outage_as_long_as_others_get_through() -> None:
+    pace = make_pace()
+    for _ in range(10 * HALFWAY):
+        fail(pace, HALFWAY - 1, outcome=HALF)
+        pace.began(1, 0.0)
+        pace.ended(Delivered(), 0.0)
+    assert not pace.is_open
+
+
+def test_an_attempt_that_got_somewhere_is_no_sign_of_a_receiver_that_never_answers() -> None:
+    pace = make_pace()
+    fail(pace, FAILURES - 1)
+    fail(pace, 1, outcome=HALF)
+    fail(pace, FAILURES - 1)
+    assert not pace.is_open
+
+
+def test_a_desk_that_can_be_read_and_not_written_to_is_away() -> None:
+    pace = make_pace()
+    fail(pace, HALFWAY, outcome=HALF)
+    assert pace.is_open
+
+
+def test_a_receiver_that_answers_again_is_tried_and_is_back_when_something_gets_through() -> None:
+    pace = make_pace()
+    fail(pace, FAILURES)
+    now = pace.wait(0.0)
+    fail(pace, 1, now, outcome=HALF)
+    assert not pace.is_open
+    fail(pace, FAILURES - 1, now, outcome=HALF)
+    assert not pace.is_open
+    pace.began(1, now)
+    assert pace.ended(Delivered(), now), "it is back"
+    fail(pace, FAILURES - 1, now)
+    assert not pace.is_open
+
+
+def test_a_receiver_that_answers_again_and_takes_nothing_is_spared_more_and_more() -> None:
+    pace, now, pauses = make_pace(), 0.0, []
+    for _ in range(6):
+        while not pace.is_open:
+            fail(pace, 1, now, outcome=HALF)
+        pauses.append(pace.wait(now))
+        now += pauses[-1]
+        pace.began(1, now)
+        pace.ended(HALF, now)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
 
 
 def test_a_probe_of_unknown_end_lets_another_try() -> None:

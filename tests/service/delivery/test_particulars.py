@@ -228,6 +228,10 @@ async def test_one_member_of_an_alertmanager_cluster_is_enough() -> None:
         second.always = Reply(500)
         outcome = await send(receiver, EventType.RESOLVED)
         assert isinstance(outcome, Retry)
+        first.always = Reply(503)
+        outcome = await send(receiver, EventType.RESOLVED)
+        assert isinstance(outcome, Retry)
+        assert not outcome.got_somewhere, "two that are away are no sign that one works"
         await receiver.close()
 
 

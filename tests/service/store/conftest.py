@@ -17,6 +17,7 @@ from service.store.sql import SqlStore
 from service.store.tables import counters
 from tests.builders import everyone
 from tests.clock import FakeClock
+from tests.service.store.waiting import Desk
 
 POSTGRES = "SPENDWATCH_TEST_POSTGRES"
 REDIS = "SPENDWATCH_TEST_REDIS"
@@ -102,3 +103,17 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     if not address:
         pytest.skip(f"set {REDIS}=redis://host:port/0 to run this")
     return address
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def dispatch_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def desk(dispatch_url: str, clock: FakeClock) -> AsyncIterator[Desk]:
+    made = Desk(dispatch_url, clock)
+    await made.open().migrate()
+    yield made
+    for store in made.opened:
+        await store.close()

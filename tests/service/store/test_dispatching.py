@@ -1,8 +1,7 @@
 """The dispatch on a real database: what waits, who is told, what is left when a process dies or two do the same."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,82 +9,20 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import update
 
-from service.core.alerts import Alert, AlertState, EventType, Severity
+from service.core.alerts import AlertState, EventType, Severity
 from service.core.board import Rules
 from service.core.budget import PageBook
-from service.core.silences import Silence, SilenceKind, Weekly, planned, silenced_by
+from service.core.silences import Silence, SilenceKind, Weekly
 from service.settings import Budget
 from service.store.database import StoreUnavailableError
-from service.store.dispatching import Dispatching
 from service.store.sql import SqlStore
 from service.store.store import Delivery
 from service.store.tables import silences
-from tests.builders import everyone, make_alert, resolved, withdrawn
-from tests.clock import NOON, FakeClock
+from tests.builders import make_alert, resolved, withdrawn
+from tests.clock import NOON
 from tests.service.core.test_dispatch import To
 from tests.service.core.test_silences import make_silence
-
-WAIT = timedelta(seconds=5)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-
-
-@dataclass
-class Desk:
-    """A store whose alerts wait, and the rules of its dispatch."""
-
-    url: str
-    clock: FakeClock
-    to: Sequence[To] = (To(),)
-    same: Collection[str] = ()
-    budgets: Sequence[Budget] = ()
-    opened: list[SqlStore] = field(default_factory=list)
-
-    def open(self) -> SqlStore:
-        names = [one.receiver for one in self.to]
-        store = SqlStore(self.url, routes=everyone(*names), clock=self.clock, budgets=self.budgets, wait=WAIT)
-        self.opened.append(store)
-        return store
-
-    def dispatching(self, store: SqlStore) -> Dispatching:
-        return store.dispatching(self.rules)
-
-    def rules(self, book: PageBook, silences: Sequence[Silence]) -> Rules:
-        return Rules(
-            destinations=lambda _: self.to,
-            silenced_by=lambda alert, at: silenced_by(silences, alert, at),
-            planned=lambda alert: planned(silences, alert),
-            heads=self._heads,
-            inhibitors=lambda _sources, _targets: {},
-            affords=lambda alert: not self.budgets or book.ask(alert),
-        )
-
-    def _heads(
-        self, alerts: Sequence[Alert], told: Collection[str], _inhibited: Mapping[str, str]
-    ) -> Mapping[str, str]:
-        """All of `same` are one money; who was told stays the head."""
-        ids = sorted(alert.id for alert in alerts if alert.id in self.same)
-        heads = [one for one in ids if one in told] or ids
-        return {one: heads[0] for one in ids if one != heads[0] and one not in told}
-
-    async def run(self, store: SqlStore, *, after: timedelta = WAIT) -> list[EventType]:
-        now = NOON + after
-        self.clock.at = now
-        return [event.type for event in await self.dispatching(store).run(now)]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(f"{request.param}_url"))
-
-
-@pytest.fixture
-async def desk(url: str, clock: FakeClock) -> AsyncIterator[Desk]:
-    made = Desk(url, clock)
-    await made.open().migrate()
-    yield made
-    for store in made.opened:
-        await store.close()
+from tests.service.store.waiting import DAY, HOUR, WAIT, Desk
 
 
 async def told(store: SqlStore, alert_id: str = "a1") -> list[EventType]:

@@ -49,6 +49,7 @@ async def test_listing_shows_newest_activity_first(world: World, client: Client)
         ("since=2024-09-18T15:00:00%2B01:00", ["a3"]),
         ("since=2024-09-18T14:00:00", ["a3"]),
         ("state=withdrawn", []),
+        ("tenant=&text=&inhibited_by=&assigned_to=", ["a3", "a2", "a1"]),
     ],
 )
 async def test_filters_narrow_the_listing(world: World, client: Client, query: str, expected: list[str]) -> None:

@@ -56,6 +56,9 @@ async def test_an_acknowledgement_may_have_an_end(
         ("comment", {}, "comment"),
         ("comment", {"comment": " "}, "comment"),
         ("reopen", {"actor": "detection"}, "stands for us"),
+        ("resolve", {"actor": "Dispatch"}, "stands for us"),
+        ("comment", {"actor": "detec\u200btion\u00ad", "comment": "x"}, "stands for us"),
+        ("comment", {"actor": "\u200b time", "comment": "x"}, "stands for us"),
         ("resolve", {"cascade": "no"}, "cascade"),
     ],
 )

@@ -33,6 +33,17 @@ async def test_a_silence_is_made_listed_changed_and_ended(world: World, client: 
     assert (await client.get(f"{PATH}/{silence_id}")).json() == ended
 
 
+async def test_an_end_is_kept_in_utc_whatever_offset_it_comes_with(client: Client) -> None:
+    made = (await client.post(PATH, json={**BODY, "ends_at": "2024-09-18T16:00:00+02:00"})).json()["silence"]
+    assert made["ends_at"] == "2024-09-18T14:00:00Z"
+    change = {"ends_at": "2024-09-18T17:00:00+02:00", "comment": ""}
+    changed = (await client.put(f"{PATH}/{made['id']}", json=change)).json()["silence"]
+    assert changed["ends_at"] == "2024-09-18T15:00:00Z"
+    for end in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"):
+        refused = await client.post(PATH, json={**BODY, "ends_at": end})
+        assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "body ends_at")
+
+
 async def test_how_soon_is_soon_is_configured() -> None:
     world = World(expires_soon_seconds=8 * 3600)
     async with AsyncTestClient(world.app, base_url=BASE_URL) as client:
