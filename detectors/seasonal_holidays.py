@@ -7,6 +7,7 @@ one holiday after the other.
 """
 
 from array import array
+from operator import add
 
 from detectors.calendar import DAY, HOUR
 from detectors.seasonal_config import Rates
@@ -31,17 +32,17 @@ def quieter_by(
     start = layout.weekday_start
     if start is None or not numbers[FACTORS] or not _may_rest(numbers, table, layout, rates, at, slots):
         return 0.0
-    sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
-    days = [sign * effect for effect in table[start : start + 7]]
+    days, hours = table[start : start + 7], table[layout.rhythm_start + slots[0] : layout.turn_start : 24]
+    if numbers[LEVEL] < 0.0:
+        days, hours = array("f", [-effect for effect in days]), array("f", [-effect for effect in hours])
     own = slots[layout.weekday_place] - start
     if not layout.by_the_hour:
         return days[own] - min(days)
     # East and west of UTC a day of UTC is none, so the hours of the week are asked too; but a job of one night is no
     # measure of its weekday.
-    first = layout.rhythm_start + slots[0]
-    hours = [day + sign * hour for day, hour in zip(days, table[first : layout.turn_start : 24], strict=True)]
-    usual = max(sorted(hours)[3], days[own])
-    return min(hours[own], usual) - min(hours)
+    effects: list[float] = list(map(add, days, hours))
+    in_order = sorted(effects)
+    return min(effects[own], max(in_order[3], days[own])) - in_order[0]
 
 
 def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:
