@@ -8,6 +8,7 @@ import structlog
 from service.core.alerts import AlertEvent
 
 Announce = Callable[[Sequence[AlertEvent]], Awaitable[None]]
+"""Tells all live hubs that there are new events."""
 _SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 

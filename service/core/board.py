@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from service.core.alerts import Alert, AlertRecord, EventType
 from service.core.notices import Notice
+from service.core.transitions import DETECTION, TIME
 
 EVERYBODY = ""
 """The receiver that stands for the dashboard; no configured one has an empty name."""
@@ -16,6 +17,8 @@ Pair = tuple[str, str]
 """Alert id and receiver."""
 DISPATCH = "dispatch"
 """The actor of what is decided here."""
+OURS = frozenset({DETECTION, DISPATCH, TIME})
+"""Actors that are no people."""
 
 
 class Destination(Protocol):

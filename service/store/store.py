@@ -8,13 +8,12 @@ from msgspec import Struct
 
 from connectors.facts import FeedbackVerdict
 from service.core.alerts import Alert, AlertEvent, AlertRecord, AlertState, EventType, Severity
-from service.core.board import DISPATCH
+from service.core.board import OURS
 from service.core.budget import BudgetState
 from service.core.inbound import Heard, Inbound
 from service.core.notices import Member
 from service.core.silences import Silence, SilenceState
 from service.core.spend import SpendStatement
-from service.core.transitions import DETECTION, TIME
 from service.digests.letter import Content
 from service.digests.sums import DaySum
 
@@ -23,7 +22,6 @@ MAX_PAGE = 500
 MAX_PEOPLE = 50
 LATELY = 1_000
 """So many events back somebody is remembered for what they did."""
-_OURS = (DETECTION, DISPATCH, TIME)
 BY_PEOPLE = (
     EventType.ACKNOWLEDGED,
     EventType.ASSIGNED,
@@ -72,7 +70,7 @@ class Page(Struct, frozen=True, kw_only=True):
 def named_last(owners: Iterable[tuple[int, str]], actors: Iterable[tuple[int, str]]) -> list[str]:
     """Names by the number of the event that named them, the last first. An actor that stands for us, or for a person
     at a receiver (`desk:Dana`), is nobody to be named here."""
-    people = [(seq, name) for seq, name in actors if ":" not in name and name.casefold() not in _OURS]
+    people = [(seq, name) for seq, name in actors if ":" not in name and name.casefold() not in OURS]
     ordered = sorted([*owners, *people], key=lambda pair: (-pair[0], pair[1]))
     return list(dict.fromkeys(name for _, name in ordered))[:MAX_PEOPLE]
 

@@ -16,9 +16,8 @@ from connectors.publisher import PublishError
 from service.announcing import Announce
 from service.clock import Clock
 from service.core.alerts import AlertEvent
-from service.core.board import DISPATCH
+from service.core.board import OURS
 from service.core.feedback import feedback_of
-from service.core.transitions import DETECTION, TIME
 from service.inbound.metrics import InboundMetrics
 from service.inbound.sender import Sender
 from service.metrics import HttpMetrics
@@ -35,8 +34,6 @@ Publish = Callable[[Sequence[Fact | Feedback]], Awaitable[None]]
 """Returns once the broker has acknowledged all of them; raises otherwise."""
 
 PUBLISH_SECONDS = 20.0
-
-"""Tells all live hubs that there are new events; never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +120,13 @@ class Parts:
             raise unavailable(str(error)) from error
 
 
-_OURS = frozenset({DETECTION, TIME, DISPATCH})
-
-
 def person_named(actor: str) -> str:
     """In the audit trail, `detection` is what no person did, `time` what a moment brought about, and `dispatch` what
     was decided of whom to tell. Nobody may look like one of them: characters that nobody sees do not make a difference.
     """
     name = actor.strip()
     seen = "".join(char for char in name if unicodedata.category(char) != "Cf")
-    if seen.strip().casefold() in _OURS:
+    if seen.strip().casefold() in OURS:
         raise bad_request("body actor", f"expected the name of a person or program, got {name!r}, which stands for us")
     return name
 
