@@ -1,6 +1,6 @@
 """How messages are taken from the outbox: which are due, what each is to say, what it makes needless."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -11,12 +11,11 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, fu
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.core.alerts import AlertEvent, EventType
-from service.core.board import DISPATCH
 from service.core.notices import Member
 from service.digests.content import Digest
 from service.digests.expiry import ExpiryWarning
 from service.digests.letter import Content
-from service.store.coalescing import Plan, Row, plan
+from service.store.coalescing import Plan, Row, as_told, plan
 from service.store.documents import decode_record
 from service.store.store import Delivery, Letter, LetterDelivery
 from service.store.tables import deliveries, events, letters
@@ -30,10 +29,9 @@ _decode_members = msgspec.json.Decoder(tuple[Member, ...]).decode
 
 
 def told_event_of(row: Any) -> AlertEvent:
-    """What a receiver is told. Of what it hears late the latest event shows how the alert is now; whoever made that one
-    did not do what is told."""
+    """What a receiver is told, which of what it hears late is not what happened last."""
     event = event_of(row)
-    return event if row.told_as in (None, row.happened) else replace(event, actor=DISPATCH, comment="")
+    return event if row.told_as in (None, row.happened) else as_told(event, event.type)
 
 
 def event_of(row: Any) -> AlertEvent:
@@ -117,10 +115,12 @@ async def as_planned(connection: AsyncConnection, claimed: Sequence[Delivery], p
     if newer:
         rows = await connection.execute(select(events).where(events.c.seq.in_(newer)))
         found = {row.seq: event_of(row) for row in rows}
-    return [
-        replace(one, event=of[one.id].tells(found.get(of[one.id].says, one.event)), remote_id=of[one.id].remote_id)
-        for one in claimed
-    ]
+    return [_told_by(of[one.id], one, found) for one in claimed]
+
+
+def _told_by(plan: Plan, one: Delivery, newer: Mapping[int, AlertEvent]) -> Delivery:
+    event = newer.get(plan.says, one.event)
+    return replace(one, event=plan.tells(event), remote_id=plan.remote_id)
 
 
 def with_event() -> Select[Any]:

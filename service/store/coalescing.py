@@ -47,8 +47,13 @@ class Plan(NamedTuple):
     def tells(self, event: AlertEvent) -> AlertEvent:
         """event: the one that it says."""
         if self.reopens and event.type not in OPENS_OR_ENDS and not event.record.state.is_over:
-            return replace(event, type=EventType.REOPENED, actor=DISPATCH, comment="")
+            return as_told(event, EventType.REOPENED)
         return event
+
+
+def as_told(event: AlertEvent, kind: EventType) -> AlertEvent:
+    """An event that shows how the alert is now, as a message of another kind: who made it did not do what is told."""
+    return replace(event, type=kind, actor=DISPATCH, comment="")
 
 
 def plan(rows: Sequence[Row]) -> Plan:
