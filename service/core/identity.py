@@ -40,11 +40,18 @@ def recognised(reported: ReportedByKey, episodes: Sequence[Episode], *, pauses: 
     return found
 
 
-def free_number(reported: ReportedByKey, first: int, kind: AlertKind) -> int:
+def _free_number(reported: ReportedByKey, first: int, kind: AlertKind) -> int:
     """The number of an episode that is new: of its first bucket, unless an alert that went elsewhere bears that."""
     while (first, kind) in reported:
         first += 1
     return first
+
+
+def begun(reported: ReportedByKey, episode: Episode, judged_at: int) -> Reported:
+    """One that nothing was said of yet."""
+    known = Reported(episode.kind, episode.first, judged_at)
+    known.first = _free_number(reported, episode.first, episode.kind)
+    return known
 
 
 def told_missing(reported: ReportedByKey | None, gap: int) -> Reported | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from service.core.alerts import AlertKind, AlertStatus
 from service.core.episodes import Episode
 from service.core.feedback import is_false_alarm, is_settled
-from service.core.identity import free_number, recognised, told_missing
+from service.core.identity import begun, recognised, told_missing
 from service.core.lateness import may_come
 from service.core.peers import Peers, Silence
 from service.core.reporting import say, withdraw
@@ -94,8 +94,7 @@ class Listening:
         trace = [traced for traced in self._telling.trace(state, said) if traced.bucket < end]
         for episode, status, known in new:
             if known is None:
-                known = Reported(episode.kind, episode.first, state.judge.close_at(episode.last))
-                known.first = free_number(state.rare.reported or {}, episode.first, episode.kind)
+                known = begun(state.rare.reported or {}, episode, state.judge.close_at(episode.last))
             self._telling.tell(say(state, episode, trace, known, status=status))
         for known in wrong:
             self._telling.tell(withdraw(state, known, trace))

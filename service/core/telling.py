@@ -8,7 +8,7 @@ from service.core.amounts import to_units
 from service.core.episodes import Episode, begin
 from service.core.feedback import is_false_alarm, is_settled
 from service.core.holding import left_of
-from service.core.identity import free_number, is_part, recognised
+from service.core.identity import begun, is_part, recognised
 from service.core.instants import to_datetime
 from service.core.judging import Traced, is_told, told_from
 from service.core.learned import Learned
@@ -85,9 +85,7 @@ class Telling:
         first_at = min(judged_at, state.judge.close_at(showing))
         if risen_at == showing * state.judge.grain_seconds and episode.kind is AlertKind.SPIKE:
             first_at = risen_at
-        known = Reported(episode.kind, episode.first, first_at)
-        known.first = free_number(state.rare.reported or {}, episode.first, episode.kind)
-        return known
+        return begun(state.rare.reported or {}, episode, first_at)
 
     def _take_back(self, state: SeriesState, known: Reported, episodes: list[Episode], trace: list[Traced]) -> None:
         """Withdraw what does not hold any more, or say what is left of it."""
