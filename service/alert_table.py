@@ -11,20 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from service.console import SIGNS, clean, moment, shortened
-from service.core.alerts import AlertRecord, AlertState, Severity
+from service.console import SEVERITY_STYLES, SIGNS, clean, moment, shortened
+from service.core.alerts import AlertRecord, AlertState
 from service.core.wording import amount, who
 
 _WIDE = 100
 """Columns of a terminal from which on there is room for when and who beside the rest."""
 _GAP = 2
 _LONGEST_SERIES = 80
-_SEVERITIES = {
-    Severity.CRITICAL: "bold red",
-    Severity.HIGH: "red",
-    Severity.MEDIUM: "yellow",
-    Severity.LOW: "cyan",
-}
 _STATES = {AlertState.FIRING: "bold", AlertState.PENDING: "dim", AlertState.ACKNOWLEDGED: "yellow"}
 _SERIES = "series, id"
 _WIDE_COLUMNS = ("severity", "state", _SERIES, "at stake", "since (UTC)", "who")
@@ -100,7 +94,7 @@ def _below(first: Text, second: str) -> Text:
 
 def _severity(record: AlertRecord) -> Text:
     alert = record.alert
-    return Text(f"{SIGNS[alert.kind]} {alert.severity.value}", style=_SEVERITIES[alert.severity])
+    return Text(f"{SIGNS[alert.kind]} {alert.severity.value}", style=SEVERITY_STYLES[alert.severity])
 
 
 def _state(record: AlertRecord) -> Text:

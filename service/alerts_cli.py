@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli_options import API_URL, TokenOption, UrlOption
+from service.cli_options import API_URL, TokenOption, UrlOption, duration
 from service.core.alerts import COUNTED, AlertState, Severity
 
 app = typer.Typer(help="Look at alerts, and take care of them.", no_args_is_help=True)
@@ -93,13 +93,9 @@ def acknowledge_alert(
     """Say that you look after it. Ends with 2 if it is over."""
     from service import alerts
     from service.api_client import ApiClient
-    from service.core.durations import parse_duration
     from service.errors import ConfigError
 
-    try:
-        length = None if lasting is None else parse_duration(lasting)
-    except ValueError as error:
-        raise ConfigError(f"--for: {error}") from None
+    length = None if lasting is None else duration("--for", lasting)
     if length is not None and not alerts.SHORTEST <= length <= alerts.LONGEST:
         raise ConfigError(f"--for: expected between a second and a year, got {lasting!r}")
     with ApiClient(url, token=token) as api:

@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,3 +15,14 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", envvar="SPENDWATCH_CONFIG", help="The YAML file; without it the defaults hold."),
 ]
+
+
+def duration(option: str, text: str) -> timedelta:
+    """What an option such as `--for 8h` says. Raises ConfigError."""
+    from service.core.durations import parse_duration
+    from service.errors import ConfigError
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from None

@@ -20,6 +20,13 @@ _COLOURS = {
     Severity.MEDIUM: "bold yellow",
     Severity.LOW: "bold cyan",
 }
+SEVERITY_STYLES = {
+    Severity.CRITICAL: "bold red",
+    Severity.HIGH: "red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+}
+"""In tables."""
 SIGNS = {AlertKind.SPIKE: "▲", AlertKind.NEW_SPEND: "▲", AlertKind.DROP: "▼", AlertKind.MISSING: "○"}
 SHOWN_DRIVERS = 3
 _INDENT = 11

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from service.cli_options import API_URL, TokenOption, UrlOption
+from service.cli_options import API_URL, TokenOption, UrlOption, duration
 
 app = typer.Typer(help="Keep alerts from people for a while.", no_args_is_help=True)
 Kind = Literal["silence", "maintenance", "planned_spend"]
@@ -46,17 +46,11 @@ def add_silence(
     from service import silences
     from service.api_client import ApiClient
     from service.clock import SystemClock
-    from service.core.durations import parse_duration
-    from service.errors import ConfigError
 
-    try:
-        duration = parse_duration(lasting)
-    except ValueError as error:
-        raise ConfigError(f"--for: {error}") from None
     body = silences.body_of(
         matchers,
         owner=owner,
-        lasting=duration,
+        lasting=duration("--for", lasting),
         comment=comment,
         kind=kind,
         amount_per_day=amount,
@@ -80,14 +74,9 @@ def extend_silence(
 ) -> None:
     """Let a silence end later."""
     from service.api_client import ApiClient
-    from service.core.durations import parse_duration
-    from service.errors import ConfigError
     from service.silences import extend, show
 
-    try:
-        longer = parse_duration(by)
-    except ValueError as error:
-        raise ConfigError(f"--by: {error}") from None
+    longer = duration("--by", by)
     with ApiClient(url, token=token) as api:
         show([extend(api, silence_id, longer)], as_json=False)
 

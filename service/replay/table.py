@@ -6,13 +6,12 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from service.console import SIGNS, clean, moment, shortened
-from service.core.alerts import Alert, AlertStatus, Severity
+from service.console import SEVERITY_STYLES, SIGNS, clean, moment, shortened
+from service.core.alerts import Alert, AlertStatus
 from service.core.wording import amount, driver_name, is_rest, number, who
 from service.replay.difference import Change, Difference
 from service.replay.rows import Row
 
-_COLOURS = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
 _CHANGES = {Change.GAINED: ("+", "red"), Change.LOST: ("-", "green"), Change.MOVED: ("~", "yellow")}
 _WIDEST_NAME = 40
 _NARROWEST = 16
@@ -34,7 +33,9 @@ def alerts_table(alerts: Sequence[Alert], held: Container[str] = (), *, width: i
         style = "dim" if alert.status is AlertStatus.WITHDRAWN else ""
         since, severity, *others = cells
         mostly = [shortened(clean(_mostly(alert)), room)] if room >= _NARROWEST else []
-        table.add_row(since, Text(severity, style=style or _COLOURS[alert.severity]), *others, *mostly, style=style)
+        table.add_row(
+            since, Text(severity, style=style or SEVERITY_STYLES[alert.severity]), *others, *mostly, style=style
+        )
     return table
 
 
