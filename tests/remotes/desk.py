@@ -5,6 +5,7 @@ None of them but Zendesk knows a repetition, and what a search finds lags behind
 
 import re
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tests.remotes.remote import RefusedError, Remote
@@ -12,7 +13,7 @@ from tests.remotes.remote import RefusedError, Remote
 MARKER = re.compile(r"spendwatch-[0-9a-f]{16}")
 
 
-class Desk(Remote):
+class Desk(Remote, ABC):
     """What help desks have in common. tickets: id -> fields."""
 
     def __init__(self, lag_seconds: float = 0.0) -> None:
@@ -35,11 +36,13 @@ class Desk(Remote):
             raise RefusedError(404, {"error": "no such ticket"})
         return self.tickets[ticket]
 
+    @abstractmethod
     def marker(self, fields: dict[str, Any]) -> str:
-        raise NotImplementedError
+        """Ours, that a ticket carries; empty where it carries none."""
 
+    @abstractmethod
     def state(self, fields: dict[str, Any]) -> str:
-        raise NotImplementedError
+        """Of a ticket: `open`, `acknowledged` or `resolved`."""
 
     def states(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

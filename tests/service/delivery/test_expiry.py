@@ -6,8 +6,6 @@
 import asyncio
 import json
 import re
-import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +33,7 @@ from service.store.sql import SqlStore
 from service.store.store import DeliveryQuery, LetterDelivery
 from tests.builders import everyone, make_alert
 from tests.clock import NOON, FakeClock
+from tests.killing import killed_at
 from tests.remotes.kinds import Kind
 from tests.remotes.mail import MailRemote
 from tests.service.core.test_silences import make_silence
@@ -275,8 +274,7 @@ async def test_one_whose_end_was_moved_is_warned_of_again_before_the_new_one(sto
     looking = watch(store, clock, tell=["mail"])
     clock.at = END - HOUR
     await looking.look()
-    later = {"ends_at": END + 8 * HOUR, "comment": "", "amount_per_day": None}
-    await store.change_silence(made.id, at=clock.at, **later)  # type: ignore[arg-type]
+    await store.change_silence(made.id, ends_at=END + 8 * HOUR, comment="", amount_per_day=None, at=clock.at)
     for hours in (0, 8, 9):
         clock.at = END + (hours - 1) * HOUR
         await looking.look()
@@ -324,18 +322,7 @@ async def test_a_killed_process_leaves_a_warning_whole_or_none(
     url: str, store: SqlStore, clock: FakeClock, point: str, told_before: int
 ) -> None:
     await store.add_silence(make_silence())
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.service.delivery.killed_warning", point, url),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[3],
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(30):
-            assert (await process.stdout.readline()).decode().strip() == point
-    finally:
-        process.kill()
-        assert await process.wait() == -signal.SIGKILL
+    await killed_at(point, "tests.service.delivery.killed_warning", url)
     assert len(await told(store)) == told_before
     clock.at = END - HOUR + MINUTE
     await watch(store, clock).look()

@@ -17,12 +17,15 @@ from service.delivery.outbox import Deliverer
 from service.store.sql import SqlStore
 from service.store.store import Delivery, DeliveryQuery
 from tests.builders import everyone, make_alert, resolved
+from tests.killing import killed_at
 from tests.remotes.kinds import BY_TYPE
 from tests.remotes.stalling import Stalls
 from tests.service.delivery.desk import Desk, open_desk
 from tests.service.delivery.fakes import SECRET, running
 from tests.service.delivery.killed import LEASE_MARGIN, make_webhook
 from tests.waiting import until
+
+KILLED = "tests.service.delivery.killed"
 
 
 @pytest.fixture
@@ -37,14 +40,7 @@ async def test_a_killed_deliverer_is_taken_over(desk: Desk, tmp_path: Path, poin
     store = SqlStore(database, routes=everyone("desk"), clock=SystemClock())
     await store.migrate()
     await store.record([make_alert()])
-    process = await start(point, database, desk.url)
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(30):
-            assert (await process.stdout.readline()).decode().strip() == point
-    finally:
-        process.kill()
-        assert await process.wait() == -signal.SIGKILL
+    await killed_at(point, KILLED, database, desk.url, SECRET)
     assert len(desk.got) == sent_before
 
     webhook = make_webhook(desk.url, SECRET)
@@ -61,7 +57,7 @@ async def test_a_killed_deliverer_is_taken_over(desk: Desk, tmp_path: Path, poin
 
 
 async def start(what: str, database: str, url: str) -> asyncio.subprocess.Process:
-    arguments = ("-m", "tests.service.delivery.killed", what, database, url, SECRET)
+    arguments = ("-m", KILLED, what, database, url, SECRET)
     return await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
     )

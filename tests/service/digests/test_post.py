@@ -1,8 +1,6 @@
 """Each digest is sent once for each time it is due: by several processes, over kills, outages and days of silence."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ from service.store.sql import SqlStore
 from service.store.store import DeliveryQuery, Letter, LetterDelivery
 from tests.builders import everyone, make_alert
 from tests.clock import FakeClock
+from tests.killing import killed_at
 from tests.service.core.test_silences import make_silence
 from tests.service.digests.builders import DAY, MONDAY, WEEK, make_settings, make_statement, november
 
@@ -149,18 +148,7 @@ async def test_a_killed_process_leaves_all_letters_or_none(
     settings = make_settings(receivers=["desk", "mail"], to={"search": "desk"})
     looking = Looking(store, clock, settings)
     await looking.post.look()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.service.digests.killed", point, url),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[3],
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(30):
-            assert (await process.stdout.readline()).decode().strip() == point
-    finally:
-        process.kill()
-        assert await process.wait() == -signal.SIGKILL
+    await killed_at(point, "tests.service.digests.killed", url)
     assert len(await letters(store)) == sent_before
     clock.at = MONDAY + MINUTE
     await looking.post.look()
