@@ -16,7 +16,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -84,7 +84,8 @@ async def measure(servers: str, incidents: int, folder: Path) -> dict[str, objec
     """Raises ChildError when a process fails."""
     kind, weather = BY_TYPE["jira"], Weather(BAD_SHARE, lost_share=LOST_SHARE)
     database = f"sqlite+aiosqlite:///{folder / 'alerts.db'}"
-    async with _desk(weather) as remote:
+    async with JiraRemote(LAG_SECONDS) as remote:
+        remote.decide = weather
         receiver = {
             **kind.settings,
             "type": "jira",
@@ -118,12 +119,12 @@ async def measure(servers: str, incidents: int, folder: Path) -> dict[str, objec
             began = monotonic()
             say("all are started again, and the last fact is sent")
             wanted = {series_name(number): number % 4 == 0 for number in range(incidents)}
-            while (short := await _short_of(store, wanted)) or not (await compare(store, remote, kind)).is_equal:
-                if monotonic() > began + _PATIENCE_SECONDS:
+            while True:
+                short, found = await _short_of(store, wanted), await compare(store, remote, kind)
+                seconds, is_done = monotonic() - began, found.is_equal and not short
+                if is_done or seconds > _PATIENCE_SECONDS:
                     break
                 await asyncio.sleep(0.5)
-            seconds = monotonic() - began
-            found = await compare(store, remote, kind)
         finally:
             await fleet.end()
             await store.close()
@@ -134,19 +135,12 @@ async def measure(servers: str, incidents: int, folder: Path) -> dict[str, objec
             "duplicates": found.duplicates,
             "lost": found.lost,
             "differing": found.differing,
-            "seconds_from_recovery_to_equal": round(seconds, 1) if found.is_equal and not short else None,
+            "seconds_from_recovery_to_equal": round(seconds, 1) if is_done else None,
             "limit_seconds": LIMIT_SECONDS,
             "tickets": len(remote.tickets),
             "requests": len(remote.requests),
             "faults": weather.faults,
         }
-
-
-@contextlib.asynccontextmanager
-async def _desk(weather: Weather) -> AsyncIterator[JiraRemote]:
-    async with JiraRemote(LAG_SECONDS) as remote:
-        remote.decide = weather
-        yield remote
 
 
 async def _happen(servers: str, topic: str, incidents: int) -> None:
