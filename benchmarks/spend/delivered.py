@@ -1,14 +1,15 @@
 """Ours over a month as it is delivered: the real engine, fed the records in the order in which they arrive.
 
-After each delivery run the source vouches for what ended a day before. An alert counts from the run that raised it,
-whether or not it was taken back later: a person has seen it.
+After each delivery run the source vouches for what ended a day before. An alert counts from the run from which on
+people are told of it, whether or not it is taken back later. As the dispatch does, nobody is told of what had been over
+for days when a late or restated record brought it to light: it finds nothing, and is no false alarm.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from benchmarks.spend.calendars import HOUR
+from benchmarks.spend.calendars import DAY, HOUR
 from benchmarks.spend.delivery import RUN_HOURS, VOUCHED_HOURS, Arrival
 from benchmarks.spend.driving import series_of
 from benchmarks.spend.incidents import Kind, Month
@@ -18,8 +19,10 @@ from connectors.facts import Fact, Watermark, encode, format_instant, key_of
 from service.core.alerts import Alert, AlertKind, AlertStatus
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
+from service.settings import Dispatch
 
 _SOURCE = "export"
+_HEARD_SECONDS = Dispatch().ended_within_days * DAY
 _BY_VALUE = frozenset({AlertKind.SPIKE, AlertKind.DROP})
 """New tags and silence are told of as well, by others than the detector, and measured by `benchmarks.newcomers`."""
 
@@ -58,21 +61,34 @@ def deliver(month: Month, arrived: list[Arrival], book: PolicyBook) -> Delivered
     hours: dict[tuple[str, int], float] = {}
     latest: dict[str, Alert] = {}
     first_told: dict[str, int] = {}
+    seen: set[str] = set()
     for run_at, batch in _runs(arrived, RUN_HOURS[tags[0].grain_seconds] * HOUR):
         messages: list[Fact | Watermark] = [_fact(keys, tags, arrival) for arrival in batch]
         messages.append(_word(run_at))
         engine.apply([_Record(offset + place, message) for place, message in enumerate(messages, start=1)])
         offset += len(messages)
         for alert in engine.take_alerts():
+            seen.add(alert.id)
+            if alert.id not in first_told and not _is_heard(alert, run_at):
+                continue
             latest[alert.id] = alert
             first_told.setdefault(alert.id, run_at)
             if alert.status is not AlertStatus.WITHDRAWN and alert.kind in _BY_VALUE:
                 _keep(alert, by_key[alert.series], run_at, alarms, hours)
+    told = _told(month, latest.values(), first_told, by_key)
+    told.old_news = len(seen - set(first_told))
     return Delivered(
         alarms={name: [found[period] for period in sorted(found)] for name, found in alarms.items()},
         hours=hours,
-        told=_told(month, latest.values(), first_told, by_key),
+        told=told,
     )
+
+
+def _is_heard(alert: Alert, at: int) -> bool:
+    """Whether people are told of an alert that is stored at this time."""
+    if alert.status is AlertStatus.FIRING or alert.ends_at is None:
+        return True
+    return alert.status is AlertStatus.RESOLVED and at - alert.ends_at.timestamp() <= _HEARD_SECONDS
 
 
 def _told(month: Month, alerts: Iterable[Alert], first_told: dict[str, int], by_key: dict[str, Tag]) -> Told:

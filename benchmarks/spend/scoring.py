@@ -70,7 +70,8 @@ class Told:
 
     delays: of incidents without records that were told as missing, in periods from the end of the first of them to the
     delivery run that told of it. as_drop: so many of them were told as a drop. false: alerts of kind missing where
-    records were only late, withdrawn or not.
+    records were only late, withdrawn or not. old_news: alerts of any kind that nobody was told of, since what a late or
+    restated record brought to light had been over for days.
     """
 
     by_value: int = 0
@@ -79,9 +80,10 @@ class Told:
     delays: list[int] = field(default_factory=list)
     as_drop: int = 0
     false: int = 0
+    old_news: int = 0
 
     def add(self, other: "Told") -> None:
-        for name in ("by_value", "withdrawn", "planted", "as_drop", "false"):
+        for name in ("by_value", "withdrawn", "planted", "as_drop", "false", "old_news"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.delays.extend(other.delays)
 
@@ -90,8 +92,9 @@ class Told:
 class Score:
     """all, visible: incidents that values can show, and those of them that anybody could see (`visibility`).
 
-    told: None where every period was judged once. found: periods from the first of an incident to the first that was
-    flagged, by kind. visible_of: how many were visible, by kind.
+    hit_dollars, missed_dollars: what incidents cost or saved that were found, or not; false_dollars: what false alarms
+    said was at stake. told: None where every period was judged once. found: periods from the first of an incident to
+    the first that was flagged, by kind. visible_of: how many were visible, by kind.
     """
 
     all: Tally = field(default_factory=Tally)
@@ -99,6 +102,7 @@ class Score:
     false: int = 0
     false_on_clean: int = 0
     hit_dollars: float = 0.0
+    missed_dollars: float = 0.0
     false_dollars: float = 0.0
     months: float = 0.0
     clean_months: float = 0.0
@@ -151,7 +155,9 @@ def _score_tag(
         if is_visible(tag, incident):
             total.visible_of[incident.kind] += 1
             total.visible.count(excess, delay=delay, rises=incident.rises)
-        total.hit_dollars += sum(map(abs, excess)) if finding else 0.0
+        dollars = sum(map(abs, excess))
+        total.hit_dollars += dollars if finding else 0.0
+        total.missed_dollars += 0.0 if finding else dollars
     loud = False
     for episode in episodes:
         if any(_belongs(incident, alarm) for incident in (*incidents, *neutral) for alarm in episode):
@@ -207,7 +213,7 @@ def add(scores: Sequence[Score]) -> Score:
             total.told.add(one.told)
         for name in ("false", "false_on_clean", "clean_tags", "loud_tags"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
-        for name in ("hit_dollars", "false_dollars", "months", "clean_months"):
+        for name in ("hit_dollars", "missed_dollars", "false_dollars", "months", "clean_months"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
         for kind, delays in one.found.items():
             total.found[kind].extend(delays)
@@ -239,6 +245,7 @@ def line(name: str, total: Score) -> dict[str, object]:
         "false_alarms_per_clean_tag_month": round(total.false_on_clean / max(total.clean_months, 1e-9), 4),
         "silent_decoy_tags": round(1.0 - total.loud_tags / max(total.clean_tags, 1), 3),
         "dollar_precision": round(total.hit_dollars / max(total.hit_dollars + total.false_dollars, 1e-9), 3),
+        "dollar_recall": round(total.hit_dollars / max(total.hit_dollars + total.missed_dollars, 1e-9), 3),
         "kinds": kinds,
         **({} if total.told is None else _told(total.told, total.months)),
     }
@@ -248,6 +255,7 @@ def _told(told: Told, months: float) -> dict[str, object]:
     return {
         "told": told.by_value,
         "withdrawn": told.withdrawn,
+        "old_news": told.old_news,
         "missing": {
             "found": len(told.delays),
             "of": told.planted,

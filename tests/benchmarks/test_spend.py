@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.spend.calendars import DAY, HOUR
 from benchmarks.spend.delivered import deliver
-from benchmarks.spend.delivery import arrivals
+from benchmarks.spend.delivery import Arrival, arrivals
 from benchmarks.spend.incidents import Incident, Kind, Month, make_month
 from benchmarks.spend.oracle import alarms_of, strengths
 from benchmarks.spend.scoring import Alarm, Told, score
@@ -121,3 +121,15 @@ def test_of_what_was_told_as_it_came_the_withdrawn_and_the_missing_are_counted()
     for _ in range(2):
         twice.add(told)
     assert (twice.by_value, twice.false, twice.delays) == (2 * told.by_value, 2 * told.false, told.delays * 2)
+
+
+def test_what_a_restatement_brings_to_light_after_days_is_told_to_nobody() -> None:
+    month = make_month(9, DAY, 1)
+    (tag,) = month.tags
+    begin = arrivals(month.tags, 9)
+    for days, heard in ((1, True), (9, False)):
+        at = tag.calendar[200].at + (1 + days) * DAY
+        late = Arrival(at=at, tag=0, period=200, revision=99, value=5.0 * tag.normal[200])
+        found = deliver(month, sorted([*begin, late]), PolicyBook((Policy(),)))
+        assert any(alarm.period == 200 for alarm in found.alarms[tag.name]) is heard
+        assert (found.told.old_news > 0) is not heard
