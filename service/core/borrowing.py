@@ -259,8 +259,11 @@ class Borrowed:
         return own if len(own) >= OWN_BUCKETS[judge.grain] else []
 
     def _own_limit(self, own: list[int]) -> int:
-        peak = max(*own, 0)
-        return max(min(round(peak * (_MARGIN + _WIDER / len(own))), max(self._prior.limit, 2 * peak)), 1)
+        active = [value for value in own if value > 0]
+        if not active:
+            return self._prior.limit
+        peak = max(active)
+        return min(round(peak * (_MARGIN + _WIDER / len(active))), max(self._prior.limit, 2 * peak))
 
 
 def may_borrow(series: SeriesKey, judge: Judge) -> bool:

@@ -196,6 +196,17 @@ def test_a_new_tag_has_a_limit_of_its_own_after_some_days() -> None:
     assert alert.upper < 100
 
 
+def test_rest_is_no_measure_of_what_a_new_tag_costs_at_work() -> None:
+    feed = make_feed()
+    for number in range(5):
+        feed.send(make_fact(BEGIN + number, 0.0, series=tag("nightly")), complete(BEGIN + number + 1))
+    feed.send(make_fact(BEGIN + 5, 30.0, series=tag("nightly")), complete(BEGIN + 6))
+    assert of(feed, "nightly") == []
+    feed.send(make_fact(BEGIN + 6, 6_000.0, series=tag("nightly")))
+    (alert,) = of(feed, "nightly")
+    assert alert.kind is AlertKind.SPIKE
+
+
 def test_new_spend_can_be_switched_off_and_has_a_floor() -> None:
     for floor, told in ((None, False), (5_000.0, False), (800.0, True)):
         feed = make_feed(policy=Policy(new_spend_floor=floor))
