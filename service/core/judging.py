@@ -131,7 +131,7 @@ class Fold:
 
 _BEYOND_DOUBT = 0.97
 """The score of what lies six times as far off as the bound."""
-_NEXT_TO_NOTHING = 0.01
+_NEXT_TO_NOTHING = 0.0001
 """Of what was expected."""
 
 
