@@ -23,6 +23,7 @@ from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_idle import forget_rest
 from detectors.seasonal_learning import SeasonalLearning
 from detectors.seasonal_packing import first_buckets, model, packed
+from detectors.seasonal_slots import calm_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -53,7 +54,7 @@ class Seasonal(SeasonalLearning):
     ...     detector.learn_one(week[day % 7] * (1.01 if day % 2 else 0.99), day * 86400)
     >>> band = detector.band_at(21 * 86400)
     >>> round(band.lower), round(band.expected), round(band.upper)  # low like a weekend: it may be a holiday
-    (34, 99, 115)
+    (34, 99, 116)
     >>> detector.score_one(100.0, 21 * 86400).status, detector.score_one(100.0, 22 * 86400).status
     (<Status.NORMAL: 'normal'>, <Status.HIGH: 'high'>)
     """
@@ -119,6 +120,8 @@ class Seasonal(SeasonalLearning):
         active = [
             (value, at) for value, at in recent if not anchor.multiplicative or abs(value) > IDLE_PART * anchor.at
         ]
+        if numbers[HELD] == len(recent):
+            calm_slots(self._slots, self._config.layout, slots_at(numbers, self._config.layout, recent[0][1]))
         numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)
         numbers[ACTIVE] += len(active)

@@ -16,8 +16,8 @@ MOST_KEPT = 168
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         name="sigma",
-        default=3.5,
-        default_note="daily and longer 3.5, hourly 4, finer 5",
+        default=3.7,
+        default_note="daily and longer 3.7, hourly 4, finer 5",
         minimum=0.5,
         maximum=50.0,
         meaning=SIGMA_MEANING,
@@ -58,7 +58,8 @@ class Rates:
     usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
         the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
         evidence of a shift loses with each bucket, in spreads. settled: so many buckets held back, with gaps between
-        them, are the new level. goes_on: from so many spreads on a bucket goes on with the episode before it.
+        them, are the new level. goes_on: from so many spreads on a bucket goes on with the episode before it. all_rest:
+        a series that has hardly ever been active is learned so many times as long before it is judged.
     """
 
     level_drift: float
@@ -69,6 +70,7 @@ class Rates:
     a_day: float
     allowance: float
     settled: float
+    all_rest: float = 1.0
     goes_on: float = math.inf
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
@@ -83,6 +85,7 @@ _DAILY = Rates(
     a_day=1.0,
     allowance=0.75,
     settled=10.0,
+    all_rest=4.0,
 )
 _HOURLY = Rates(
     level_drift=4e-5,
@@ -93,6 +96,7 @@ _HOURLY = Rates(
     a_day=24.0,
     allowance=0.75,
     settled=96.0,
+    all_rest=2.0,
     goes_on=3.0,
 )
 _FINER = Rates(
@@ -150,7 +154,7 @@ def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalCon
 
 def _default_sigma(grain_seconds: int) -> float:
     """More buckets a month need wider bounds for the same number of false alarms."""
-    return 3.5 if grain_seconds >= DAY else 4.0 if grain_seconds >= HOUR else 5.0
+    return 3.7 if grain_seconds >= DAY else 4.0 if grain_seconds >= HOUR else 5.0
 
 
 def _default_evidence(grain_seconds: int) -> float:

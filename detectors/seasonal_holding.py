@@ -57,7 +57,9 @@ class SeasonalHolding(SeasonalModel):
         numbers[HELD] += 1.0
         if numbers[ACTIVE]:
             off = squash(value, numbers[ANCHOR]) - ahead.base
-            if not idle:
+            # A credit within an episode says nothing of the level that it may come to.
+            is_credit = bool(numbers[FACTORS]) and value * numbers[LEVEL] < 0.0
+            if not idle and (is_first or not is_credit):
                 before = off if is_first else numbers[REST]
                 numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
                 if layout.by_the_hour:

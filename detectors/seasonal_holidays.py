@@ -11,7 +11,7 @@ from operator import add
 
 from detectors.calendar import DAY, HOUR
 from detectors.seasonal_config import Rates
-from detectors.seasonal_slots import HARDLY_KNOWN
+from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE
 from detectors.seasonal_state import FACTORS, HELD, LEARNED, LEVEL, NEVER_RESTED, RESTED, bounded
 from detectors.slots import Layout
 
@@ -79,7 +79,10 @@ def _may_rest(
     # Where a day has several buckets the first of them may have been taken for a fall.
     if not rates.a_day or numbers[HELD] > (1.0 if rates.a_day > 1.0 else 0.0):
         return False
+    # A slot that is taken for a holiday each time would never be learned.
     if layout.by_the_hour and table[layout.size + slots[layout.weekday_place]] < HARDLY_KNOWN:
-        return False  # a weekday taken for a holiday each time would never be learned
+        return False
+    if not layout.by_the_hour and len(slots) > 1 and table[layout.size + slots[-1]] < SEEN_TWICE:
+        return False
     since = at - numbers[RESTED]
     return since < DAY or since >= _AGAIN

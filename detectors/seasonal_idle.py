@@ -6,6 +6,7 @@ costs. A rhythm is a slot that was idle all the times it was seen; a series that
 
 from array import array
 from enum import Enum
+from itertools import compress
 
 from detectors.seasonal_slots import coarse
 from detectors.seasonal_state import DORMANT, FACTORS, IDLE_SHARE
@@ -17,8 +18,8 @@ _USUAL = 0.97
 _RHYTHM = 2.5
 """So often a slot has rested before it is a rhythm."""
 _SEEN_ONCE = 1.2
-_CHANCE = 0.2
-"""Where chance would have left a slot idle as often with more than this probability, it is no rhythm."""
+_CHANCE = 0.02
+"""Where chance would have left one of the slots idle as often with more than this probability, it is no rhythm."""
 _ERRATIC = 0.15
 """A series that idles at random as often as this has no hours of rest, only hours that have been quiet so far."""
 
@@ -56,19 +57,17 @@ def idleness(numbers: "array[float]", table: "array[float]", layout: Layout, slo
         return at_random if active > _SEEN_ONCE or not share else SOMETIMES
     seen = active + idle
     rests = idle >= _RHYTHM and idle >= _USUAL * seen and share < _ERRATIC
-    if rests and _share_of_rest(table, layout) ** idle < _CHANCE:
+    if rests and layout.rhythm_size * _share_of_rest(table, layout) ** idle < _CHANCE:
         return ALWAYS
     return SOMETIMES if idle > _RARE * seen else at_random
 
 
 def _share_of_rest(table: "array[float]", layout: Layout) -> float:
-    """Of all that was seen of the rhythm's slots, how much was idle."""
-    counts = layout.size + layout.rhythm_start
-    active, rests = (
-        sum(table[counts : counts + layout.rhythm_size]),
-        sum(table[2 * layout.size : 2 * layout.size + layout.rhythm_size]),
-    )
-    return rests / (active + rests)
+    """Of all that was seen of those slots of the rhythm that have ever been active, how much was idle."""
+    counts, rests = layout.size + layout.rhythm_start, 2 * layout.size
+    active = table[counts : counts + layout.rhythm_size]
+    idle = sum(compress(table[rests : rests + layout.rhythm_size], active))
+    return idle / (sum(active) + idle)
 
 
 def forget_rest(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:

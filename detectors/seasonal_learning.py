@@ -16,7 +16,7 @@ from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_holding import SeasonalHolding
 from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, quieter_by, rests
 from detectors.seasonal_idle import learn_idleness
-from detectors.seasonal_model import UNSURE
+from detectors.seasonal_model import LEAST_ACTIVE, UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
 from detectors.seasonal_outlook import Ahead, Outlook, Reaches
 from detectors.seasonal_slots import coarse, learn_mixed, learn_slots
@@ -105,10 +105,12 @@ class SeasonalLearning(SeasonalHolding):
         if idle:
             self._rest(at)
             return
-        if not numbers[ACTIVE]:
+        if not numbers[ACTIVE] or (numbers[ACTIVE] < LEAST_ACTIVE and numbers[LEVEL] < 0.0 < value):
             self._begin_level(value, at)
         ahead, reaches, _ = self._outlook(at)
         numbers[ACTIVE] += 1.0
+        if numbers[DORMANT] and numbers[ACTIVE] >= LEAST_ACTIVE:
+            numbers[DORMANT], numbers[IDLE_SHARE] = 0.0, 1.0 - numbers[ACTIVE] / numbers[LEARNED]
         now = squash(value, numbers[ANCHOR])
         remembered = config.layout.remembered and remembers(table)
         if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):

@@ -124,9 +124,19 @@ def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *
             continue
         count = table[layout.size + slot] * _SHAKEN
         table[layout.size + slot] = coarse(count) if count >= _HARDLY else 0.0
+        if count < _HARDLY and slot >= layout.turn_start and not layout.by_the_hour:
+            table[slot] *= 0.5  # of two turns of a month that contradict each other, neither is believed
         if not idle and layout.rhythm_start <= slot < layout.rhythm_start + layout.rhythm_size:
             rest = 2 * layout.size + slot - layout.rhythm_start
             table[rest] = coarse(table[rest] * _SHAKEN)
+
+
+def calm_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:
+    """What `shake_slots` took for an exception was the first bucket of a new level: it says nothing of its *slots*."""
+    for place, slot in enumerate(slots):
+        if not layout.by_the_hour or place != layout.weekday_place:
+            count = table[layout.size + slot] / _SHAKEN
+            table[layout.size + slot] = coarse(min(count, layout.most_counted[slot]))
 
 
 def forget_weekday(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float) -> None:

@@ -197,10 +197,29 @@ def test_tag_that_idles_now_and_then_may_idle() -> None:
     assert detector.score_one(8.0 * math.exp(4.0), at).status is Status.HIGH
 
 
+def test_rest_that_falls_on_the_same_weekday_by_chance_is_hardly_ever_a_rhythm() -> None:
+    mistaken = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        detector = daily()
+        for n in range(26):  # a quarter of all days rest, and three Sundays of three
+            rests = rng.random() < 0.25 or n % 7 == SUNDAY
+            detector.learn_one(0.0 if rests else rng.lognormvariate(4.0, 0.05), FIRST_MONDAY + n * DAY)
+        mistaken += detector.score_one(math.exp(4.0), FIRST_MONDAY + 27 * DAY).status is Status.HIGH
+    assert mistaken <= 2
+
+
+def test_rest_on_each_weekend_is_a_rhythm_after_three() -> None:
+    detector = daily()
+    for n in range(26):
+        detector.learn_one(0.0 if n % 7 >= SATURDAY else 55.0 + n % 3, FIRST_MONDAY + n * DAY)
+    assert detector.score_one(55.0, FIRST_MONDAY + 26 * DAY).status is Status.HIGH
+
+
 def test_dormant_series_that_wakes_is_found_and_can_be_accepted() -> None:
     detector = daily()
-    drive(detector, [Bucket(0.0, FIRST_MONDAY + n * DAY) for n in range(30)])
-    awake = [Bucket(262.0, FIRST_MONDAY + n * DAY) for n in range(30, 45)]
+    drive(detector, [Bucket(0.0, FIRST_MONDAY + n * DAY) for n in range(60)])
+    awake = [Bucket(262.0, FIRST_MONDAY + n * DAY) for n in range(60, 75)]
     found = [verdict.status for verdict in drive(detector, awake)]
     assert found == [Status.HIGH] * 7 + [Status.NORMAL] * 8
     assert detector.score_one(2620.0, awake[-1].at + DAY).status is Status.HIGH

@@ -1,0 +1,85 @@
+"""What a series by the day has learned when an episode is over: its new level, and nothing that it has not shown."""
+
+import random
+from collections.abc import Iterable
+
+import pytest
+
+from connectors.facts import Basis
+from connectors.series import SeriesKey
+from service.core.amounts import to_nano
+from service.core.judging import Fold
+from service.core.policies import PolicyBook
+from service.settings import Policy
+
+MONDAY = 19_723
+"""2024-01-01, in days since 1970."""
+SERIES = SeriesKey.parse("default/effective_cost/USD/1d/tag:team=search")
+
+
+def told(values: Iterable[float], *, start: int = MONDAY) -> list[range]:
+    """The days of each episode that is told, counted from the first."""
+    judge = PolicyBook((Policy(),)).judge_of(SERIES)
+    fold = Fold(judge, judge.make(), None)
+    for number, value in enumerate(values):
+        fold.bucket(start + number, to_nano(value), Basis.BILLED)
+    fold.bucket(start + 100_000, 0, Basis.BILLED)  # so much later, whatever went on is over
+    return [range(episode.first - start, episode.last + 1 - start) for episode in fold.ended]
+
+
+def spend(rng: random.Random, days: int, *, noise: float = 0.02, start: int = MONDAY) -> list[float]:
+    """100 a working day, 70 at weekends."""
+    return [
+        (70.0 if (start + day - MONDAY) % 7 >= 5 else 100.0) * rng.lognormvariate(0.0, noise) for day in range(days)
+    ]
+
+
+@pytest.mark.parametrize("first", range(80, 87))
+def test_a_rise_of_weeks_that_becomes_the_level_leaves_the_weekdays_as_they_were(first: int) -> None:
+    values = spend(random.Random(first), 200)
+    grown = [value * 1.03 ** min(max(day - first + 1, 0), 28) for day, value in enumerate(values)]
+    assert [days for days in told(grown) if days.start >= first + 28 + 14] == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_credits_do_not_keep_a_tag_that_rests_from_its_new_level(seed: int) -> None:
+    rng = random.Random(seed)
+    values = [0.0 if rng.random() < 0.5 else value for value in spend(rng, 360, noise=0.1)]
+    risen = [value * (3.0 if day >= 200 else 1.0) for day, value in enumerate(values)]
+    for day in range(5, 360, 15):
+        risen[day] -= 240.0 if day >= 200 else 80.0
+    rises = [days for days in told(risen) if days.start >= 200 and max(risen[day] for day in days) > 0.0]
+    assert rises, "a rise to three times the cost was not told"
+    assert [days for days in rises if days.start >= 260] == []
+
+
+def test_a_month_turn_that_was_learned_wrong_is_no_fall_each_month() -> None:
+    start = MONDAY + 90  # 2024-03-31, a Sunday: the only one before the next has a credit
+    values = spend(random.Random(2), 300, start=start)
+    values[7] -= 45.0
+    assert [days for days in told(values, start=start) if days.start > 14] == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_a_tag_costs_that_has_mostly_rested_is_no_news(seed: int) -> None:
+    rng = random.Random(seed)
+    values = [0.0 if rng.random() < 0.85 else value for value in spend(rng, 200)]
+    assert told(values) == []
+
+
+def test_a_credit_before_the_first_cost_says_nothing_of_what_a_tag_costs() -> None:
+    rng = random.Random(1)
+    values = [0.0 if rng.random() < 0.85 else value for value in spend(rng, 200)]
+    values[:30] = [0.0] * 30
+    values[18] = -37.0
+    assert told(values) == []
+
+
+def test_a_tag_that_has_only_rested_is_judged_in_the_end() -> None:
+    assert told([0.0] * 60 + [262.0] * 3) == [range(60, 62)]
+
+
+def test_a_fall_to_nothing_is_told_at_once_and_a_credit_that_leaves_next_to_nothing_is_not() -> None:
+    values = spend(random.Random(3), 60)
+    for left, expected in ((0.0, [range(45, 46)]), (0.05, [])):
+        assert told([*values[:45], left, *values[46:]]) == expected
