@@ -53,7 +53,8 @@ class SeasonalHolding(SeasonalModel):
             self._rouse(value, at)
         elif idle and numbers[FACTORS] and is_first:
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
-        slots, (ahead, _, _) = self._slots_at(at), self._outlook(at)
+        slots, outlook = self._slots_at(at), self._outlook(at)
+        ahead = outlook[0]
         numbers[HELD] += 1.0
         if numbers[ACTIVE]:
             off = squash(value, numbers[ANCHOR]) - ahead.base
@@ -62,6 +63,7 @@ class SeasonalHolding(SeasonalModel):
                 numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
                 if layout.by_the_hour:
                     watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
+                    self._watch_day(off, at, outlook)
             if is_first and layout.remembered and len(slots) == 1:
                 remember(self._slots, layout, day_of_month(at)[0], off)
         if is_first:

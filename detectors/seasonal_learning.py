@@ -12,9 +12,10 @@ from detectors.calendar import day_of_month
 from detectors.evidence import added
 from detectors.scale import squash, unsquash
 from detectors.seasonal_clock import watch_clock
+from detectors.seasonal_days import day_begins, watch_day
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_holding import SeasonalHolding
-from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, quieter_by, rests
+from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, rests
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
@@ -23,6 +24,7 @@ from detectors.seasonal_slots import coarse, learn_mixed, learn_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
+    BEGINS,
     DORMANT,
     DOUBT,
     FACTORS,
@@ -93,6 +95,8 @@ class SeasonalLearning(SeasonalHolding):
         self._numbers = numbers
         counts = map(coarse, (*first.counts, *first.idle_counts))
         self._slots = array("f", (*first.effects, *counts, *[0.0] * config.layout.remembered_size))
+        if config.layout.by_the_hour:
+            numbers[BEGINS] = day_begins(self._slots, config.layout)
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
@@ -103,11 +107,14 @@ class SeasonalLearning(SeasonalHolding):
             learn_idleness(numbers, table, config.layout, slots, idle=idle, gain=config.rates.idle_gain)
         numbers[LEARNED] += 1.0
         if idle:
+            if config.layout.by_the_hour:
+                watch_day(numbers, at, 0.0, 0.0, 1.0)
             self._rest(at)
             return
         if not numbers[ACTIVE]:
             self._begin_level(value, at)
-        ahead, reaches, _ = self._outlook(at)
+        outlook = self._outlook(at)
+        ahead, reaches, _ = outlook
         numbers[ACTIVE] += 1.0
         now = squash(value, numbers[ANCHOR])
         remembered = config.layout.remembered and remembers(table)
@@ -121,6 +128,10 @@ class SeasonalLearning(SeasonalHolding):
                 self._forget_outlook()
             self._learn_active(now, slots, self._outlook(at))
             self._follow_anchor()
+        if config.layout.by_the_hour:
+            self._watch_day(now - ahead.base, at, outlook)
+            if slots[2] == config.layout.mixed.start:
+                numbers[BEGINS] = day_begins(table, config.layout)
         numbers[LAST] = max(numbers[LAST], bounded(at))
 
     def _is_begun_anew(self, now: float, at: int) -> bool:
@@ -166,12 +177,11 @@ class SeasonalLearning(SeasonalHolding):
 
     def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is one of a day that is as low as the quietest weekday; no more is learned of it then."""
-        config, numbers = self._config, self._numbers
+        numbers = self._numbers
         down, up, _ = reaches
         low, below = (off < 0.0, off < -down) if numbers[LEVEL] >= 0.0 else (off > 0.0, off > up)
         if below or (low and rests(numbers, at)):
-            quieter = quieter_by(numbers, self._slots, config.layout, config.rates, at, slots)
-            return quieter > 0.0 and begin_rest(numbers, at)
+            return self._quieter(at, slots, self._outlook(at)) > 0.0 and begin_rest(numbers, at)
         forget_stray(numbers, at)
         return False
 
@@ -214,7 +224,7 @@ class SeasonalLearning(SeasonalHolding):
     def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit = self._numbers, self._config.evidence
-        ahead, (down, up, reach), (below, above) = outlook
+        ahead, (down, up, reach), (below, above, _) = outlook
         spread = ahead.spread
         if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
