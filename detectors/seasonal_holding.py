@@ -13,7 +13,7 @@ from detectors.seasonal_clock import slots_at, watch_clock
 from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_model import TOLD, SeasonalModel
 from detectors.seasonal_monthly import remember
-from detectors.seasonal_slots import forget_weekday, shake_slots
+from detectors.seasonal_slots import forget_day, shake_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -88,7 +88,8 @@ class SeasonalHolding(SeasonalModel):
         told = numbers[HELD] >= TOLD
         if layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
             middle = (int(numbers[LAST]) + at) // 2
-            forget_weekday(self._slots, layout, slots_at(numbers, layout, middle), numbers[REST])
+            slots = slots_at(numbers, layout, middle)
+            forget_day(self._slots, layout, slots, numbers[REST], rising=numbers[LEVEL] >= 0.0)
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0

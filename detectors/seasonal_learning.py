@@ -51,7 +51,6 @@ from detectors.seasonal_state import (
 )
 
 _MOST_DOUBT = 1e6
-_ENOUGH_HELD = 7.0
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
@@ -153,8 +152,9 @@ class SeasonalLearning(SeasonalHolding):
     def _rest(self, at: int) -> None:
         """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""
         numbers = self._numbers
-        numbers[LAST] = max(numbers[LAST], bounded(at))
-        if numbers[HELD] >= _ENOUGH_HELD:
+        if not (numbers[HELD] and self._config.layout.by_the_hour):
+            numbers[LAST] = max(numbers[LAST], bounded(at))
+        if numbers[HELD] >= self._config.rates.settled_by_rest:
             self._settle()
         elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
@@ -235,12 +235,12 @@ class SeasonalLearning(SeasonalHolding):
             # Too little to be told of, as yet: it may creep on. What stays so is the level, in time.
             numbers[DOUBT] += 0.5 * self._alike / self._config.rates.settled
         if spread <= UNSURE * math.sqrt(ahead.noise):
-            allowance = self._allowance(ahead)
+            allowance, most = self._allowance(ahead), self._config.rates.most
             # An hour on a slope says nothing while it is no further off than the hours beside it.
             if below <= spread or off < -below:
-                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance), limit)
+                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance, most=most), limit)
             if above <= spread or off > above:
-                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance), limit)
+                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance, most=most), limit)
         return max(numbers[RISEN], numbers[FALLEN]) / limit
 
     def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:
