@@ -106,8 +106,6 @@ class SeasonalLearning(SeasonalHolding):
             learn_idleness(numbers, table, config.layout, slots, idle=idle, gain=config.rates.idle_gain)
         numbers[LEARNED] += 1.0
         if idle:
-            if config.layout.by_the_hour:
-                watch_day(numbers, at, 0.0, 0.0, 1.0)
             self._rest(at)
             return
         if not numbers[ACTIVE]:
@@ -128,10 +126,15 @@ class SeasonalLearning(SeasonalHolding):
             self._learn_active(now, slots, self._outlook(at))
             self._follow_anchor()
         if config.layout.by_the_hour:
-            self._watch_day(now - ahead.base, at, outlook)
-            if slots[2] == config.layout.mixed.start:
-                numbers[BEGINS] = day_begins(table, config.layout)
+            self._learn_day(now - ahead.base, at, slots, outlook)
         numbers[LAST] = max(numbers[LAST], bounded(at))
+
+    def _learn_day(self, off: float, at: int, slots: tuple[int, ...], outlook: Outlook) -> None:
+        """Of an hour that lies *off*: is its day a quiet one, and once a week, when do days begin?"""
+        layout = self._config.layout
+        self._watch_day(off, at, outlook)
+        if slots[2] == layout.rhythm_start:
+            self._numbers[BEGINS] = day_begins(self._slots, layout)
 
     def _is_begun_anew(self, now: float, at: int) -> bool:
         """Whether an episode has ended with this bucket, or its weekday was learned from a holiday."""
@@ -151,8 +154,10 @@ class SeasonalLearning(SeasonalHolding):
 
     def _rest(self, at: int) -> None:
         """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""
-        numbers = self._numbers
-        if not (numbers[HELD] and self._config.layout.by_the_hour):
+        numbers, by_the_hour = self._numbers, self._config.layout.by_the_hour
+        if by_the_hour:
+            watch_day(numbers, at, 0.0, 0.0, 1.0)  # which it says nothing of, but another one may have begun
+        if not (numbers[HELD] and by_the_hour):  # the middle of an episode is looked for from here on
             numbers[LAST] = max(numbers[LAST], bounded(at))
         if numbers[HELD] >= self._config.rates.settled_by_rest:
             self._settle()
