@@ -8,22 +8,22 @@ so evidence is one more bound of a band, on the same score. Source: Page, E. S.,
 from typing import Final
 
 CLIP: Final = 3.5
-"""So much evidence is in one bucket at the most: what lies further off is for the point bounds to judge."""
+"""So many spreads of one bucket are evidence at the most: what lies further off is for the point bounds to judge."""
 STANDING: Final = 0.5
 """From this part of the limit on, buckets held back count as a shift that goes on."""
 _ON_AND_ON: Final = 1.2
 """While a shift goes on, a bucket belongs to it from so many spreads on."""
 
 
-def added(evidence: float, deviation: float, allowance: float) -> float:
+def added(evidence: float, deviation: float, allowance: float, *, most: float = CLIP) -> float:
     """The evidence after a bucket that deviates by so many spreads towards its side.
 
-    allowance: in spreads; a lasting shift of twice this is found fastest.
+    allowance: in spreads; a lasting shift of twice this is found fastest. most: so many spreads count at the most.
 
-    >>> added(added(0.0, 2.0, 0.75), 2.0, 0.75), added(1.0, -3.0, 0.75)
-    (2.5, 0.0)
+    >>> added(added(0.0, 2.0, 0.75), 2.0, 0.75), added(1.0, -3.0, 0.75), added(0.0, 9.0, 0.75, most=3.0)
+    (2.5, 0.0, 2.25)
     """
-    return max(evidence + min(deviation, CLIP) - allowance, 0.0)
+    return max(evidence + min(deviation, most) - allowance, 0.0)
 
 
 def reach_left(evidence: float, limit: float, allowance: float, *, held_back: bool) -> float:

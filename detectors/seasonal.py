@@ -62,7 +62,7 @@ class Seasonal(SeasonalLearning):
     __slots__ = ()
 
     name: ClassVar[str] = NAME
-    state_version: ClassVar[int] = 4
+    state_version: ClassVar[int] = 5
     summary: ClassVar[str] = "weekday, hour and month-turn effects on a moving level, robust, in factors (the default)"
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
 
@@ -146,7 +146,7 @@ class Seasonal(SeasonalLearning):
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
 
-        At most 52 numbers for days (46 if no day of the month is remembered), 599 for hours (431 of a series that never
+        At most 52 numbers for days (46 if no day of the month is remembered), 601 for hours (433 of a series that never
         rests), 93 for finer grains; while warming up two for each bucket kept.
         """
         header = (float(self.state_version), self._config.fingerprint)

@@ -46,18 +46,18 @@ def watch_clock(numbers: "array[float]", table: "array[float]", hour: int, off: 
     """
     before, after = beside(table, hour)
     per_spread = 1.0 / spread
-    as_it_is = _square(off * per_spread)
+    as_it_is = square(off * per_spread)
     for beside_it, dearer, cheaper, hours in (
         (after, AHEAD_UP, AHEAD_DOWN, 1.0),
         (before, BEHIND_UP, BEHIND_DOWN, -1.0),
     ):
         place = dearer if beside_it > 0.0 else cheaper
-        evidence = numbers[place] + as_it_is - _square((off - beside_it) * per_spread)
+        evidence = numbers[place] + as_it_is - square((off - beside_it) * per_spread)
         numbers[place] = min(evidence, _ENOUGH) if evidence > 0.0 else 0.0
         if evidence >= _ENOUGH and numbers[dearer] + numbers[cheaper] >= 2.0 * _ENOUGH:
             numbers[CLOCK] = limited(numbers[CLOCK] + hours, _MOST_HOURS)
             numbers[AHEAD_UP] = numbers[AHEAD_DOWN] = numbers[BEHIND_UP] = numbers[BEHIND_DOWN] = 0.0
 
 
-def _square(off: float) -> float:
+def square(off: float) -> float:
     return (off * off if -_MOST_OFF < off < _MOST_OFF else _MOST_OFF * _MOST_OFF) / (2.0 * _ALIKE)

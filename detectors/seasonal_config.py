@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from detectors.calendar import DAY, HOUR
+from detectors.evidence import CLIP
 from detectors.parameters import ABSOLUTE_FLOOR, RELATIVE_FLOOR, SIGMA_MEANING, Parameter, Value, check
 from detectors.slots import NO_SLOTS, Layout, layout_of
 from detectors.state import fingerprint
@@ -58,8 +59,9 @@ class Rates:
     usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
         the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
         evidence of a shift loses with each bucket, in spreads. settled: so many buckets held back, with gaps between
-        them, are the new level. goes_on: from so many spreads on a bucket goes on with the episode before it. all_rest:
-        a series that has hardly ever been active is learned so many times as long before it is judged.
+        them, are the new level; settled_by_rest: so many that an idle one ends. all_rest: a series that has hardly ever
+        been active is learned so many times as long before it is judged. goes_on: from so many spreads on a bucket goes
+        on with the episode before it. most: so many of its spreads are evidence of a shift at the most.
     """
 
     level_drift: float
@@ -71,7 +73,9 @@ class Rates:
     allowance: float
     settled: float
     all_rest: float = 1.0
+    settled_by_rest: float = 7.0
     goes_on: float = math.inf
+    most: float = CLIP
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
@@ -97,7 +101,9 @@ _HOURLY = Rates(
     allowance=0.75,
     settled=96.0,
     all_rest=2.0,
+    settled_by_rest=67.0,
     goes_on=3.0,
+    most=3.0,
 )
 _FINER = Rates(
     level_drift=0.005,

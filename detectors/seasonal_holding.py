@@ -13,7 +13,7 @@ from detectors.seasonal_clock import slots_at, watch_clock
 from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_model import TOLD, SeasonalModel
 from detectors.seasonal_monthly import remember
-from detectors.seasonal_slots import forget_weekday, shake_slots
+from detectors.seasonal_slots import forget_day, shake_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
@@ -53,7 +53,8 @@ class SeasonalHolding(SeasonalModel):
             self._rouse(value, at)
         elif idle and numbers[FACTORS] and is_first:
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
-        slots, (ahead, _, _) = self._slots_at(at), self._outlook(at)
+        slots, outlook = self._slots_at(at), self._outlook(at)
+        ahead = outlook[0]
         numbers[HELD] += 1.0
         if numbers[ACTIVE]:
             off = squash(value, numbers[ANCHOR]) - ahead.base
@@ -64,6 +65,7 @@ class SeasonalHolding(SeasonalModel):
                 numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
                 if layout.by_the_hour:
                     watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
+                    self._watch_day(off, at, outlook)
             if is_first and layout.remembered and len(slots) == 1:
                 remember(self._slots, layout, day_of_month(at)[0], off)
         if is_first:
@@ -88,7 +90,8 @@ class SeasonalHolding(SeasonalModel):
         told = numbers[HELD] >= TOLD
         if layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
             middle = (int(numbers[LAST]) + at) // 2
-            forget_weekday(self._slots, layout, slots_at(numbers, layout, middle), numbers[REST])
+            slots = slots_at(numbers, layout, middle)
+            forget_day(self._slots, layout, slots, numbers[REST], rising=numbers[LEVEL] >= 0.0)
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0

@@ -3,7 +3,7 @@
 A holiday is low from one night to the next. So a day that begins to be low may be as low as the quietest weekday, for
 24 hours from then on, and nothing is learned of it; on the day after it what is low is a fall. That the clock alone
 ends it keeps a small and lasting fall, which is below its bound in some hours and within it in others, from passing for
-one holiday after the other.
+one holiday after the other. Whether a day of hours began as low is for `detectors.seasonal_days` to say.
 """
 
 from array import array
@@ -11,6 +11,7 @@ from operator import add
 
 from detectors.calendar import DAY, HOUR
 from detectors.seasonal_config import Rates
+from detectors.seasonal_days import may_be_quiet
 from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE
 from detectors.seasonal_state import FACTORS, HELD, LEARNED, LEVEL, NEVER_RESTED, RESTED, bounded
 from detectors.slots import Layout
@@ -20,17 +21,17 @@ _AGAIN = 2 * DAY
 _STRAY = 4 * HOUR
 """What is back so soon was one low hour, and no holiday."""
 _TWO_WEEKS = 14 * 24
+_SHALLOW = 1.3
+"""A day of hours that is quieter by fewer spreads adds up to no evidence of a fall, and needs no excuse."""
 
 
-def quieter_by(
-    numbers: "array[float]", table: "array[float]", layout: Layout, rates: Rates, at: int, slots: tuple[int, ...]
-) -> float:
-    """How much nearer to zero than usual a bucket may be because it may be a holiday's; 0 or more, on the scale.
+def quieter_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:
+    """How much nearer to zero than usual a bucket is on the quietest weekday; 0 or more, on the scale.
 
     numbers, table: the model and its slots, as in `detectors.seasonal_state`.
     """
     start = layout.weekday_start
-    if start is None or not numbers[FACTORS] or not _may_rest(numbers, table, layout, rates, at, slots):
+    if start is None or not numbers[FACTORS]:
         return 0.0
     days, hours = table[start : start + 7], table[layout.rhythm_start + slots[0] : layout.turn_start : 24]
     if numbers[LEVEL] < 0.0:
@@ -73,9 +74,18 @@ def forget_stray(numbers: "array[float]", at: int) -> None:
         numbers[RESTED] = NEVER_RESTED
 
 
-def _may_rest(
-    numbers: "array[float]", table: "array[float]", layout: Layout, rates: Rates, at: int, slots: tuple[int, ...]
+def may_rest(
+    numbers: "array[float]",
+    table: "array[float]",
+    layout: Layout,
+    rates: Rates,
+    at: int,
+    slots: tuple[int, ...],
+    *,
+    by: float,
+    spread: float,
 ) -> bool:
+    """Whether a bucket may be a holiday's, and so quieter *by* so much."""
     # Where a day has several buckets the first of them may have been taken for a fall.
     if not rates.a_day or numbers[HELD] > (1.0 if rates.a_day > 1.0 else 0.0):
         return False
@@ -83,6 +93,8 @@ def _may_rest(
     if layout.by_the_hour and table[layout.size + slots[layout.weekday_place]] < HARDLY_KNOWN:
         return False
     if not layout.by_the_hour and len(slots) > 1 and table[layout.size + slots[-1]] < SEEN_TWICE:
+        return False
+    if layout.by_the_hour and (by < _SHALLOW * spread or not may_be_quiet(numbers, at, by, spread)):
         return False
     since = at - numbers[RESTED]
     return since < DAY or since >= _AGAIN

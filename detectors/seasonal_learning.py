@@ -12,9 +12,10 @@ from detectors.calendar import day_of_month
 from detectors.evidence import added
 from detectors.scale import squash, unsquash
 from detectors.seasonal_clock import watch_clock
+from detectors.seasonal_days import day_begins, watch_day
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_holding import SeasonalHolding
-from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, quieter_by, rests
+from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, rests
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import LEAST_ACTIVE, UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
@@ -23,6 +24,7 @@ from detectors.seasonal_slots import coarse, learn_mixed, learn_slots
 from detectors.seasonal_state import (
     ACTIVE,
     ANCHOR,
+    BEGINS,
     DORMANT,
     DOUBT,
     FACTORS,
@@ -49,7 +51,6 @@ from detectors.seasonal_state import (
 )
 
 _MOST_DOUBT = 1e6
-_ENOUGH_HELD = 7.0
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
@@ -93,6 +94,8 @@ class SeasonalLearning(SeasonalHolding):
         self._numbers = numbers
         counts = map(coarse, (*first.counts, *first.idle_counts))
         self._slots = array("f", (*first.effects, *counts, *[0.0] * config.layout.remembered_size))
+        if config.layout.by_the_hour:
+            numbers[BEGINS] = day_begins(self._slots, config.layout)
         self._first = None
 
     def _learn(self, value: float, at: int) -> None:
@@ -107,7 +110,8 @@ class SeasonalLearning(SeasonalHolding):
             return
         if not numbers[ACTIVE] or (numbers[ACTIVE] < LEAST_ACTIVE and numbers[LEVEL] < 0.0 < value):
             self._begin_level(value, at)
-        ahead, reaches, _ = self._outlook(at)
+        outlook = self._outlook(at)
+        ahead, reaches, _ = outlook
         numbers[ACTIVE] += 1.0
         if numbers[DORMANT] and numbers[ACTIVE] >= LEAST_ACTIVE:
             numbers[DORMANT], numbers[IDLE_SHARE] = 0.0, 1.0 - numbers[ACTIVE] / numbers[LEARNED]
@@ -123,7 +127,16 @@ class SeasonalLearning(SeasonalHolding):
                 self._forget_outlook()
             self._learn_active(now, slots, self._outlook(at))
             self._follow_anchor()
+        if config.layout.by_the_hour:
+            self._learn_day(now - ahead.base, at, slots, outlook)
         numbers[LAST] = max(numbers[LAST], bounded(at))
+
+    def _learn_day(self, off: float, at: int, slots: tuple[int, ...], outlook: Outlook) -> None:
+        """Of an hour that lies *off*: is its day a quiet one, and once a week, when do days begin?"""
+        layout = self._config.layout
+        self._watch_day(off, at, outlook)
+        if slots[2] == layout.rhythm_start:
+            self._numbers[BEGINS] = day_begins(self._slots, layout)
 
     def _is_begun_anew(self, now: float, at: int) -> bool:
         """Whether an episode has ended with this bucket, or its weekday was learned from a holiday."""
@@ -143,9 +156,12 @@ class SeasonalLearning(SeasonalHolding):
 
     def _rest(self, at: int) -> None:
         """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""
-        numbers = self._numbers
-        numbers[LAST] = max(numbers[LAST], bounded(at))
-        if numbers[HELD] >= _ENOUGH_HELD:
+        numbers, by_the_hour = self._numbers, self._config.layout.by_the_hour
+        if by_the_hour:
+            watch_day(numbers, at, 0.0, 0.0, 1.0)  # which it says nothing of, but another one may have begun
+        if not (numbers[HELD] and by_the_hour):  # the middle of an episode is looked for from here on
+            numbers[LAST] = max(numbers[LAST], bounded(at))
+        if numbers[HELD] >= self._config.rates.settled_by_rest:
             self._settle()
         elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
@@ -168,12 +184,11 @@ class SeasonalLearning(SeasonalHolding):
 
     def _is_holiday(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is one of a day that is as low as the quietest weekday; no more is learned of it then."""
-        config, numbers = self._config, self._numbers
+        numbers = self._numbers
         down, up, _ = reaches
         low, below = (off < 0.0, off < -down) if numbers[LEVEL] >= 0.0 else (off > 0.0, off > up)
         if below or (low and rests(numbers, at)):
-            quieter = quieter_by(numbers, self._slots, config.layout, config.rates, at, slots)
-            return quieter > 0.0 and begin_rest(numbers, at)
+            return self._quieter(at, slots, self._outlook(at)) > 0.0 and begin_rest(numbers, at)
         forget_stray(numbers, at)
         return False
 
@@ -216,7 +231,7 @@ class SeasonalLearning(SeasonalHolding):
     def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
         numbers, limit = self._numbers, self._config.evidence
-        ahead, (down, up, reach), (below, above) = outlook
+        ahead, (down, up, reach), (below, above, _) = outlook
         spread = ahead.spread
         if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
@@ -227,12 +242,12 @@ class SeasonalLearning(SeasonalHolding):
             # Too little to be told of, as yet: it may creep on. What stays so is the level, in time.
             numbers[DOUBT] += 0.5 * self._alike / self._config.rates.settled
         if spread <= UNSURE * math.sqrt(ahead.noise):
-            allowance = self._allowance(ahead)
+            allowance, most = self._allowance(ahead), self._config.rates.most
             # An hour on a slope says nothing while it is no further off than the hours beside it.
             if below <= spread or off < -below:
-                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance), limit)
+                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance, most=most), limit)
             if above <= spread or off > above:
-                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance), limit)
+                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance, most=most), limit)
         return max(numbers[RISEN], numbers[FALLEN]) / limit
 
     def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:

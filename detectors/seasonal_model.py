@@ -12,8 +12,9 @@ from detectors.guards import clamp
 from detectors.scale import squash, unsquash
 from detectors.seasonal_clock import beside, slots_at
 from detectors.seasonal_config import SeasonalConfig
+from detectors.seasonal_days import watch_day
 from detectors.seasonal_fit import IDLE_PART
-from detectors.seasonal_holidays import busier_by, quieter_by
+from detectors.seasonal_holidays import busier_by, may_rest, quieter_by
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
 from detectors.seasonal_outlook import Ahead, Beside, Outlook, Places, Reaches
@@ -140,10 +141,10 @@ class SeasonalModel:
     def _active_places(self, at: int, slots: tuple[int, ...], outlook: Outlook, *, may_idle: bool) -> Places:
         """The bounds of a bucket that does not rest: as usual, as on a holiday, or as on its day in other months."""
         config, numbers, table = self._config, self._numbers, self._slots
-        ahead, (down, up, reach), (below, above) = outlook
+        ahead, (down, up, reach), (below, above, _) = outlook
         expected = ahead.place
         lower, upper = expected - down - below, expected + up + above
-        quieter = quieter_by(numbers, table, config.layout, config.rates, at, slots)
+        quieter = self._quieter(at, slots, outlook)
         busier = busier_by(numbers, table, config.layout, slots)
         if numbers[LEVEL] < 0.0:
             quieter, busier = busier, quieter
@@ -230,10 +231,26 @@ class SeasonalModel:
         return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
     def _beside(self, at: int, slots: tuple[int, ...]) -> Beside:
-        if not self._config.layout.by_the_hour or not clocks_may_have_changed(at):
-            return 0.0, 0.0
+        layout = self._config.layout
+        quieter = quieter_by(self._numbers, self._slots, layout, slots)
+        if not layout.by_the_hour or not clocks_may_have_changed(at):
+            return 0.0, 0.0, quieter
         before, after = beside(self._slots, slots[0])
-        return max(-before, -after, 0.0), max(before, after, 0.0)
+        return max(-before, -after, 0.0), max(before, after, 0.0), quieter
+
+    def _watch_day(self, off: float, at: int, outlook: Outlook) -> None:
+        """An hour lies *off*: is this a quiet day?"""
+        numbers = self._numbers
+        watch_day(numbers, at, -off if numbers[LEVEL] >= 0.0 else off, outlook[2][2], outlook[0].spread)
+
+    def _quieter(self, at: int, slots: tuple[int, ...], outlook: Outlook) -> float:
+        """How much nearer to zero than usual a bucket may be because it may be a holiday's."""
+        config, ahead, by = self._config, outlook[0], outlook[2][2]
+        if by and may_rest(
+            self._numbers, self._slots, config.layout, config.rates, at, slots, by=by, spread=ahead.spread
+        ):
+            return by
+        return 0.0
 
     def _monthly_at(self, at: int, slots: tuple[int, ...]) -> float | None:
         """How far off the day may be because it has been in the months before; None for all others."""

@@ -25,8 +25,9 @@ class Ahead(NamedTuple):
 # Plain tuples, since making a named one takes longer than what is worked out for it.
 Reaches = tuple[float, float, float]
 """How far below and above what is expected the bounds lie, and how far that of a single bucket does, on the scale."""
-Beside = tuple[float, float]
-"""How far below and above an hour's effect those of its neighbours lie, where it may be one of them by now."""
+Beside = tuple[float, float, float]
+"""How far below and above an hour's effect those of its neighbours lie, where it may be one of them by now; and how
+much nearer to zero a bucket is on the quietest weekday."""
 Outlook = tuple[Ahead, Reaches, Beside]
 """Of a bucket that does not rest."""
 Places = tuple[float, float, float]

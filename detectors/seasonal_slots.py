@@ -117,7 +117,7 @@ def learn_slots(
 def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *, idle: bool) -> None:
     """A bucket of these *slots* was an exception: they are less sure than before, so that what recurs is learned.
 
-    But for the weekday of an hour; a whole day has to be one, see `forget_weekday`.
+    But for the weekday of an hour; a whole day has to be one, see `forget_day`.
     """
     for place, slot in enumerate(slots):
         if layout.by_the_hour and place == layout.weekday_place:
@@ -139,14 +139,22 @@ def calm_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...]) ->
             table[layout.size + slot] = coarse(min(count, layout.most_counted[slot]))
 
 
-def forget_weekday(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float) -> None:
-    """A day of hours was an exception, *off* on the scale: the next such day says anew what its weekday costs.
+def forget_day(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float, *, rising: bool) -> None:
+    """A day of hours was an exception, *off* on the scale: the next such day says anew what it costs.
 
-    If it was hardly known before, then this one says it.
+    At a month's turn it is the turn that was one. Of a weekday, until then, that of the two days is believed that is
+    more like other weekdays. rising: as in `learn_slots`.
     """
+    turn = slots[-1]
+    if turn > layout.turn_start:  # the first of these slots is that of a single hour
+        effect = limited(table[turn] + off, MOST_PLACE)
+        table[turn] = max(effect, 0.0) if rising else min(effect, 0.0)
+        table[layout.size + turn] = 0.0
+        return
     slot = slots[layout.weekday_place]
-    if table[layout.size + slot] < HARDLY_KNOWN:
-        table[slot] = limited(table[slot] + off, MOST_PLACE)
-        table[layout.size + slot] = HARDLY_KNOWN
-    else:
-        table[layout.size + slot] = 0.0
+    count = 0.0
+    if abs(table[slot] + off) < abs(table[slot]):
+        table[slot] += off
+        if table[layout.size + slot] < HARDLY_KNOWN:
+            count = HARDLY_KNOWN
+    table[layout.size + slot] = count

@@ -48,7 +48,11 @@ BEHIND_DOWN = 22
 `detectors.seasonal_clock`."""
 MIXED = 23
 """Variance of what an hour of the week has that its hour and its weekday have not."""
-NUMBERS = 24
+BEGINS = 24
+"""The hour, by the clock of its people, at which the days of the series begin."""
+QUIET = 25
+"""Evidence that the present day is a quiet one; see `detectors.seasonal_days`."""
+NUMBERS = 26
 
 MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
@@ -80,6 +84,8 @@ ALLOWED = (
     ("the hours that a clock was set", -2.0, 2.0),
     *(("the evidence of a clock that was set", 0.0, 1e6),) * 4,
     ("the variance of hours of the week", 0.0, 1e6),
+    ("the hour at which days begin", 0.0, 23.0),
+    ("the evidence of a quiet day", -1e6, 1e6),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from detectors import Status, create
-from detectors.calendar import DAY, HOUR, clocks_may_have_changed, hour_of_day, weekday
+from detectors.calendar import DAY, HOUR, clocks_may_have_changed, day_of_month, hour_of_day, weekday
 from detectors.detector import Attentive
 from tests.detectors.spend import FIRST_MONDAY, Bucket, hourly_spend
 
@@ -87,7 +87,65 @@ def test_a_holiday_in_the_first_week_is_not_taken_for_what_its_weekday_costs() -
     for seed in range(6):
         buckets = made(with_weekends, days=21, noise=0.05, seed=seed)
         holiday = [Bucket(b.value * 0.6 if b.at // DAY == FIRST_MONDAY // DAY + 3 else b.value, b.at) for b in buckets]
-        assert told(drive(hourly(), holiday)) is None
+        assert told(drive(hourly(), holiday)[10 * 24 : 11 * 24]) is None
+
+
+@pytest.mark.parametrize("east", [-8, 5, 9])
+def test_a_fall_that_sets_in_while_the_day_goes_on_is_no_holiday_in_any_time_zone(east: int) -> None:
+    local = east * HOUR
+    since = FIRST_MONDAY + 45 * DAY + 14 * HOUR - local
+    for seed in range(6):
+        buckets = made(lambda at: with_weekends(at + local), days=48, noise=0.05, seed=seed)
+        fallen = [Bucket(b.value * 0.7 if b.at >= since else b.value, b.at) for b in buckets]
+        found = drive(hourly(), fallen)[(since - FIRST_MONDAY) // HOUR :]
+        place = told(found)
+        assert place is not None
+        assert place <= 2
+
+
+@pytest.mark.parametrize("part", [0.6, 0.7, 0.8])
+def test_a_holiday_of_half_of_the_people_is_one_too(part: float) -> None:
+    for seed in range(6):
+        buckets = made(with_weekends, days=56, noise=0.05, seed=seed)
+        holiday = [
+            Bucket(b.value * part if b.at // DAY == FIRST_MONDAY // DAY + 45 else b.value, b.at) for b in buckets
+        ]
+        assert told(drive(hourly(), holiday)[45 * 24 :]) is None
+
+
+def test_a_holiday_of_a_series_that_idles_at_random_is_one_though_its_first_hours_may_be_idle() -> None:
+    for seed in range(6):
+        rng = random.Random(seed)
+        buckets = [
+            Bucket(0.0 if rng.random() < 0.4 else b.value, b.at)
+            for b in made(with_weekends, days=56, noise=0.05, seed=seed)
+        ]
+        holiday = [Bucket(b.value * 0.6 if b.at // DAY == FIRST_MONDAY // DAY + 45 else b.value, b.at) for b in buckets]
+        assert told(drive(hourly(), holiday)[45 * 24 :]) is None
+
+
+def test_the_same_weekday_on_holiday_twice_makes_no_alarm_each_week_where_a_series_idles_at_random() -> None:
+    rng = random.Random(2)
+    first = (FIRST_MONDAY + 2 * DAY, FIRST_MONDAY + 9 * DAY)
+    buckets = []
+    for bucket in made(with_weekends, days=70, noise=0.05):
+        quiet = 0.6 if bucket.at // DAY * DAY in first else 1.0
+        buckets.append(Bucket(0.0 if rng.random() < 0.5 else bucket.value * quiet, bucket.at))
+    assert told(drive(hourly(), buckets)[18 * 24 :]) is None
+
+
+def test_a_fee_that_a_holiday_has_hidden_is_expected_once_it_has_been_told() -> None:
+    first_days = (FIRST_MONDAY + 121 * DAY, FIRST_MONDAY + 152 * DAY, FIRST_MONDAY + 182 * DAY)  # May, June, July
+    begin = FIRST_MONDAY + 105 * DAY
+
+    def cost(at: int) -> float:
+        factor = 2.0 if day_of_month(at)[0] == 1 else 1.0
+        return factor * (60.0 if first_days[0] <= at < first_days[0] + DAY else with_weekends(at))
+
+    found = drive(hourly(), made(cost, start=begin, days=90, noise=0.05))
+    june, july = ((day - begin) // HOUR for day in first_days[1:])
+    assert told(found[june : june + 24]) is not None
+    assert told(found[july : july + 24]) is None
 
 
 @pytest.mark.parametrize("east", [-8, 5, 9])

@@ -321,7 +321,7 @@ def test_state_is_small() -> None:
     assert max(sizes) <= 240
     detector = hourly()
     drive(detector, hourly_spend(15, days=21, noise=0.1))
-    assert 8 * len(detector.export()) <= 1832
+    assert 8 * len(detector.export()) <= 1848
 
 
 def test_state_of_a_series_that_rests_by_the_hour_and_of_one_that_remembers_days_continues_identically() -> None:
