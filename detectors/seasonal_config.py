@@ -73,7 +73,7 @@ class Rates:
     allowance: float
     settled: float
     all_rest: float = 1.0
-    settled_by_rest: float = 7.0
+    settled_by_rest: float = 4.0
     goes_on: float = math.inf
     most: float = CLIP
     persistence: float = 0.5

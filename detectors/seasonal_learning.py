@@ -51,6 +51,8 @@ from detectors.seasonal_state import (
 )
 
 _MOST_DOUBT = 1e6
+_MOSTLY = 0.5
+"""An episode half as long as a rest would settle goes on with a bucket that lies half as far off."""
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
@@ -143,7 +145,10 @@ class SeasonalLearning(SeasonalHolding):
         numbers, table, layout = self._numbers, self._slots, self._config.layout
         ended = bool(numbers[HELD])
         if ended:
-            self._end_hold(at)
+            if self._stays(now, self._outlook(at)[0]):
+                self._settle()
+            else:
+                self._end_hold(at)
             self._forget_outlook()
         slots, (ahead, (down, up, _), _) = self._slots_at(at), self._outlook(at)
         above, reach = (now - ahead.place, up) if numbers[LEVEL] >= 0.0 else (ahead.place - now, down)
@@ -153,6 +158,15 @@ class SeasonalLearning(SeasonalHolding):
         table[layout.size + slots[layout.weekday_place]] = 0.0
         numbers[REST] = 0.0
         return True
+
+    def _stays(self, now: float, ahead: Ahead) -> bool:
+        """Whether a bucket that ends an episode, as hardly anything is known of its slots, lies where the episode was."""
+        numbers, config = self._numbers, self._config
+        if numbers[HELD] < _MOSTLY * config.rates.settled_by_rest:
+            return False
+        off = (now - ahead.base) * math.copysign(1.0, numbers[REST])
+        spread = math.sqrt(ahead.level_variance + ahead.noise)
+        return off > max(_MOSTLY * abs(numbers[REST]), config.sigma * spread)
 
     def _rest(self, at: int) -> None:
         """An idle bucket says nothing of how much is spent when it is not; the level's time stands still."""

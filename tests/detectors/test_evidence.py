@@ -290,3 +290,19 @@ def test_any_value_may_be_held_back(level: float, value: float) -> None:
         twin = attentive(grain_seconds)
         twin.restore(detector.export())
         assert twin.export() == detector.export()
+
+
+def test_a_day_hardly_known_that_lies_where_an_episode_was_does_not_end_it() -> None:
+    detector = attentive()
+    for n in range(56):
+        if n in (40, 47, 54):  # Saturdays that each were an exception: the next may cost anything
+            detector.hold_one(300.0, FIRST_MONDAY + n * DAY)
+        else:
+            detector.learn_one(100.0 + n % 3, FIRST_MONDAY + n * DAY)
+    for n in range(56, 61):
+        assert detector.score_one(200.0, FIRST_MONDAY + n * DAY).status is HIGH
+        detector.hold_one(200.0, FIRST_MONDAY + n * DAY)
+    detector.learn_one(200.0, FIRST_MONDAY + 61 * DAY)
+    band = detector.band_at(FIRST_MONDAY + 62 * DAY)
+    assert band is not None
+    assert 180.0 < band.expected < 220.0
