@@ -160,7 +160,7 @@ class SeasonalLearning(SeasonalHolding):
         return True
 
     def _stays(self, now: float, ahead: Ahead) -> bool:
-        """Whether a bucket that ends an episode, as hardly anything is known of its slots, lies where the episode was."""
+        """Whether a bucket that ends an episode, as little is known of its slots, lies where the episode was."""
         numbers, config = self._numbers, self._config
         if numbers[HELD] < _MOSTLY * config.rates.settled_by_rest:
             return False
