@@ -150,7 +150,7 @@ class Policy(Section):
     lateness_seconds: how long after its end a bucket counts as complete. drops: judge falls too.
     spike_after, drop_after: so many high, or low, buckets in a row are told of; None: 2 for hours, and 2 for low days,
         since a credit or a late record is low once; 1 for others. What is beyond doubt is told of at once: a rise six
-        times as far off as the bound, a fall to next to nothing.
+        times as far off as the bound, a fall to nothing.
     keep_firing_for, keep_firing_above: an alert goes on through so many buckets in a row that are missing, or back
         within the bound but still this part of the way from what is expected to it; None: 2 days, 3 hours, none of
         minutes; 0: the first normal bucket ends it. above 1: only missing ones. What a correction leaves this part of

@@ -90,7 +90,15 @@ def make_month(seed: int, grain_seconds: int, count: int) -> Month:
             if kind is Kind.RETAGGED and first != places[-1]:
                 kind = Kind.SHIFT  # nothing can happen to a tag that is gone
             _plant(month, tag, kind, first, rng)
+    tags = {tag.name: tag for tag in month.tags}
+    month.incidents[:] = [incident for incident in month.incidents if _shows(tags[incident.tag], incident)]
     return month
+
+
+def _shows(tag: Tag, incident: Incident) -> bool:
+    """Whether there is anything to be found: a spike on a day on which its tag rests changes no record."""
+    periods = range(incident.first, incident.within + 1)
+    return any(tag.values[period] != tag.normal[period] for period in periods)
 
 
 def _take_in(month: Month, tag: Tag) -> None:

@@ -34,6 +34,14 @@ def test_incidents_lie_within_their_tags() -> None:
         assert incident.first <= incident.settled < periods
 
 
+def test_every_incident_changes_a_record() -> None:
+    month = make_month(1, DAY, 100)
+    tags = {tag.name: tag for tag in month.tags}
+    for incident in month.incidents:
+        tag, periods = tags[incident.tag], slice(incident.first, incident.within + 1)
+        assert tag.values[periods] != tag.normal[periods]
+
+
 def test_what_has_arrived_in_time_is_the_final_value_or_a_part_of_it() -> None:
     month = make_month(7, DAY, 6)
     for view in views(month.tags, arrivals(month.tags, 7)):
