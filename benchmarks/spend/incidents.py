@@ -90,15 +90,21 @@ def make_month(seed: int, grain_seconds: int, count: int) -> Month:
             if kind is Kind.RETAGGED and first != places[-1]:
                 kind = Kind.SHIFT  # nothing can happen to a tag that is gone
             _plant(month, tag, kind, first, rng)
-    tags = {tag.name: tag for tag in month.tags}
-    month.incidents[:] = [incident for incident in month.incidents if _shows(tags[incident.tag], incident)]
+    _leave_out_what_does_not_show(month)
     return month
 
 
+def _leave_out_what_does_not_show(month: Month) -> None:
+    """A spike on a day on which its tag rests changes no record; a shift may show long after it was to be found."""
+    tags = {tag.name: tag for tag in month.tags}
+    hidden = [incident for incident in month.incidents if not _shows(tags[incident.tag], incident)]
+    month.incidents[:] = [incident for incident in month.incidents if incident not in hidden]
+    month.neutral.extend(hidden)
+
+
 def _shows(tag: Tag, incident: Incident) -> bool:
-    """Whether there is anything to be found: a spike on a day on which its tag rests changes no record."""
-    periods = range(incident.first, incident.within + 1)
-    return any(tag.values[period] != tag.normal[period] for period in periods)
+    periods = slice(incident.first, incident.within + 1)
+    return tag.values[periods] != tag.normal[periods]
 
 
 def _take_in(month: Month, tag: Tag) -> None:
