@@ -120,7 +120,7 @@ class Seasonal(SeasonalLearning):
         active = [
             (value, at) for value, at in recent if not anchor.multiplicative or abs(value) > IDLE_PART * anchor.at
         ]
-        if numbers[HELD] == len(recent):
+        if numbers[HELD] == len(recent) > 1:
             calm_slots(self._slots, self._config.layout, slots_at(numbers, self._config.layout, recent[0][1]))
         numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)

@@ -59,9 +59,8 @@ class Rates:
     usual_trend: as large, per bucket, as a trend may well be. noise_gain, idle_gain: weight of the newest bucket in
         the spread, and in the share of idle buckets. a_day: buckets in which a rest day is over. allowance: what the
         evidence of a shift loses with each bucket, in spreads. settled: so many buckets held back, with gaps between
-        them, are the new level; settled_by_rest: so many that an idle one ends. all_rest: a series that has hardly ever
-        been active is learned so many times as long before it is judged. goes_on: from so many spreads on a bucket goes
-        on with the episode before it. most: so many of its spreads are evidence of a shift at the most.
+        them, are the new level; settled_by_rest: so many, where an idle one ends them. goes_on: from so many spreads on
+        a bucket goes on with the episode before it. most: so many of its spreads are evidence of a shift at the most.
     """
 
     level_drift: float
@@ -72,8 +71,7 @@ class Rates:
     a_day: float
     allowance: float
     settled: float
-    all_rest: float = 1.0
-    settled_by_rest: float = 4.0
+    settled_by_rest: float = 7.0
     goes_on: float = math.inf
     most: float = CLIP
     persistence: float = 0.5
@@ -89,7 +87,6 @@ _DAILY = Rates(
     a_day=1.0,
     allowance=0.75,
     settled=10.0,
-    all_rest=4.0,
 )
 _HOURLY = Rates(
     level_drift=4e-5,
@@ -100,7 +97,6 @@ _HOURLY = Rates(
     a_day=24.0,
     allowance=0.75,
     settled=96.0,
-    all_rest=2.0,
     settled_by_rest=67.0,
     goes_on=3.0,
     most=3.0,

@@ -11,12 +11,13 @@ from itertools import accumulate
 
 from detectors.calendar import DAY, HOUR
 from detectors.seasonal_clock import square
-from detectors.seasonal_state import BEGINS, CLOCK, LAST, QUIET
+from detectors.seasonal_state import BEGINS, CLOCK, LAST, QUIET, limited
 from detectors.slots import Layout
 
 _HALF = 0.5
 """A day that is quieter by half as much is a quiet one too: some holidays are not everybody's."""
 _WEEK = 7 * 24
+_MOST_QUIET = 1000.0
 
 
 def day_begins(table: "array[float]", layout: Layout) -> float:
@@ -38,13 +39,15 @@ def may_be_quiet(numbers: "array[float]", at: int, by: float, spread: float) -> 
 
 def watch_day(numbers: "array[float]", at: int, nearer: float, by: float, spread: float) -> None:
     """An hour lies so much *nearer* to zero than usual; on a quiet day it would *by* so much."""
+    if at < numbers[LAST]:
+        return  # an hour that comes late says nothing of the present day
     quiet = _so_far(numbers, at)
     if by:
         outside = nearer - by if nearer > by else _HALF * by - nearer if nearer < _HALF * by else 0.0
         quiet += square(nearer / spread) - square(outside / spread)
-    numbers[QUIET] = quiet
+    numbers[QUIET] = limited(quiet, _MOST_QUIET)
 
 
 def _so_far(numbers: "array[float]", at: int) -> float:
     into_the_day = (at + int(numbers[CLOCK] - numbers[BEGINS]) * HOUR) % DAY
-    return numbers[QUIET] if at - numbers[LAST] <= into_the_day else 0.0
+    return numbers[QUIET] if 0.0 <= at - numbers[LAST] <= into_the_day else 0.0

@@ -83,13 +83,14 @@ class SeasonalHolding(SeasonalModel):
                 self._begin_level(value, at)
                 numbers[ACTIVE] = 1.0
 
-    def _end_hold(self, at: int) -> None:
+    def _end_hold(self) -> None:
         """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
         numbers = self._numbers
         layout = self._config.layout
         told = numbers[HELD] >= TOLD
         if layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            middle = (int(numbers[LAST]) + at) // 2
+            # It began after the latest bucket learned; rest that ended it is none of it.
+            middle = int(numbers[LAST]) + (int(numbers[HELD]) + 1) * self._config.grain_seconds // 2
             slots = slots_at(numbers, layout, middle)
             forget_day(self._slots, layout, slots, numbers[REST], rising=numbers[LEVEL] >= 0.0)
         numbers[HELD] = numbers[REST] = 0.0

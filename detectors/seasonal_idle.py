@@ -67,7 +67,8 @@ def _share_of_rest(table: "array[float]", layout: Layout) -> float:
     counts, rests = layout.size + layout.rhythm_start, 2 * layout.size
     active = table[counts : counts + layout.rhythm_size]
     idle = sum(compress(table[rests : rests + layout.rhythm_size], active))
-    return idle / (sum(active) + idle)
+    seen = sum(active) + idle
+    return idle / seen if seen else 1.0  # exceptions may have left none that is known to be active
 
 
 def forget_rest(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:

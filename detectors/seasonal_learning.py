@@ -17,7 +17,7 @@ from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_holding import SeasonalHolding
 from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, rests
 from detectors.seasonal_idle import learn_idleness
-from detectors.seasonal_model import LEAST_ACTIVE, UNSURE
+from detectors.seasonal_model import UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
 from detectors.seasonal_outlook import Ahead, Outlook, Reaches
 from detectors.seasonal_slots import coarse, learn_mixed, learn_slots
@@ -110,13 +110,11 @@ class SeasonalLearning(SeasonalHolding):
         if idle:
             self._rest(at)
             return
-        if not numbers[ACTIVE] or (numbers[ACTIVE] < LEAST_ACTIVE and numbers[LEVEL] < 0.0 < value):
+        if not numbers[ACTIVE]:
             self._begin_level(value, at)
         outlook = self._outlook(at)
         ahead, reaches, _ = outlook
         numbers[ACTIVE] += 1.0
-        if numbers[DORMANT] and numbers[ACTIVE] >= LEAST_ACTIVE:
-            numbers[DORMANT], numbers[IDLE_SHARE] = 0.0, 1.0 - numbers[ACTIVE] / numbers[LEARNED]
         now = squash(value, numbers[ANCHOR])
         remembered = config.layout.remembered and remembers(table)
         if remembered and self._is_monthly(now - ahead.place, at, slots, reaches):
@@ -148,7 +146,7 @@ class SeasonalLearning(SeasonalHolding):
             if self._stays(now, self._outlook(at)[0]):
                 self._settle()
             else:
-                self._end_hold(at)
+                self._end_hold()
             self._forget_outlook()
         slots, (ahead, (down, up, _), _) = self._slots_at(at), self._outlook(at)
         above, reach = (now - ahead.place, up) if numbers[LEVEL] >= 0.0 else (ahead.place - now, down)
@@ -162,7 +160,8 @@ class SeasonalLearning(SeasonalHolding):
     def _stays(self, now: float, ahead: Ahead) -> bool:
         """Whether a bucket that ends an episode, as little is known of its slots, lies where the episode was."""
         numbers, config = self._numbers, self._config
-        if numbers[HELD] < _MOSTLY * config.rates.settled_by_rest:
+        rates = config.rates
+        if not (rates.a_day and numbers[REST] and numbers[HELD] >= _MOSTLY * rates.settled_by_rest):
             return False
         off = (now - ahead.base) * math.copysign(1.0, numbers[REST])
         spread = math.sqrt(ahead.level_variance + ahead.noise)

@@ -51,8 +51,6 @@ _MONTHLY_PART = 0.25
 """What comes each month varies by this part of how far off it lay: a credit does not go by the weekday."""
 TOLD = 2.0
 """From so many buckets held back on, an episode has surely been told."""
-LEAST_ACTIVE = 3.0
-"""Of a series that was active less often nobody knows what it costs."""
 _LEAN = 1.0
 _IDLE_REACH = math.asinh(2 * IDLE_PART)
 _WIDE = 2.0
@@ -91,18 +89,11 @@ class SeasonalModel:
 
     def _both_at(self, at: int) -> tuple[Places, Places] | None:
         """The bounds with those of rest, where it may rest, and those of an active bucket."""
-        if self._first is not None or not self._is_ready:
+        if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
         if self._latest_both is None or self._latest_both[0] != at:
             self._latest_both = at, self._new_both_at(at)
         return self._latest_both[1]
-
-    @property
-    def _is_ready(self) -> bool:
-        """A series that has rested has not shown what it costs, until rest is all there is to it."""
-        numbers, config = self._numbers, self._config
-        longer = 1.0 if numbers[ACTIVE] >= LEAST_ACTIVE else config.rates.all_rest
-        return numbers[LEARNED] >= longer * config.min_learned
 
     def _outlook(self, at: int) -> Outlook:
         """What is expected of a bucket if it does not rest."""

@@ -132,7 +132,10 @@ def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *
 
 
 def calm_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> None:
-    """What `shake_slots` took for an exception was the first bucket of a new level: it says nothing of its *slots*."""
+    """What `shake_slots` took for an exception was the first bucket of a new level: it says nothing of its *slots*.
+
+    What has been shaken to nothing stays unknown.
+    """
     for place, slot in enumerate(slots):
         if not layout.by_the_hour or place != layout.weekday_place:
             count = table[layout.size + slot] / _SHAKEN

@@ -25,8 +25,8 @@ OWN_BUCKETS = {Grain.DAY: 3, Grain.HOUR: 24, Grain.FIVE_MINUTES: 36, Grain.MINUT
 """From so many buckets of its own on a series is judged by these."""
 _MARGIN = 1.5
 _WIDER = 16.0
-"""Its own limit lies _MARGIN + _WIDER / n times as high as the highest of n buckets, but its peers' limit is enough
-where that is twice the highest."""
+"""Its own limit lies _MARGIN + _WIDER / n times as high as the highest of n buckets that cost anything, but its peers'
+limit is enough where that is twice the highest, or where none has."""
 _KNOWN_SECONDS = 9 * 60
 """A series is known for so long before its pace counts; meters report every ten minutes or faster."""
 _PACE_SECONDS = 4 * 60

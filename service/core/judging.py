@@ -131,8 +131,8 @@ class Fold:
 
 _BEYOND_DOUBT = 0.97
 """The score of what lies six times as far off as the bound."""
-_NEXT_TO_NOTHING = 0.0001
-"""Of what was expected."""
+_NOTHING = 0.0001
+"""No more than this part of what was expected is left of what has stopped."""
 
 
 def is_told(judge: Judge, run: Episode) -> bool:
@@ -166,9 +166,9 @@ def told_from(judge: Judge, run: Episode) -> int:
 
 
 def _has_stopped(judged: Judged) -> bool:
-    """A credit leaves any amount, also less than nothing; where it is next to nothing, something has stopped."""
+    """A credit leaves any amount, also less than nothing; where it is nothing, something has stopped."""
     expected = bound(judged.band.expected)
-    return 0 <= judged.actual * (1 if expected >= 0 else -1) <= abs(expected) * _NEXT_TO_NOTHING
+    return 0 <= judged.actual * (1 if expected >= 0 else -1) <= abs(expected) * _NOTHING
 
 
 def held_pairs(judge: Judge, run: Episode) -> list[tuple[float, int]]:

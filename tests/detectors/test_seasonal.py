@@ -218,8 +218,8 @@ def test_rest_on_each_weekend_is_a_rhythm_after_three() -> None:
 
 def test_dormant_series_that_wakes_is_found_and_can_be_accepted() -> None:
     detector = daily()
-    drive(detector, [Bucket(0.0, FIRST_MONDAY + n * DAY) for n in range(60)])
-    awake = [Bucket(262.0, FIRST_MONDAY + n * DAY) for n in range(60, 75)]
+    drive(detector, [Bucket(0.0, FIRST_MONDAY + n * DAY) for n in range(30)])
+    awake = [Bucket(262.0, FIRST_MONDAY + n * DAY) for n in range(30, 45)]
     found = [verdict.status for verdict in drive(detector, awake)]
     assert found == [Status.HIGH] * 7 + [Status.NORMAL] * 8
     assert detector.score_one(2620.0, awake[-1].at + DAY).status is Status.HIGH

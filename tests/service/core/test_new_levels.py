@@ -60,23 +60,27 @@ def test_a_month_turn_that_was_learned_wrong_is_no_fall_each_month() -> None:
     assert [days for days in told(values, start=start) if days.start > 14] == []
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_what_a_tag_costs_that_has_mostly_rested_is_no_news(seed: int) -> None:
-    rng = random.Random(seed)
-    values = [0.0 if rng.random() < 0.85 else value for value in spend(rng, 200)]
-    assert told(values) == []
-
-
-def test_a_credit_before_the_first_cost_says_nothing_of_what_a_tag_costs() -> None:
+@pytest.mark.parametrize("factor", [0.4, 1.6, 3.0])
+@pytest.mark.parametrize("length", [4, 5])
+def test_a_working_week_that_was_an_incident_is_not_the_new_level(factor: float, length: int) -> None:
     rng = random.Random(1)
-    values = [0.0 if rng.random() < 0.85 else value for value in spend(rng, 200)]
-    values[:30] = [0.0] * 30
-    values[18] = -37.0
-    assert told(values) == []
+    values = [0.0 if day % 7 >= 5 else 100.0 * rng.lognormvariate(0.0, 0.03) for day in range(120)]
+    for day in range(75 - length, 75):  # up to a Friday
+        values[day] *= factor
+    assert told(values) == [range(75 - length, 75)]
 
 
-def test_a_tag_that_has_only_rested_is_judged_in_the_end() -> None:
-    assert told([0.0] * 60 + [262.0] * 3) == [range(60, 62)]
+def test_a_weekly_job_may_have_exceptions() -> None:
+    values = [100.0 + day % 2 if day % 7 == 0 else 0.0 for day in range(120)]
+    for day in (28, 42):
+        values[day] = 2000.0
+    assert [days.start for days in told(values)][:2] == [28, 42]
+
+
+def test_a_crumb_does_not_wake_a_tag_that_is_off() -> None:
+    assert [days for days in told([10.0] * 400 + [0.0] * 12 + [0.5] + [0.0] * 40) if days.start > 407] == []
+    returned = told([10.0] * 200 + [0.0] * 30 + [0.5] + [0.0] * 5 + [10.0] * 20)
+    assert any(days.start == 236 for days in returned)
 
 
 def test_a_fall_to_nothing_is_told_at_once_and_a_credit_that_leaves_next_to_nothing_is_not() -> None:
