@@ -183,7 +183,8 @@ class _Round:
 
     def _join_all(self, receiver: str, leads: Mapping[str, str]) -> None:
         for alert_id, lead in leads.items():
-            if lead in self._board.lingering:  # it will not say when it ends
+            # It will not say when it ends; what is over itself need not know.
+            if lead in self._board.lingering and not is_ending(self._records[alert_id]):
                 self._look_again(alert_id, lingers_until(self._board.lingering[lead]))
             notice = self._board.notices.get((alert_id, receiver))
             if notice is None or notice.lead != lead:

@@ -26,7 +26,7 @@ from sqlalchemy.engine import make_url
 from connectors.facts import Fact, Watermark, encode, key_of
 from service.clock import SystemClock
 from service.config import load
-from service.core.alerts import Alert, AlertRecord, AlertState, EventType
+from service.core.alerts import Alert, AlertRecord, AlertState, AlertStatus, EventType
 from service.core.engine import Engine
 from service.core.policies import PolicyBook
 from service.core.routing import Router
@@ -231,6 +231,13 @@ class World:
             lambda: self.store.find(AlertQuery(states=(AlertState.PENDING,), limit=1)),
             lambda page: page.total == 0,
             "it is decided who is told",
+            seconds=PATIENCE_SECONDS,
+            pause_seconds=0.2,
+        )
+        await answer_of(
+            lambda: self.store.find(AlertQuery(states=(AlertState.FIRING,), limit=500)),
+            lambda page: all(record.alert.status is AlertStatus.FIRING for record in page.items),
+            "what is over has ended",
             seconds=PATIENCE_SECONDS,
             pause_seconds=0.2,
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from service.core.alerts import Alert, AlertRecord, AlertState, EventType
+from service.core.alerts import Alert, AlertRecord, AlertState, AlertStatus, EventType
 from service.core.board import EVERYBODY, Board, Change, Join, Outcome, Rules, Tell
 from service.core.dispatch import dispatch
 from service.core.notices import Notice, notice_of
@@ -342,6 +342,19 @@ def test_what_is_over_stands_for_what_comes_in_late() -> None:
     assert outcome.again == {"total": NOON + timedelta(hours=12)}
     world.waiting, world.lingering = {"total": NOON}, {}
     assert told(world.round()) == [("total", "desk", EventType.OPENED)]
+
+
+def test_what_is_over_itself_does_not_stay_open_for_what_stands_for_it() -> None:
+    world = World(same={"team": "team", "total": "team"})
+    world.opens("team")
+    world.round()
+    alert = make_alert("team", status=AlertStatus.RESOLVED, ends_at=NOON)
+    over = replace(world.records.pop("team"), state=AlertState.RESOLVED, alert=alert)
+    world.opens("total", status=AlertStatus.RESOLVED, ends_at=NOON)
+    world.lingering = {"team": over}
+    outcome = world.round()
+    assert told(outcome) == []
+    assert (outcome.again, [record.alert.id for record in outcome.ends]) == ({}, ["total"])
 
 
 def test_a_change_names_its_alert() -> None:
