@@ -13,7 +13,7 @@ STEPS = 7
 """Latenesses of 1, 2 to 3, 4 to 7 ... and of 64 buckets and more."""
 _MEMORY = {Grain.DAY: 60, Grain.HOUR: 336, Grain.FIVE_MINUTES: 576, Grain.MINUTE: 720}
 """After so many buckets a late record counts e times less."""
-_CHANCE = {Grain.DAY: 2e-4, Grain.HOUR: 4e-5, Grain.FIVE_MINUTES: 4e-6, Grain.MINUTE: 1e-6}
+_CHANCE = {Grain.DAY: 2e-3, Grain.HOUR: 4e-5, Grain.FIVE_MINUTES: 4e-6, Grain.MINUTE: 1e-6}
 """No likelier than this, what is missing is not late. The finer the grain, the more chances there are in a month."""
 
 

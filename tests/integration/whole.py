@@ -310,7 +310,7 @@ class World:
         stored = [record.alert for record in (await records_of(self.store)).values()]
         expected = concluded(alert for engine in engines for alert in engine.take_alerts())
         found = concluded(stored)
-        assert sorted(found) == sorted(expected)
+        assert sorted(found) == sorted(expected), sorted(map(str, set(map(str, found)) ^ set(map(str, expected))))[:4]
         for told, alert in found.items():
             assert judged(alert) == judged(expected[told])
 
