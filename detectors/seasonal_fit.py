@@ -12,6 +12,7 @@ from itertools import pairwise
 from statistics import median, median_low
 
 from detectors.scale import squash
+from detectors.seasonal_slots import added_only
 from detectors.slots import Layout
 
 CLIP = 3.0
@@ -229,9 +230,7 @@ def _fit_part(
     for slot, weight in weights.items():
         # How much a mean of hours of the week counts is learned; see `detectors.seasonal_slots`.
         effect = sums[slot] / (weight if slot in layout.mixed else weight + variance / prior[slot])
-        if slot >= layout.turn_start:  # a fee or a batch adds; it does not take away
-            effect = max(effect, 0.0) if level >= 0.0 else min(effect, 0.0)
-        effects[slot] = effect
+        effects[slot] = added_only(effect, rising=level >= 0.0) if slot >= layout.turn_start else effect
         counts[slot] = 0.0 if layout.by_the_hour and slot >= layout.turn_start else weight * layout.weight[slot]
 
 

@@ -172,7 +172,7 @@ class SeasonalLearning(SeasonalHolding):
         numbers, by_the_hour = self._numbers, self._config.layout.by_the_hour
         if by_the_hour:
             watch_day(numbers, at, 0.0, 0.0, 1.0)  # which it says nothing of, but another one may have begun
-        if not (numbers[HELD] and by_the_hour):  # the middle of an episode is looked for from here on
+        if not (numbers[HELD] and by_the_hour):  # else it tells where the episode began
             numbers[LAST] = max(numbers[LAST], bounded(at))
         if numbers[HELD] >= self._config.rates.settled_by_rest:
             self._settle()

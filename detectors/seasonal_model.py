@@ -231,12 +231,12 @@ class SeasonalModel:
 
     def _watch_day(self, off: float, at: int, outlook: Outlook) -> None:
         """An hour lies *off*: is this a quiet day?"""
-        numbers = self._numbers
-        watch_day(numbers, at, -off if numbers[LEVEL] >= 0.0 else off, outlook[2][2], outlook[0].spread)
+        numbers, (ahead, _, (_, _, quieter)) = self._numbers, outlook
+        watch_day(numbers, at, -off if numbers[LEVEL] >= 0.0 else off, quieter, ahead.spread)
 
     def _quieter(self, at: int, slots: tuple[int, ...], outlook: Outlook) -> float:
         """How much nearer to zero than usual a bucket may be because it may be a holiday's."""
-        config, ahead, by = self._config, outlook[0], outlook[2][2]
+        config, (ahead, _, (_, _, by)) = self._config, outlook
         if by and may_rest(
             self._numbers, self._slots, config.layout, config.rates, at, slots, by=by, spread=ahead.spread
         ):

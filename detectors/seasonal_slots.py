@@ -68,6 +68,11 @@ def weighed(effect: float, count: float, noise: float, mixed: float, prior: floa
     return part, part * own
 
 
+def added_only(effect: float, *, rising: bool) -> float:
+    """The *effect* of a month's turn: a fee or a batch adds; it does not take away. rising: the level is above zero."""
+    return max(effect, 0.0) if rising else min(effect, 0.0)
+
+
 def learn_mixed(mixed: float, effect: float, rest: float, noise: float) -> float:
     """The variance of hours of the week, after one whose mean was *effect* lies *rest* off without it.
 
@@ -105,9 +110,7 @@ def learn_slots(
             table[size + slot] = coarse(min(count + new, layout.most_counted[slot]))
             continue
         effect = table[slot] + rest * weight * doubt / (weight * doubt + others)
-        if slot >= layout.turn_start:
-            effect = max(effect, 0.0) if rising else min(effect, 0.0)
-        table[slot] = effect
+        table[slot] = added_only(effect, rising=rising) if slot >= layout.turn_start else effect
         count = table[size + slot]
         if far and 0.0 < count < SEEN_TWICE and layout.exception[slot]:
             continue  # seen twice, and not alike: the third time will tell
@@ -119,9 +122,7 @@ def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *
 
     But for the weekday of an hour; a whole day has to be one, see `forget_day`.
     """
-    for place, slot in enumerate(slots):
-        if layout.by_the_hour and place == layout.weekday_place:
-            continue
+    for slot in _shaken(layout, slots):
         count = table[layout.size + slot] * _SHAKEN
         table[layout.size + slot] = coarse(count) if count >= _HARDLY else 0.0
         if count < _HARDLY and slot >= layout.turn_start and not layout.by_the_hour:
@@ -136,10 +137,15 @@ def calm_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...]) ->
 
     What has been shaken to nothing stays unknown.
     """
-    for place, slot in enumerate(slots):
-        if not layout.by_the_hour or place != layout.weekday_place:
-            count = table[layout.size + slot] / _SHAKEN
-            table[layout.size + slot] = coarse(min(count, layout.most_counted[slot]))
+    for slot in _shaken(layout, slots):
+        count = table[layout.size + slot] / _SHAKEN
+        table[layout.size + slot] = coarse(min(count, layout.most_counted[slot]))
+
+
+def _shaken(layout: Layout, slots: tuple[int, ...]) -> tuple[int, ...]:
+    """Which of a bucket's *slots* one exception leaves in doubt."""
+    place = layout.weekday_place
+    return (*slots[:place], *slots[place + 1 :]) if layout.by_the_hour else slots
 
 
 def forget_day(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float, *, rising: bool) -> None:
@@ -150,8 +156,7 @@ def forget_day(table: "array[float]", layout: Layout, slots: tuple[int, ...], of
     """
     turn = slots[-1]
     if turn > layout.turn_start:  # the first of these slots is that of a single hour
-        effect = limited(table[turn] + off, MOST_PLACE)
-        table[turn] = max(effect, 0.0) if rising else min(effect, 0.0)
+        table[turn] = added_only(limited(table[turn] + off, MOST_PLACE), rising=rising)
         table[layout.size + turn] = 0.0
         return
     slot = slots[layout.weekday_place]

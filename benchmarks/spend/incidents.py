@@ -97,9 +97,10 @@ def make_month(seed: int, grain_seconds: int, count: int) -> Month:
 def _leave_out_what_does_not_show(month: Month) -> None:
     """A spike on a day on which its tag rests changes no record; a shift may show long after it was to be found."""
     tags = {tag.name: tag for tag in month.tags}
-    hidden = [incident for incident in month.incidents if not _shows(tags[incident.tag], incident)]
-    month.incidents[:] = [incident for incident in month.incidents if incident not in hidden]
-    month.neutral.extend(hidden)
+    planted = month.incidents[:]
+    month.incidents.clear()
+    for incident in planted:
+        (month.incidents if _shows(tags[incident.tag], incident) else month.neutral).append(incident)
 
 
 def _shows(tag: Tag, incident: Incident) -> bool:
