@@ -48,12 +48,23 @@ def day_of_month(at: int) -> tuple[int, int]:
 _SPRING, _AUTUMN = range(7, 38), range(207, 252)
 """From 8 March to 7 April, and from 24 September to 7 November, in days from 1 March."""
 _DAYS_AFTER = 4
+_AFTER_A_FEAST = (337, 92)
+"""The first of February, and of June, in days from 1 March."""
+
+
+def follows_a_feast(at: int) -> bool:
+    """Whether the first of the month before was a holiday in most countries: New Year's Day, or the first of May.
+
+    >>> follows_a_feast(31 * DAY), follows_a_feast(151 * DAY), follows_a_feast(59 * DAY)  # February, June, March
+    (True, True, False)
+    """
+    return _day_of_year(at)[1] in _AFTER_A_FEAST
 
 
 def clocks_may_have_changed(at: int) -> bool:
-    """Whether people may have set their clocks, an hour on or back, within the four days before.
+    """Whether people may have set their clocks, an hour on or back, within the week before.
 
-    From Saturday noon, since UTC is behind the east, to Wednesday noon, around the Sundays on which the European Union,
+    From Saturday noon, since UTC is behind the east, to the next, around the Sundays on which the European Union,
     North America, Australia and New Zealand do. Source: the IANA time zone database, rules since 2007.
 
     >>> clocks_may_have_changed(19_812 * DAY), clocks_may_have_changed(19_790 * DAY)  # 2024-03-30 and 2024-03-08

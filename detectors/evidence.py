@@ -15,26 +15,32 @@ _ON_AND_ON: Final = 1.2
 """While a shift goes on, a bucket belongs to it from so many spreads on."""
 
 
-def added(evidence: float, deviation: float, allowance: float, *, most: float = CLIP) -> float:
+def added(evidence: float, deviation: float, allowance: float, *, most: float = CLIP, onset: float = 1.0) -> float:
     """The evidence after a bucket that deviates by so many spreads towards its side.
 
     allowance: in spreads; a lasting shift of twice this is found fastest. most: so many spreads count at the most.
+    onset: the first bucket of a shift deviates so many times as far as those after it, which are expected to resemble
+    it; so it may as well be one.
 
     >>> added(added(0.0, 2.0, 0.75), 2.0, 0.75), added(1.0, -3.0, 0.75), added(0.0, 9.0, 0.75, most=3.0)
     (2.5, 0.0, 2.25)
+    >>> added(0.0, 3.0, 0.75, onset=2.0), added(0.0, 2.0, 0.75, onset=2.0)
+    (3.0, 1.25)
     """
-    return max(evidence + min(deviation, most) - allowance, 0.0)
+    off = min(deviation, most)
+    return max(evidence + off - allowance, onset * (off - onset * allowance), 0.0)
 
 
-def reach_left(evidence: float, limit: float, allowance: float, *, held_back: bool) -> float:
+def reach_left(evidence: float, limit: float, allowance: float, *, held_back: bool, onset: float = 1.0) -> float:
     """How many spreads off, at the most, the next bucket leaves the evidence within its limit.
 
-    held_back: the buckets just before it were not learned, so a shift that stands out goes on with less.
+    held_back: the buckets just before it were not learned, so a shift that stands out goes on with less. onset: as in
+    `added`.
 
     >>> reach_left(0.0, 5.0, 0.75, held_back=False), reach_left(4.0, 5.0, 0.75, held_back=False)
     (5.75, 1.75)
     >>> reach_left(4.0, 5.0, 0.75, held_back=True)
     1.2
     """
-    left = max(limit - evidence, 0.0) + allowance
+    left = min(max(limit - evidence, 0.0) + allowance, limit / onset + onset * allowance)
     return min(left, _ON_AND_ON) if held_back and evidence >= STANDING * limit else left

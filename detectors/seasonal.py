@@ -142,6 +142,7 @@ class Seasonal(SeasonalLearning):
         numbers[ANCHOR] = anchor.at
         numbers[LEVEL] = median([squash(value, anchor.at) - self._effect(at) for value, at in active])
         numbers[DOUBT], numbers[SWAY] = self._alike / len(active), 0.0
+        self._forget_outlook()
 
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.

@@ -77,6 +77,11 @@ class Rates:
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
+    @property
+    def onset(self) -> float:
+        """How many times as far as those after it the first bucket of a shift lies from what is expected."""
+        return 1.0 / (1.0 - self.persistence)
+
 
 _DAILY = Rates(
     level_drift=0.0007,
@@ -131,6 +136,13 @@ class SeasonalConfig:
     layout: Layout
     rates: Rates
     fingerprint: float
+
+    def new_for(self, *, active: bool) -> int:
+        """How many buckets are not judged: of days and hours that have only rested twice as many.
+
+        What such a series costs, once it does, is for its peers to judge.
+        """
+        return self.min_learned if active or not self.rates.a_day else 2 * self.min_learned
 
 
 def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalConfig:

@@ -24,6 +24,7 @@ from detectors.seasonal_state import (
     HELD,
     IDLE_SHARE,
     LAST,
+    LEARNED,
     LEVEL,
     MOST_PLACE,
     REST,
@@ -108,9 +109,11 @@ class SeasonalHolding(SeasonalModel):
     def _begin_level(self, value: float, at: int) -> None:
         """The first active bucket ever is the level."""
         numbers = self._numbers
+        if numbers[LEARNED] < self._config.new_for(active=False):
+            numbers[DORMANT] = 0.0
         numbers[ANCHOR] = choose_anchor([value], absolute_floor=self._config.absolute_floor).at
         numbers[LEVEL] = squash(value, numbers[ANCHOR]) - self._effect(at)
         self._forget_outlook()
 
     def _effect(self, at: int) -> float:
-        return math.fsum(self._slots[slot] for slot in self._slots_at(at))
+        return math.fsum(self._outlook(at)[0].effects)

@@ -7,13 +7,13 @@ one holiday after the other. Whether a day of hours began as low is for `detecto
 """
 
 from array import array
-from operator import add
 
 from detectors.calendar import DAY, HOUR
 from detectors.seasonal_config import Rates
 from detectors.seasonal_days import may_be_quiet
 from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE
 from detectors.seasonal_state import FACTORS, HELD, LEARNED, LEVEL, NEVER_RESTED, RESTED, bounded
+from detectors.seasonal_weekdays import Week
 from detectors.slots import Layout
 
 _AGAIN = 2 * DAY
@@ -21,11 +21,15 @@ _AGAIN = 2 * DAY
 _STRAY = 4 * HOUR
 """What is back so soon was one low hour, and no holiday."""
 _TWO_WEEKS = 14 * 24
+_THREE_WEEKS = 22 * 24
+_SATURDAY = 5
 _SHALLOW = 1.3
 """A day of hours that is quieter by fewer spreads adds up to no evidence of a fall, and needs no excuse."""
 
 
-def quieter_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:
+def quieter_by(
+    numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...], week: Week
+) -> float:
     """How much nearer to zero than usual a bucket is on the quietest weekday; 0 or more, on the scale.
 
     numbers, table: the model and its slots, as in `detectors.seasonal_state`.
@@ -33,15 +37,15 @@ def quieter_by(numbers: "array[float]", table: "array[float]", layout: Layout, s
     start = layout.weekday_start
     if start is None or not numbers[FACTORS]:
         return 0.0
-    days, hours = table[start : start + 7], table[layout.rhythm_start + slots[0] : layout.turn_start : 24]
-    if numbers[LEVEL] < 0.0:
-        days, hours = array("f", [-effect for effect in days]), array("f", [-effect for effect in hours])
+    sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
+    days = [sign * effect for effect in week.effects]
     own = slots[layout.weekday_place] - start
     if not layout.by_the_hour:
         return days[own] - min(days)
     # East and west of UTC a day of UTC is none, so the hours of the week are asked too; but a job of one night is no
     # measure of its weekday.
-    effects: list[float] = list(map(add, days, hours))
+    hours = table[layout.rhythm_start + slots[0] : layout.turn_start : 24]
+    effects = [day + sign * hour for day, hour in zip(days, hours, strict=True)]
     in_order = sorted(effects)
     return min(effects[own], max(in_order[3], days[own])) - in_order[0]
 
@@ -49,11 +53,17 @@ def quieter_by(numbers: "array[float]", table: "array[float]", layout: Layout, s
 def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:
     """How much the busiest weekday is above this one if this was seen but once, since that may have been a holiday."""
     start = layout.weekday_start
-    if start is None or not layout.by_the_hour or numbers[LEARNED] > _TWO_WEEKS:
+    if start is None or not layout.by_the_hour or numbers[LEARNED] > _THREE_WEEKS:
         return 0.0
-    own = table[slots[layout.weekday_place]]
-    days = table[start : start + 7]
-    return max(days) - own if numbers[LEVEL] >= 0.0 else own - min(days)
+    sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
+    days = [sign * effect for effect in table[start : start + 7]]
+    own = days[slots[layout.weekday_place] - start]
+    busier = max(days) - own
+    if numbers[LEARNED] <= _TWO_WEEKS:
+        return busier
+    # Christmas and New Year fall on the same weekday. A working day that is nearer to the weekend was both of them.
+    is_working_day = slots[layout.weekday_place] < start + _SATURDAY
+    return busier if is_working_day and abs(own - min(days[_SATURDAY:])) < 0.5 * busier else 0.0
 
 
 def rests(numbers: "array[float]", at: int) -> bool:

@@ -53,6 +53,7 @@ from detectors.seasonal_state import (
 _MOST_DOUBT = 1e6
 _MOSTLY = 0.5
 """An episode half as long as a rest would settle goes on with a bucket that lies half as far off."""
+_LEAST_SETTLED = 0.4
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
@@ -110,8 +111,8 @@ class SeasonalLearning(SeasonalHolding):
         if idle:
             self._rest(at)
             return
-        if not numbers[ACTIVE]:
-            self._begin_level(value, at)
+        if not numbers[ACTIVE] or (numbers[ACTIVE] == 1.0 and numbers[LEVEL] < 0.0 < value):
+            self._begin_level(value, at)  # anew, if what came first was a credit
         outlook = self._outlook(at)
         ahead, reaches, _ = outlook
         numbers[ACTIVE] += 1.0
@@ -174,10 +175,15 @@ class SeasonalLearning(SeasonalHolding):
             watch_day(numbers, at, 0.0, 0.0, 1.0)  # which it says nothing of, but another one may have begun
         if not (numbers[HELD] and by_the_hour):  # else it tells where the episode began
             numbers[LAST] = max(numbers[LAST], bounded(at))
-        if numbers[HELD] >= self._config.rates.settled_by_rest:
+        if numbers[HELD] >= self._settled_by_rest():
             self._settle()
         elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
+
+    def _settled_by_rest(self) -> float:
+        """Buckets held back that are the new level when a rest ends them: as many weeks for what rests more."""
+        enough = self._config.rates.settled_by_rest
+        return max(enough * (1.0 - self._numbers[IDLE_SHARE]), _LEAST_SETTLED * enough)
 
     def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""
@@ -222,12 +228,12 @@ class SeasonalLearning(SeasonalHolding):
             self._slots,
             self._config.layout,
             slots,
+            ahead.effects,
             ahead.doubts,
             part * rest,
             noise=noise,
             level_variance=ahead.level_variance,
             rising=numbers[LEVEL] >= 0.0,
-            part=ahead.part,
         )
         # A bucket whose effects are still unknown says little about the noise, in proportion.
         variance = spread * spread
@@ -239,7 +245,7 @@ class SeasonalLearning(SeasonalHolding):
         numbers, table, slot = self._numbers, self._slots, slots[2]
         watch_clock(numbers, table, slots[0], off, ahead.spread)
         if table[self._config.layout.size + slot]:
-            numbers[MIXED] = learn_mixed(numbers[MIXED], table[slot], rest + ahead.part * table[slot], ahead.noise)
+            numbers[MIXED] = learn_mixed(numbers[MIXED], table[slot], rest + ahead.effects[2], ahead.noise)
 
     def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
@@ -255,12 +261,12 @@ class SeasonalLearning(SeasonalHolding):
             # Too little to be told of, as yet: it may creep on. What stays so is the level, in time.
             numbers[DOUBT] += 0.5 * self._alike / self._config.rates.settled
         if spread <= UNSURE * math.sqrt(ahead.noise):
-            allowance, most = self._allowance(ahead), self._config.rates.most
+            allowance, most, onset = self._allowance(ahead), self._config.rates.most, self._config.rates.onset
             # An hour on a slope says nothing while it is no further off than the hours beside it.
             if below <= spread or off < -below:
-                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance, most=most), limit)
+                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance, most=most, onset=onset), limit)
             if above <= spread or off > above:
-                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance, most=most), limit)
+                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance, most=most, onset=onset), limit)
         return max(numbers[RISEN], numbers[FALLEN]) / limit
 
     def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:

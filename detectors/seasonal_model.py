@@ -6,7 +6,7 @@ Read only; `detectors.seasonal_learning` is what changes it.
 import math
 from array import array
 
-from detectors.calendar import clocks_may_have_changed, day_of_month
+from detectors.calendar import clocks_may_have_changed, day_of_month, follows_a_feast
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
@@ -38,11 +38,17 @@ from detectors.seasonal_state import (
     TREND_DOUBT,
     limited,
 )
+from detectors.seasonal_weekdays import Week, week_of
 
 _MOST_STEPS = 64
 """A longer gap leaves the level no less certain than this one."""
 _FEW = 9.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
+_SEEN_ONCE = 0.5
+"""The effect of a month's turn by the hour that was seen in one month may be off by this part of itself."""
+_MAY_HAVE_RESTED = 0.35
+"""What was seen of a month's turn on a holiday may be off by so much of what weekends differ; with the usual sigma the
+bounds then lie further off than by all of it."""
 UNSURE = 2.0
 """Where the spread is so many times the noise, it is mostly that of a slot hardly known."""
 _MOST_REST = 2.5
@@ -89,7 +95,8 @@ class SeasonalModel:
 
     def _both_at(self, at: int) -> tuple[Places, Places] | None:
         """The bounds with those of rest, where it may rest, and those of an active bucket."""
-        if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
+        numbers = self._numbers
+        if self._first is not None or numbers[LEARNED] < self._config.new_for(active=numbers[ACTIVE] > 0.0):
             return None
         if self._latest_both is None or self._latest_both[0] != at:
             self._latest_both = at, self._new_both_at(at)
@@ -99,8 +106,9 @@ class SeasonalModel:
         """What is expected of a bucket if it does not rest."""
         if self._latest_outlook is None or self._latest_outlook[0] != at:
             slots = self._slots_at(at)
-            ahead = self._predict(at, slots)
-            self._latest_outlook = at, (ahead, self._reaches(ahead), self._beside(at, slots))
+            week = week_of(self._slots, self._config.layout, self._noise())
+            ahead = self._predict(at, slots, week)
+            self._latest_outlook = at, (ahead, self._reaches(ahead), self._beside(at, slots, week))
         return self._latest_outlook[1]
 
     def _slots_at(self, at: int) -> tuple[int, ...]:
@@ -164,28 +172,24 @@ class SeasonalModel:
             max(upper, squash(clamp(amount + reach), anchor)),
         )
 
-    def _predict(self, at: int, slots: tuple[int, ...]) -> Ahead:
-        config, numbers, table = self._config, self._numbers, self._slots
-        rates, layout = config.rates, config.layout
+    def _noise(self) -> float:
+        return max(self._numbers[NOISE], self._config.relative_floor**2)
+
+    def _predict(self, at: int, slots: tuple[int, ...], week: Week) -> Ahead:
+        numbers, rates = self._numbers, self._config.rates
         steps = self._steps_to(at)
-        noise = max(numbers[NOISE], config.relative_floor**2)
+        noise = self._noise()
         level_variance = noise * max(
             numbers[DOUBT] + steps * (2.0 * numbers[SWAY] + steps * numbers[TREND_DOUBT] + rates.level_drift), 0.0
         )
         base = numbers[LEVEL] + numbers[TREND] * steps
         faded = 0.0 if numbers[HELD] else rates.persistence**steps
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
-        size, doubts, part = layout.size, [], 1.0
+        effects, doubts = [], []
         for slot in slots:
-            count = table[size + slot]
-            if slot in layout.mixed:
-                part, doubt = weighed(table[slot], count, noise, numbers[MIXED], layout.prior_variance[slot])
-                base += part * table[slot]
-            else:
-                base += table[slot]
-                doubt = noise / (count + noise / layout.prior_variance[slot])
-                if count < SEEN_TWICE:
-                    doubt = max(doubt, layout.exception[slot])
+            effect, doubt = self._effect_of(slot, at, noise, week)
+            base += effect
+            effects.append(effect)
             doubts.append(doubt)
             # While an episode goes on, a slot hardly known is no excuse.
             variance += min(doubt, noise) if numbers[HELD] >= TOLD else doubt
@@ -195,7 +199,26 @@ class SeasonalModel:
         if numbers[FACTORS]:
             # A factor never changes the sign.
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
-        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, doubts, part)
+        return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, effects, doubts)
+
+    def _effect_of(self, slot: int, at: int, noise: float, week: Week) -> tuple[float, float]:
+        """How much of the effect of a slot counts, and the variance of that."""
+        layout, table = self._config.layout, self._slots
+        effect, count, prior = table[slot], table[layout.size + slot], layout.prior_variance[slot]
+        if slot in layout.mixed:
+            part, doubt = weighed(effect, count, noise, self._numbers[MIXED], prior)
+            return part * effect, doubt
+        doubt = noise / (count + noise / prior)
+        if slot in layout.means:
+            day = slot - layout.means.start
+            effect = week.effects[day]
+            doubt = doubt if count < SEEN_TWICE else week.doubts[day]
+        elif slot >= layout.turn_start and count < layout.seen_once[slot - layout.turn_start]:
+            if layout.by_the_hour:  # what was learned of one month may have been an incident
+                doubt = max(doubt, (_SEEN_ONCE * effect) ** 2)
+            if follows_a_feast(at):
+                doubt = max(doubt, (_MAY_HAVE_RESTED * (max(week.effects) - min(week.effects))) ** 2)
+        return effect, max(doubt, layout.exception[slot]) if count < SEEN_TWICE else doubt
 
     def _reaches(self, ahead: Ahead) -> Reaches:
         """How far below and above what is expected the bounds lie, and how far that of a single bucket does."""
@@ -208,8 +231,9 @@ class SeasonalModel:
         # What lies between, unless it was held back, would have taken its allowance off the evidence.
         passed = 0.0 if held_back else allowance * (ahead.steps - 1)
         fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
-        down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
-        up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
+        onset = config.rates.onset
+        down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back, onset=onset)
+        up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back, onset=onset)
         if held_back and numbers[REST] > 0.0:
             up = min(up, config.rates.goes_on * spread)
         elif held_back:
@@ -221,9 +245,9 @@ class SeasonalModel:
         rates = self._config.rates
         return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
-    def _beside(self, at: int, slots: tuple[int, ...]) -> Beside:
+    def _beside(self, at: int, slots: tuple[int, ...], week: Week) -> Beside:
         layout = self._config.layout
-        quieter = quieter_by(self._numbers, self._slots, layout, slots)
+        quieter = quieter_by(self._numbers, self._slots, layout, slots, week)
         if not layout.by_the_hour or not clocks_may_have_changed(at):
             return 0.0, 0.0, quieter
         before, after = beside(self._slots, slots[0])

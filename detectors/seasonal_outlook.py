@@ -8,8 +8,7 @@ class Ahead(NamedTuple):
 
     place: expected. base: the same without what the latest deviation lets expect. noise: variance of what is new in
     a bucket. level_variance: of the level. spread: of everything together, a standard deviation. steps: buckets since
-    the latest one learned. doubts: variance of the effect of each of its slots. part: of the effect of its hour of
-    the week, so much is in it.
+    the latest one learned. effects, doubts: of each of its slots, what is in it, and the variance of that.
     """
 
     place: float
@@ -18,8 +17,8 @@ class Ahead(NamedTuple):
     level_variance: float
     spread: float
     steps: int
+    effects: list[float]
     doubts: list[float]
-    part: float
 
 
 # Plain tuples, since making a named one takes longer than what is worked out for it.

@@ -86,35 +86,34 @@ def learn_slots(
     table: "array[float]",
     layout: Layout,
     slots: tuple[int, ...],
+    effects: Sequence[float],
     doubts: Sequence[float],
     rest: float,
     *,
     noise: float,
     level_variance: float,
     rising: bool,
-    part: float,
 ) -> None:
     """Learn that a bucket of these *slots* lies *rest* off, with their effects as they are taken into account.
 
-    doubts: variance of each effect. rising: the level is above zero, where a fee or a batch adds. part: of an hour
-    of the week's effect, so much is taken into account.
+    effects, doubts: what is taken into account of each, and the variance of that. rising: the level is above zero,
+    where a fee or a batch adds.
     """
     size, total = layout.size, noise + sum(doubts)
     far = rest * rest > _CONTRADICTS * (2.0 * noise + level_variance)
-    for slot, doubt in zip(slots, doubts, strict=True):
-        weight, others = layout.weight[slot], total - doubt
-        if slot in layout.mixed:
+    for slot, effect, doubt in zip(slots, effects, doubts, strict=True):
+        weight, others, count = layout.weight[slot], total - doubt, table[size + slot]
+        new = weight * noise / others
+        if slot in layout.means:
             # Its own mean, of what is off without it.
-            new, count = noise / others, table[size + slot]
-            table[slot] += new / (count + new) * (rest + (part - 1.0) * table[slot])
-            table[size + slot] = coarse(min(count + new, layout.most_counted[slot]))
-            continue
-        effect = table[slot] + rest * weight * doubt / (weight * doubt + others)
-        table[slot] = added_only(effect, rising=rising) if slot >= layout.turn_start else effect
-        count = table[size + slot]
+            table[slot] += new / (count + new) * (rest + effect - table[slot])
+        elif slot < layout.turn_start:
+            table[slot] += rest * weight * doubt / (weight * doubt + others)
+        else:
+            table[slot] = added_only(effect + rest * weight * doubt / (weight * doubt + others), rising=rising)
         if far and 0.0 < count < SEEN_TWICE and layout.exception[slot]:
             continue  # seen twice, and not alike: the third time will tell
-        table[size + slot] = coarse(min(count + weight * noise / others, layout.most_counted[slot]))
+        table[size + slot] = coarse(min(count + new, layout.most_counted[slot]))
 
 
 def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *, idle: bool) -> None:

@@ -29,6 +29,9 @@ class Layout:
     by_the_hour: a bucket has slots for its hour, its weekday and its hour of the week, in this order; the first 24 are
         the hours of the day, by a clock that people set an hour on or back.
     mixed: slots that have only what others of the bucket leave over, and most of them nothing: the hours of the week.
+    means: slots of which a mean of their own is learned, that counts as far as others of their kind let it: weekdays,
+        and the hours of the week.
+    seen_once: of each slot of a month's turn, what it counts at the most after one month, and half as much again.
     remembered: so many days of the month that are exceptions are remembered, see `detectors.seasonal_monthly`.
     """
 
@@ -45,6 +48,8 @@ class Layout:
     turn_start: int = 10_000
     by_the_hour: bool = False
     mixed: range = range(0)
+    means: range = range(0)
+    seen_once: tuple[float, ...] = ()
     remembered: int = 0
 
     @property
@@ -108,6 +113,8 @@ _DAILY = Layout(
     rhythm_size=7,
     rhythm_place=0,
     turn_start=7,
+    means=range(7),
+    seen_once=(1.5, 3.0),
     remembered=2,
 )
 _HOURLY = Layout(
@@ -127,6 +134,8 @@ _HOURLY = Layout(
     turn_start=199,
     by_the_hour=True,
     mixed=range(31, 199),
+    means=range(24, 199),
+    seen_once=(1.5, 12.0, 25.0),
 )
 _FINER = Layout(
     of=_part_of_hour,
