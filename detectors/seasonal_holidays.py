@@ -20,8 +20,9 @@ _AGAIN = 2 * DAY
 """So long after the beginning of a holiday the next may begin."""
 _STRAY = 4 * HOUR
 """What is back so soon was one low hour, and no holiday."""
-_TWO_WEEKS = 14 * 24
-_THREE_WEEKS = 22 * 24
+_TWO_WEEKS, _THREE_WEEKS = 14, 22
+"""In days; with the third of each weekday."""
+_SEEN_TWICE = 2.5
 _SATURDAY = 5
 _SHALLOW = 1.3
 """A day of hours that is quieter by fewer spreads adds up to no evidence of a fall, and needs no excuse."""
@@ -51,19 +52,21 @@ def quieter_by(
 
 
 def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, slots: tuple[int, ...]) -> float:
-    """How much the busiest weekday is above this one if this was seen but once, since that may have been a holiday."""
-    start = layout.weekday_start
-    if start is None or not layout.by_the_hour or numbers[LEARNED] > _THREE_WEEKS:
+    """How much the busiest weekday is above this one if all that was seen of this may have been holidays."""
+    start, per_day = layout.weekday_start, 24 if layout.by_the_hour else 1
+    if start is None or numbers[LEARNED] > _THREE_WEEKS * per_day:
         return 0.0
     sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
     days = [sign * effect for effect in table[start : start + 7]]
     own = days[slots[layout.weekday_place] - start]
     busier = max(days) - own
-    if numbers[LEARNED] <= _TWO_WEEKS:
+    if layout.by_the_hour and numbers[LEARNED] <= _TWO_WEEKS * per_day:
         return busier
-    # Christmas and New Year fall on the same weekday. A working day that is nearer to the weekend was both of them.
-    is_working_day = slots[layout.weekday_place] < start + _SATURDAY
-    return busier if is_working_day and abs(own - min(days[_SATURDAY:])) < 0.5 * busier else 0.0
+    # Christmas and New Year fall on the same weekday. A working day seen twice, and nearer to the weekend, was both.
+    slot = slots[layout.weekday_place]
+    seen = table[layout.size + slot] / (layout.weight[slot] * per_day)
+    was_both = slot < start + _SATURDAY and 0.0 < seen < _SEEN_TWICE and abs(own - min(days[_SATURDAY:])) < 0.5 * busier
+    return busier if was_both else 0.0
 
 
 def rests(numbers: "array[float]", at: int) -> bool:

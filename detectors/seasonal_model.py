@@ -95,12 +95,17 @@ class SeasonalModel:
 
     def _both_at(self, at: int) -> tuple[Places, Places] | None:
         """The bounds with those of rest, where it may rest, and those of an active bucket."""
-        numbers = self._numbers
-        if self._first is not None or numbers[LEARNED] < self._config.new_for(active=numbers[ACTIVE] > 0.0):
+        if self._first is not None or self._is_new():
             return None
         if self._latest_both is None or self._latest_both[0] != at:
             self._latest_both = at, self._new_both_at(at)
         return self._latest_both[1]
+
+    def _is_new(self) -> bool:
+        """Whether too little is known to judge; a credit alone says nothing of what will be spent."""
+        numbers = self._numbers
+        active = numbers[ACTIVE] > (0.0 if numbers[LEVEL] >= 0.0 else 1.0)
+        return numbers[LEARNED] < self._config.new_for(active=active)
 
     def _outlook(self, at: int) -> Outlook:
         """What is expected of a bucket if it does not rest."""

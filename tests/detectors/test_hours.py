@@ -148,6 +148,23 @@ def test_a_fee_that_a_holiday_has_hidden_is_no_news_in_the_month_after_it() -> N
     assert told(found[july : july + 24]) is None
 
 
+def test_a_rise_at_the_end_of_a_month_is_not_what_the_ends_of_months_cost() -> None:
+    begin = FIRST_MONDAY + 155 * DAY  # 2024-06-04
+    since, last_days = begin + 24 * DAY + 9 * HOUR, 56 * 24
+    for seed in range(8):
+        buckets = made(with_weekends, start=begin, days=58, noise=0.1, seed=seed)
+        risen = [Bucket(b.value * 1.5 if b.at >= since else b.value, b.at) for b in buckets]
+        assert LOW not in drive(hourly(), risen)[last_days:]
+
+
+def test_a_weekday_that_was_christmas_and_new_year_may_cost_what_others_do() -> None:
+    begin = FIRST_MONDAY + 352 * DAY  # 2024-12-18, a Wednesday
+    for seed in range(6):
+        buckets = made(with_weekends, start=begin, days=24, noise=0.05, seed=seed)
+        quiet = [Bucket(b.value * 0.6 if (b.at - begin) // DAY in (7, 14) else b.value, b.at) for b in buckets]
+        assert told(drive(hourly(), quiet)[20 * 24 :]) is None
+
+
 @pytest.mark.parametrize("east", [-8, 5, 9])
 def test_a_holiday_is_one_in_every_time_zone(east: int) -> None:
     local = east * HOUR

@@ -87,6 +87,15 @@ def test_threefold_step_is_found_on_its_first_three_days(noise: float) -> None:
     assert found >= 59
 
 
+@pytest.mark.parametrize(("noise", "least"), [(0.05, 54), (0.1, 57), (0.2, 33)])
+def test_step_of_three_deviations_is_often_found_within_four_days(noise: float, least: int) -> None:
+    found = 0
+    for seed in range(100):
+        buckets = daily_spend(seed, days=104, noise=noise, month_effects=False)
+        found += Status.HIGH in statuses(daily(), buckets, [1.0] * 100 + [1.0 + 3.0 * noise] * 4)[-4:]
+    assert found >= least
+
+
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("history", [15, 60])
 def test_drop_to_zero_is_found(noise: float, history: int) -> None:
