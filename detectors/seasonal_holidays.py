@@ -12,12 +12,14 @@ from detectors.calendar import DAY, HOUR
 from detectors.seasonal_config import Rates
 from detectors.seasonal_days import may_be_quiet
 from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE
-from detectors.seasonal_state import FACTORS, HELD, LEARNED, LEVEL, NEVER_RESTED, RESTED, bounded
+from detectors.seasonal_state import DOUBT, FACTORS, HELD, LEARNED, LEVEL, NEVER_RESTED, RESTED, bounded
 from detectors.seasonal_weekdays import Week
 from detectors.slots import Layout
 
 _AGAIN = 2 * DAY
 """So long after the beginning of a holiday the next may begin."""
+_IN_DOUBT = 1.0
+"""Variance of a level that an episode has left in doubt, in units of the noise variance."""
 _STRAY = 4 * HOUR
 """What is back so soon was one low hour, and no holiday."""
 _TWO_WEEKS, _THREE_WEEKS = 14, 22
@@ -101,6 +103,9 @@ def may_rest(
     """Whether a bucket may be a holiday's, and so quieter *by* so much."""
     # Where a day has several buckets the first of them may have been taken for a fall.
     if not rates.a_day or numbers[HELD] > (1.0 if rates.a_day > 1.0 else 0.0):
+        return False
+    # Nor is what follows an episode that was not the new level yet, and may well go on.
+    if numbers[DOUBT] >= _IN_DOUBT:
         return False
     # A slot that is taken for a holiday each time would never be learned.
     if layout.by_the_hour and table[layout.size + slots[layout.weekday_place]] < HARDLY_KNOWN:
