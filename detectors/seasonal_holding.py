@@ -37,7 +37,7 @@ _LULLED = 0.03
 _ROUSED = 0.15
 """What an exception takes of the share of active buckets, or of idle ones in a series that rests."""
 _AWAKE = 0.75
-_SHORT_DAY, _LONG_DAY = 6.0, 36.0
+_SHORT_DAY, _LONG_DAY, _TWO_DAYS = 6.0, 36.0, 60.0
 """Hours held back, from and to which they may have been those of a day like no other of its name."""
 
 
@@ -87,17 +87,22 @@ class SeasonalHolding(SeasonalModel):
     def _end_hold(self) -> None:
         """The episode is over, and was not accepted: what evidence it had has been told, so it begins anew."""
         numbers = self._numbers
-        layout = self._config.layout
         told = numbers[HELD] >= TOLD
-        if layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _LONG_DAY:
-            # It began after the latest bucket learned; rest that ended it is none of it.
-            middle = int(numbers[LAST]) + (int(numbers[HELD]) + 1) * self._config.grain_seconds // 2
-            slots = slots_at(numbers, layout, middle)
-            forget_day(self._slots, layout, slots, numbers[REST], rising=numbers[LEVEL] >= 0.0)
+        if self._config.layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _TWO_DAYS:
+            self._forget_days()
         numbers[HELD] = numbers[REST] = 0.0
         if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
             numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
+
+    def _forget_days(self) -> None:
+        """So many hours were held back: a day like no other of its name, or the last two of a month."""
+        numbers, layout = self._numbers, self._config.layout
+        # It began after the latest bucket learned; rest that ended it is none of it.
+        middle = int(numbers[LAST]) + (int(numbers[HELD]) + 1) * self._config.grain_seconds // 2
+        slots = slots_at(numbers, layout, middle)
+        if numbers[HELD] <= _LONG_DAY or slots[-1] == layout.size - 1:
+            forget_day(self._slots, layout, slots, numbers[REST], rising=numbers[LEVEL] >= 0.0)
 
     def _settle(self) -> None:
         """Take what was held back for the new level: rests or gaps ended each row of it before it was long enough."""
