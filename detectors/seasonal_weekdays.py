@@ -8,7 +8,6 @@ weekend is not Saturday and Sunday, its days stand for themselves.
 
 from array import array
 from collections.abc import Sequence
-from statistics import median
 from typing import NamedTuple
 
 from detectors.slots import Layout
@@ -48,46 +47,63 @@ def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
     start = layout.weekday_start
     if start is None:
         return _NO_WEEK
-    own = table[start : start + _DAYS]
-    counts = table[layout.size + start : layout.size + start + _DAYS]
-    alike = [_alike(group, own, counts, noise) for group in _GROUPS]
-    between = _between(alike, own, counts, noise)
+    own = table[start : start + _DAYS].tolist()
+    counts = table[layout.size + start : layout.size + start + _DAYS].tolist()
+    groups = [_alike(group, own, counts, noise) for group in _GROUPS]
+    spare = sum([group.spare for group in groups])
+    between = max(sum([group.squares for group in groups]), 0.0) / spare if spare else 0.0
     effects, doubts = [], []
-    for group, days in zip(_GROUPS, alike, strict=True):
-        total = sum([counts[day] for day in days])
-        mean = sum([counts[day] * own[day] for day in days]) / total if days else 0.0
-        for day in group:
+    for days, (alike, mean, total, _, _) in zip(_GROUPS, groups, strict=True):
+        for day in days:
             count = counts[day]
-            if day in days:
+            if day in alike:
                 part = between / (between + noise / count)
                 effects.append(mean + part * (own[day] - mean))
-                doubts.append(part * noise / count + (1.0 - part) ** 2 * noise / total)
+                doubts.append(part * noise / count + (1.0 - part) * (1.0 - part) * noise / total)
             else:
-                prior = layout.prior_variance[start + day]
-                effects.append(own[day] if count > _KNOWN or not days else mean)
-                doubts.append(noise / (count + noise / prior))
+                effects.append(own[day] if count > _KNOWN or not alike else mean)
+                doubts.append(noise / (count + noise / layout.prior_variance[start + day]))
     return Week(effects, doubts)
 
 
-def _alike(group: range, own: "array[float]", counts: "array[float]", noise: float) -> list[int]:
-    """The known days of a *group* but for those that stand out from its median."""
-    known = [day for day in group if counts[day] > _KNOWN]
+class _Group(NamedTuple):
+    """alike: the days that do not stand out; their mean, and all that they count. squares: how far these differ beyond
+    noise, of a variance between them that is weighed by *spare* (method of moments).
+    """
+
+    alike: list[int]
+    mean: float
+    total: float
+    squares: float
+    spare: float
+
+
+def _alike(days: range, own: list[float], counts: list[float], noise: float) -> _Group:
+    known = [day for day in days if counts[day] > _KNOWN]
     if not known:
-        return known
-    middle = median([own[day] for day in known])
-    most = sum([counts[day] for day in known])
-    return [day for day in known if (own[day] - middle) ** 2 <= _STANDS_OUT * noise * (1.0 / counts[day] + 1.0 / most)]
+        return _NO_GROUP
+    in_order = sorted([own[day] for day in known])
+    middle = 0.5 * (in_order[len(known) // 2] + in_order[(len(known) - 1) // 2])
+    most, limit = 1.0 / sum([counts[day] for day in known]), _STANDS_OUT * noise
+    alike, total, first, second, counted = [], 0.0, 0.0, 0.0, 0.0
+    for day in known:
+        count, off = counts[day], own[day] - middle
+        if off * off <= limit * (1.0 / count + most):
+            alike.append(day)
+            total += count
+            first += count * off
+            second += count * off * off
+            counted += count * count
+    if not alike:
+        return _NO_GROUP
+    mean = first / total
+    return _Group(
+        alike,
+        middle + mean,
+        total,
+        second - total * mean * mean - (len(alike) - 1) * noise,
+        total - counted / total,
+    )
 
 
-def _between(alike: list[list[int]], own: "array[float]", counts: "array[float]", noise: float) -> float:
-    """Variance between days that are alike, beyond what the noise of their means explains (method of moments)."""
-    squares = freedom = spare = 0.0
-    for days in alike:
-        if len(days) < 2:
-            continue
-        total = sum([counts[day] for day in days])
-        mean = sum([counts[day] * own[day] for day in days]) / total
-        squares += sum([counts[day] * (own[day] - mean) ** 2 for day in days])
-        spare += total - sum([counts[day] ** 2 for day in days]) / total
-        freedom += len(days) - 1
-    return max(squares - freedom * noise, 0.0) / spare if spare else 0.0
+_NO_GROUP = _Group([], 0.0, 0.0, 0.0, 0.0)
