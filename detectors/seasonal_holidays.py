@@ -41,7 +41,7 @@ def quieter_by(
     if start is None or not numbers[FACTORS]:
         return 0.0
     sign = 1.0 if numbers[LEVEL] >= 0.0 else -1.0
-    days = [sign * effect for effect in week.effects]
+    days = [sign * effect for effect in week[0]]
     own = slots[layout.weekday_place] - start
     if not layout.by_the_hour:
         return days[own] - min(days)

@@ -215,14 +215,14 @@ class SeasonalModel:
             return part * effect, doubt
         doubt = noise / (count + noise / prior)
         if slot in layout.means:
-            day = slot - layout.means.start
-            effect = week.effects[day]
-            doubt = doubt if count < SEEN_TWICE else week.doubts[day]
+            effects, doubts = week
+            effect = effects[slot - layout.means.start]
+            doubt = doubt if count < SEEN_TWICE else doubts[slot - layout.means.start]
         elif slot >= layout.turn_start and count < layout.seen_once[slot - layout.turn_start]:
             if layout.by_the_hour:  # what was learned of one month may have been an incident
                 doubt = max(doubt, (_SEEN_ONCE * effect) ** 2)
             if follows_a_feast(at):
-                doubt = max(doubt, (_MAY_HAVE_RESTED * (max(week.effects) - min(week.effects))) ** 2)
+                doubt = max(doubt, (_MAY_HAVE_RESTED * (max(week[0]) - min(week[0]))) ** 2)
         return effect, max(doubt, layout.exception[slot]) if count < SEEN_TWICE else doubt
 
     def _reaches(self, ahead: Ahead) -> Reaches:

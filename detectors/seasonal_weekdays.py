@@ -7,26 +7,23 @@ weekend is not Saturday and Sunday, its days stand for themselves.
 """
 
 from array import array
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from detectors.slots import Layout
 
 _DAYS = 7
-_GROUPS = (range(5), range(5, _DAYS))
+_WORKING, _WEEKEND = range(5), range(5, _DAYS)
 _KNOWN = 0.5
 """A weekday that counts less says nothing of the others."""
 _STANDS_OUT = 3.0**2
 
-
-class Week(NamedTuple):
-    """Of each weekday, Monday first: the effect that counts, and its variance; empty without slots of weekdays."""
-
-    effects: Sequence[float]
-    doubts: Sequence[float]
-
-
-_NO_WEEK = Week((), ())
+# Plain tuples, since making named ones takes as long as what is worked out for them.
+Week = tuple[list[float], list[float]]
+"""Of each weekday, Monday first: the effect that counts, and its variance; empty without slots of weekdays."""
+_Group = tuple[list[int], float, float, float, float]
+"""The days that do not stand out; their mean, and all that they count; how far they differ beyond noise, of a variance
+between them that is weighed by the last (method of moments)."""
+_NO_WEEK: Week = ([], [])
+_NO_GROUP: _Group = ([], 0.0, 0.0, 0.0, 0.0)
 
 
 def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
@@ -37,11 +34,11 @@ def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
     >>> table = array("f", [0.0] * layout.numbers)
     >>> table[:7] = array("f", [0.1, -0.1, 0.0, 0.1, -0.1, -0.8, -0.6])
     >>> table[layout.size : layout.size + 7] = array("f", [4.0] * 7)
-    >>> week = week_of(table, layout, 0.04)  # so a mean of four is 0.1 off
-    >>> [round(effect, 2) for effect in week.effects], [round(doubt, 3) for doubt in week.doubts[4:]]
+    >>> effects, doubts = week_of(table, layout, 0.04)  # so a mean of four is 0.1 off
+    >>> [round(effect, 2) for effect in effects], [round(doubt, 3) for doubt in doubts[4:]]
     ([0.02, -0.02, 0.0, 0.02, -0.02, -0.72, -0.68], [0.003, 0.005, 0.005])
     >>> table[0] = 2.0  # a job of Mondays
-    >>> [round(effect, 2) for effect in week_of(table, layout, 0.04).effects]
+    >>> [round(effect, 2) for effect in week_of(table, layout, 0.04)[0]]
     [2.0, -0.04, -0.02, -0.01, -0.04, -0.72, -0.68]
     """
     start = layout.weekday_start
@@ -49,11 +46,11 @@ def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
         return _NO_WEEK
     own = table[start : start + _DAYS].tolist()
     counts = table[layout.size + start : layout.size + start + _DAYS].tolist()
-    groups = [_alike(group, own, counts, noise) for group in _GROUPS]
-    spare = sum([group.spare for group in groups])
-    between = max(sum([group.squares for group in groups]), 0.0) / spare if spare else 0.0
+    working, weekend = _alike(_WORKING, own, counts, noise), _alike(_WEEKEND, own, counts, noise)
+    spare = working[4] + weekend[4]
+    between = max(working[3] + weekend[3], 0.0) / spare if spare else 0.0
     effects, doubts = [], []
-    for days, (alike, mean, total, _, _) in zip(_GROUPS, groups, strict=True):
+    for days, (alike, mean, total, _, _) in ((_WORKING, working), (_WEEKEND, weekend)):
         for day in days:
             count = counts[day]
             if day in alike:
@@ -63,19 +60,7 @@ def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
             else:
                 effects.append(own[day] if count > _KNOWN or not alike else mean)
                 doubts.append(noise / (count + noise / layout.prior_variance[start + day]))
-    return Week(effects, doubts)
-
-
-class _Group(NamedTuple):
-    """alike: the days that do not stand out; their mean, and all that they count. squares: how far these differ beyond
-    noise, of a variance between them that is weighed by *spare* (method of moments).
-    """
-
-    alike: list[int]
-    mean: float
-    total: float
-    squares: float
-    spare: float
+    return effects, doubts
 
 
 def _alike(days: range, own: list[float], counts: list[float], noise: float) -> _Group:
@@ -97,13 +82,7 @@ def _alike(days: range, own: list[float], counts: list[float], noise: float) -> 
     if not alike:
         return _NO_GROUP
     mean = first / total
-    return _Group(
-        alike,
-        middle + mean,
-        total,
-        second - total * mean * mean - (len(alike) - 1) * noise,
-        total - counted / total,
-    )
-
-
-_NO_GROUP = _Group([], 0.0, 0.0, 0.0, 0.0)
+    if len(alike) == 1:  # exactly none, whatever rounding says
+        return alike, middle + mean, total, 0.0, 0.0
+    squares = second - total * mean * mean - (len(alike) - 1) * noise
+    return alike, middle + mean, total, squares, total - counted / total
