@@ -53,18 +53,20 @@ _AFTER_A_FEAST = (337, 92)
 
 
 def follows_a_feast(at: int) -> bool:
-    """Whether the first of the month before was a holiday in most countries: New Year's Day, or the first of May.
+    """Whether it is the first of February or June, and so the first after New Year's Day or Labour Day.
 
-    >>> follows_a_feast(31 * DAY), follows_a_feast(151 * DAY), follows_a_feast(59 * DAY)  # February, June, March
-    (True, True, False)
+    Those are holidays in most countries.
+
+    >>> follows_a_feast(31 * DAY), follows_a_feast(32 * DAY), follows_a_feast(151 * DAY), follows_a_feast(59 * DAY)
+    (True, False, True, False)
     """
     return _day_of_year(at)[1] in _AFTER_A_FEAST
 
 
 def clocks_may_have_changed(at: int) -> bool:
-    """Whether people may have set their clocks, an hour on or back, within the week before.
+    """Whether people may have set their clocks, an hour on or back, within the four days before.
 
-    From Saturday noon, since UTC is behind the east, to the next, around the Sundays on which the European Union,
+    From Saturday noon, since UTC is behind the east, to Wednesday noon, around the Sundays on which the European Union,
     North America, Australia and New Zealand do. Source: the IANA time zone database, rules since 2007.
 
     >>> clocks_may_have_changed(19_812 * DAY), clocks_may_have_changed(19_790 * DAY)  # 2024-03-30 and 2024-03-08

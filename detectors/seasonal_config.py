@@ -137,13 +137,6 @@ class SeasonalConfig:
     rates: Rates
     fingerprint: float
 
-    def new_for(self, *, active: bool) -> int:
-        """How many buckets are not judged: of days and hours that have only rested twice as many.
-
-        What such a series costs, once it does, is for its peers to judge.
-        """
-        return self.min_learned if active or not self.rates.a_day else 2 * self.min_learned
-
 
 def configure(*, grain_seconds: int, params: Mapping[str, Value]) -> SeasonalConfig:
     """Raises ParameterError that names every mistake."""

@@ -24,7 +24,6 @@ from detectors.seasonal_state import (
     HELD,
     IDLE_SHARE,
     LAST,
-    LEARNED,
     LEVEL,
     MOST_PLACE,
     REST,
@@ -62,7 +61,8 @@ class SeasonalHolding(SeasonalModel):
             # A credit within an episode says nothing of the level that it may come to.
             is_credit = bool(numbers[FACTORS]) and value * numbers[LEVEL] < 0.0
             if not idle and (is_first or not is_credit):
-                before = off if is_first else numbers[REST]
+                began_with_credit = bool(numbers[FACTORS]) and (numbers[LEVEL] + numbers[REST]) * numbers[LEVEL] < 0.0
+                before = off if is_first or began_with_credit else numbers[REST]
                 numbers[REST] = limited(before + (off - before) / numbers[HELD], MOST_PLACE)
                 if layout.by_the_hour:
                     watch_clock(numbers, self._slots, slots[0], off, ahead.spread)
@@ -70,7 +70,7 @@ class SeasonalHolding(SeasonalModel):
             if is_first and layout.remembered and len(slots) == 1:
                 remember(self._slots, layout, day_of_month(at)[0], off)
         if is_first:
-            shake_slots(self._slots, layout, slots, idle=idle)
+            shake_slots(self._slots, layout, slots, squash(value, numbers[ANCHOR]) - ahead.base, idle=idle)
         elif not idle and numbers[HELD] >= self._config.rates.settled:
             self._settle()
 
@@ -102,7 +102,8 @@ class SeasonalHolding(SeasonalModel):
         middle = int(numbers[LAST]) + (int(numbers[HELD]) + 1) * self._config.grain_seconds // 2
         slots = slots_at(numbers, layout, middle)
         if numbers[HELD] <= _LONG_DAY or slots[-1] == layout.size - 1:
-            forget_day(self._slots, layout, slots, numbers[REST], rising=numbers[LEVEL] >= 0.0)
+            effects = self._outlook(middle)[0].effects
+            forget_day(self._slots, layout, slots, effects, numbers[REST], rising=numbers[LEVEL] >= 0.0)
 
     def _settle(self) -> None:
         """Take what was held back for the new level: rests or gaps ended each row of it before it was long enough."""
@@ -114,8 +115,6 @@ class SeasonalHolding(SeasonalModel):
     def _begin_level(self, value: float, at: int) -> None:
         """The first active bucket ever is the level."""
         numbers = self._numbers
-        if numbers[LEARNED] < self._config.new_for(active=False):
-            numbers[DORMANT] = 0.0
         numbers[ANCHOR] = choose_anchor([value], absolute_floor=self._config.absolute_floor).at
         numbers[LEVEL] = squash(value, numbers[ANCHOR]) - self._effect(at)
         self._forget_outlook()

@@ -8,7 +8,7 @@ one holiday after the other. Whether a day of hours began as low is for `detecto
 
 from array import array
 
-from detectors.calendar import DAY, HOUR
+from detectors.calendar import DAY, HOUR, follows_a_feast
 from detectors.seasonal_config import Rates
 from detectors.seasonal_days import may_be_quiet
 from detectors.seasonal_slots import HARDLY_KNOWN, SEEN_TWICE
@@ -69,6 +69,25 @@ def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, sl
     seen = table[layout.size + slot] / (layout.weight[slot] * per_day)
     was_both = slot < start + _SATURDAY and 0.0 < seen < _SEEN_TWICE and abs(own - min(days[_SATURDAY:])) < 0.5 * busier
     return busier if was_both else 0.0
+
+
+def hidden_by(
+    numbers: "array[float]", table: "array[float]", layout: Layout, at: int, slots: tuple[int, ...]
+) -> tuple[float, int]:
+    """How much above a bucket may be since what was seen of one of its slots may have been a holiday; and that slot."""
+    start = layout.weekday_start
+    if start is None:
+        return 0.0, 0
+    turn = slots[-1]
+    is_turn = layout.by_the_hour and turn >= layout.turn_start and not numbers[HELD]
+    if (
+        not is_turn
+        or not follows_a_feast(at)
+        or table[layout.size + turn] >= layout.seen_once[turn - layout.turn_start]
+    ):
+        return busier_by(numbers, table, layout, slots), slots[layout.weekday_place]
+    days = table[start : start + 7]
+    return max(days) - min(days), turn
 
 
 def rests(numbers: "array[float]", at: int) -> bool:

@@ -15,7 +15,7 @@ from detectors.seasonal_clock import watch_clock
 from detectors.seasonal_days import day_begins, watch_day
 from detectors.seasonal_fit import CLIP, IDLE_PART, choose_anchor, fit
 from detectors.seasonal_holding import SeasonalHolding
-from detectors.seasonal_holidays import begin_rest, busier_by, forget_stray, rests
+from detectors.seasonal_holidays import begin_rest, forget_stray, hidden_by, rests
 from detectors.seasonal_idle import learn_idleness
 from detectors.seasonal_model import UNSURE
 from detectors.seasonal_monthly import fade, recalled, remember, remembers
@@ -53,7 +53,7 @@ from detectors.seasonal_state import (
 _MOST_DOUBT = 1e6
 _MOSTLY = 0.5
 """An episode half as long as a rest would settle goes on with a bucket that lies half as far off."""
-_LEAST_SETTLED = 0.4
+_LEAST_SETTLED, _LASTS = 0.4, 2.0
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9
@@ -87,8 +87,8 @@ class SeasonalLearning(SeasonalHolding):
         # The level is that of their middle; what a trend has made of it since then is open.
         half = len(values) / 2
         trend = config.rates.usual_trend**2 / max(numbers[NOISE], config.relative_floor**2)
-        numbers[DOUBT] = self._alike / len(values) + trend * half * half
-        numbers[SWAY], numbers[TREND_DOUBT] = trend * half, trend
+        numbers[DOUBT] = min(self._alike / len(values) + trend * half * half, _MOST_DOUBT)
+        numbers[SWAY], numbers[TREND_DOUBT] = min(trend * half, _MOST_DOUBT), min(trend, _MOST_DOUBT)
         numbers[ANCHOR], numbers[FACTORS] = first.anchor.at, float(first.anchor.multiplicative)
         numbers[IDLE_SHARE] = first.idle_share
         numbers[DORMANT] = float(not first.active)
@@ -151,10 +151,10 @@ class SeasonalLearning(SeasonalHolding):
             self._forget_outlook()
         slots, (ahead, (down, up, _), _) = self._slots_at(at), self._outlook(at)
         above, reach = (now - ahead.place, up) if numbers[LEVEL] >= 0.0 else (ahead.place - now, down)
-        busier = busier_by(numbers, table, layout, slots)
+        busier, slot = hidden_by(numbers, table, layout, at, slots)
         if busier <= _NO_DAY_ALIKE * ahead.spread or above <= max(reach, 0.5 * busier):
             return ended
-        table[layout.size + slots[layout.weekday_place]] = 0.0
+        table[layout.size + slot] = 0.0
         numbers[REST] = 0.0
         return True
 
@@ -173,17 +173,18 @@ class SeasonalLearning(SeasonalHolding):
         numbers, by_the_hour = self._numbers, self._config.layout.by_the_hour
         if by_the_hour:
             watch_day(numbers, at, 0.0, 0.0, 1.0)  # which it says nothing of, but another one may have begun
-        if not (numbers[HELD] and by_the_hour):  # else it tells where the episode began
-            numbers[LAST] = max(numbers[LAST], bounded(at))
-        if numbers[HELD] >= self._settled_by_rest():
+        if numbers[HELD] >= self._settled_by_rest(at):
             self._settle()
         elif not numbers[HELD]:
             numbers[REST] *= self._config.rates.persistence
+        if not numbers[HELD]:  # else it tells where the episode began
+            numbers[LAST] = max(numbers[LAST], bounded(at))
 
-    def _settled_by_rest(self) -> float:
-        """Buckets held back that are the new level when a rest ends them: as many weeks for what rests more."""
+    def _settled_by_rest(self, at: int) -> float:
+        """Buckets held back that are the new level when a rest ends them: fewer if that took twice as long."""
         enough = self._config.rates.settled_by_rest
-        return max(enough * (1.0 - self._numbers[IDLE_SHARE]), _LEAST_SETTLED * enough)
+        since = (at - self._numbers[LAST]) / self._config.grain_seconds
+        return _LEAST_SETTLED * enough if since >= _LASTS * enough else enough
 
     def _is_monthly(self, off: float, at: int, slots: tuple[int, ...], reaches: Reaches) -> bool:
         """Whether a bucket is the exception that its day of the month has been before; remembers it, if it is."""

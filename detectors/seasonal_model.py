@@ -6,7 +6,7 @@ Read only; `detectors.seasonal_learning` is what changes it.
 import math
 from array import array
 
-from detectors.calendar import clocks_may_have_changed, day_of_month, follows_a_feast
+from detectors.calendar import clocks_may_have_changed, day_of_month
 from detectors.evidence import reach_left
 from detectors.guards import clamp
 from detectors.scale import squash, unsquash
@@ -14,7 +14,7 @@ from detectors.seasonal_clock import beside, slots_at
 from detectors.seasonal_config import SeasonalConfig
 from detectors.seasonal_days import watch_day
 from detectors.seasonal_fit import IDLE_PART
-from detectors.seasonal_holidays import busier_by, may_rest, quieter_by
+from detectors.seasonal_holidays import hidden_by, may_rest, quieter_by
 from detectors.seasonal_idle import ALWAYS, NEVER, SOMETIMES, idleness
 from detectors.seasonal_monthly import recalled, remembers
 from detectors.seasonal_outlook import Ahead, Beside, Outlook, Places, Reaches
@@ -46,9 +46,6 @@ _FEW = 9.0
 """The bounds of a spread known from n buckets lie 1 + _FEW / n times as far (as Student's t against the normal)."""
 _SEEN_ONCE = 0.5
 """The effect of a month's turn by the hour that was seen in one month may be off by this part of itself."""
-_MAY_HAVE_RESTED = 0.35
-"""What was seen of a month's turn on a holiday may be off by so much of what weekends differ; with the usual sigma the
-bounds then lie further off than by all of it."""
 UNSURE = 2.0
 """Where the spread is so many times the noise, it is mostly that of a slot hardly known."""
 _MOST_REST = 2.5
@@ -95,17 +92,11 @@ class SeasonalModel:
 
     def _both_at(self, at: int) -> tuple[Places, Places] | None:
         """The bounds with those of rest, where it may rest, and those of an active bucket."""
-        if self._first is not None or self._is_new():
+        if self._first is not None or self._numbers[LEARNED] < self._config.min_learned:
             return None
         if self._latest_both is None or self._latest_both[0] != at:
             self._latest_both = at, self._new_both_at(at)
         return self._latest_both[1]
-
-    def _is_new(self) -> bool:
-        """Whether too little is known to judge; a credit alone says nothing of what will be spent."""
-        numbers = self._numbers
-        active = numbers[ACTIVE] > (0.0 if numbers[LEVEL] >= 0.0 else 1.0)
-        return numbers[LEARNED] < self._config.new_for(active=active)
 
     def _outlook(self, at: int) -> Outlook:
         """What is expected of a bucket if it does not rest."""
@@ -149,7 +140,7 @@ class SeasonalModel:
         expected = ahead.place
         lower, upper = expected - down - below, expected + up + above
         quieter = self._quieter(at, slots, outlook)
-        busier = busier_by(numbers, table, config.layout, slots)
+        busier = hidden_by(numbers, table, config.layout, at, slots)[0]
         if numbers[LEVEL] < 0.0:
             quieter, busier = busier, quieter
         if quieter:
@@ -192,7 +183,7 @@ class SeasonalModel:
         variance = level_variance + noise * (1.0 - faded * faded) / (1.0 - rates.persistence * rates.persistence)
         effects, doubts = [], []
         for slot in slots:
-            effect, doubt = self._effect_of(slot, at, noise, week)
+            effect, doubt = self._effect_of(slot, noise, week)
             base += effect
             effects.append(effect)
             doubts.append(doubt)
@@ -206,7 +197,7 @@ class SeasonalModel:
             place = max(place, 0.0) if numbers[LEVEL] >= 0.0 else min(place, 0.0)
         return Ahead(place, base, noise, level_variance, math.sqrt(variance), steps, effects, doubts)
 
-    def _effect_of(self, slot: int, at: int, noise: float, week: Week) -> tuple[float, float]:
+    def _effect_of(self, slot: int, noise: float, week: Week) -> tuple[float, float]:
         """How much of the effect of a slot counts, and the variance of that."""
         layout, table = self._config.layout, self._slots
         effect, count, prior = table[slot], table[layout.size + slot], layout.prior_variance[slot]
@@ -216,13 +207,11 @@ class SeasonalModel:
         doubt = noise / (count + noise / prior)
         if slot in layout.means:
             effects, doubts = week
-            effect = effects[slot - layout.means.start]
-            doubt = doubt if count < SEEN_TWICE else doubts[slot - layout.means.start]
-        elif slot >= layout.turn_start and count < layout.seen_once[slot - layout.turn_start]:
-            if layout.by_the_hour:  # what was learned of one month may have been an incident
-                doubt = max(doubt, (_SEEN_ONCE * effect) ** 2)
-            if follows_a_feast(at):
-                doubt = max(doubt, (_MAY_HAVE_RESTED * (max(week[0]) - min(week[0]))) ** 2)
+            effect, shared = effects[slot - layout.means.start], doubts[slot - layout.means.start]
+            doubt = max(doubt, shared) if count < SEEN_TWICE else shared
+        elif layout.by_the_hour and slot >= layout.turn_start and count < layout.seen_once[slot - layout.turn_start]:
+            # What was learned of one month may have been an incident.
+            doubt = max(doubt, (_SEEN_ONCE * effect) ** 2)
         return effect, max(doubt, layout.exception[slot]) if count < SEEN_TWICE else doubt
 
     def _reaches(self, ahead: Ahead) -> Reaches:

@@ -22,6 +22,8 @@ _HARDLY = 1.0
 """An exception leaves a slot so much of its count, and nothing of a count below the other."""
 HARDLY_KNOWN = 3.0
 """The count of a weekday, of hours, that has been seen for less than nine of them."""
+_BEYOND = 3.5**2
+"""So many standard deviations off, what recurs is not learned although its slot is not known any more."""
 _STANDS_OUT = 3.0**2
 _MIXED_GAIN = 1 / 168
 """Each hour of a week is asked once a week."""
@@ -116,13 +118,15 @@ def learn_slots(
         table[size + slot] = coarse(min(count + new, layout.most_counted[slot]))
 
 
-def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], *, idle: bool) -> None:
+def shake_slots(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float, *, idle: bool) -> None:
     """A bucket of these *slots* was an exception: they are less sure than before, so that what recurs is learned.
 
-    But for the weekday of an hour; a whole day has to be one, see `forget_day`.
+    But for the weekday of an hour; a whole day has to be one, see `forget_day`. off: how far the bucket lies off.
     """
     for slot in _shaken(layout, slots):
         count = table[layout.size + slot] * _SHAKEN
+        if not count and not idle and off * off > _BEYOND * layout.prior_variance[slot]:
+            table[slot] += limited(0.5 * off, MOST_PLACE)  # not known, and still unlike anything: it would never be
         table[layout.size + slot] = coarse(count) if count >= _HARDLY else 0.0
         if count < _HARDLY and slot >= layout.turn_start and not layout.by_the_hour:
             table[slot] *= 0.5  # of two turns of a month that contradict each other, neither is believed
@@ -147,21 +151,29 @@ def _shaken(layout: Layout, slots: tuple[int, ...]) -> tuple[int, ...]:
     return (*slots[:place], *slots[place + 1 :]) if layout.by_the_hour else slots
 
 
-def forget_day(table: "array[float]", layout: Layout, slots: tuple[int, ...], off: float, *, rising: bool) -> None:
+def forget_day(
+    table: "array[float]",
+    layout: Layout,
+    slots: tuple[int, ...],
+    effects: Sequence[float],
+    off: float,
+    *,
+    rising: bool,
+) -> None:
     """A day of hours was an exception, *off* on the scale: the next such day says anew what it costs.
 
     At a month's turn it is the turn that was one. Of a weekday, until then, that of the two days is believed that is
-    more like other weekdays. rising: as in `learn_slots`.
+    more like other weekdays. effects, rising: as in `learn_slots`.
     """
     turn = slots[-1]
     if turn > layout.turn_start:  # the first of these slots is that of a single hour
-        table[turn] = added_only(limited(table[turn] + off, MOST_PLACE), rising=rising)
+        table[turn] = added_only(limited(effects[-1] + off, MOST_PLACE), rising=rising)
         table[layout.size + turn] = 0.0
         return
-    slot = slots[layout.weekday_place]
+    slot, effect = slots[layout.weekday_place], effects[layout.weekday_place]
     count = 0.0
-    if abs(table[slot] + off) < abs(table[slot]):
-        table[slot] += off
+    if abs(effect + off) < abs(effect):
+        table[slot] = effect + off
         if table[layout.size + slot] < HARDLY_KNOWN:
             count = HARDLY_KNOWN
     table[layout.size + slot] = count

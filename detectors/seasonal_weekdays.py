@@ -58,8 +58,10 @@ def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
                 effects.append(mean + part * (own[day] - mean))
                 doubts.append(part * noise / count + (1.0 - part) * (1.0 - part) * noise / total)
             else:
-                effects.append(own[day] if count > _KNOWN or not alike else mean)
-                doubts.append(noise / (count + noise / layout.prior_variance[start + day]))
+                # One that was never seen is like the others; one that is not known any more may be.
+                effects.append(own[day] if own[day] or not alike else mean)
+                doubt = noise / (count + noise / layout.prior_variance[start + day])
+                doubts.append(max(doubt, 0.25 * (own[day] - mean) ** 2) if alike and not count else doubt)
     return effects, doubts
 
 
