@@ -37,7 +37,8 @@ _ROUSED = 0.15
 """What an exception takes of the share of active buckets, or of idle ones in a series that rests."""
 _AWAKE = 0.75
 _SHORT_DAY, _LONG_DAY, _TWO_DAYS = 6.0, 36.0, 60.0
-"""Hours held back, from and to which they may have been those of a day like no other of its name."""
+"""Hours held back, from and to which they may have been those of a day like no other of its name; and to which they
+may have been the last two days of a month."""
 
 
 class SeasonalHolding(SeasonalModel):

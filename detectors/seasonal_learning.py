@@ -54,6 +54,8 @@ _MOST_DOUBT = 1e6
 _MOSTLY = 0.5
 """An episode half as long as a rest would settle goes on with a bucket that lies half as far off."""
 _LEAST_SETTLED, _LASTS = 0.4, 2.0
+"""Of what would settle the level of an episode, so much does if it has lasted so many times as long: an incident that
+keeps a resting series busy for a week is over by then."""
 _NO_DAY_ALIKE = 2.0
 """A weekday is unlike the busiest one if it lies so many spreads below."""
 _HESITANT = 0.9

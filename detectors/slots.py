@@ -31,7 +31,7 @@ class Layout:
     mixed: slots that have only what others of the bucket leave over, and most of them nothing: the hours of the week.
     means: slots of which a mean of their own is learned, that counts as far as others of their kind let it: weekdays,
         and the hours of the week.
-    seen_once: of each slot of a month's turn, what it counts at the most after one month, and half as much again.
+    seen_once: of each slot of a month's turn, below which count it has been seen in one month only.
     remembered: so many days of the month that are exceptions are remembered, see `detectors.seasonal_monthly`.
     """
 
