@@ -333,6 +333,15 @@ def test_state_is_small() -> None:
     assert 8 * len(detector.export()) <= 1848
 
 
+def test_state_of_a_constant_series_is_restored_however_small_the_noise_may_be() -> None:
+    detector = create("seasonal", grain_seconds=DAY, params={"relative_floor": 1e-6})
+    for day in range(15):
+        detector.learn_one(100.0, FIRST_MONDAY + day * DAY)
+    again = create("seasonal", grain_seconds=DAY, params={"relative_floor": 1e-6})
+    again.restore(detector.export())
+    assert again.export() == detector.export()
+
+
 def test_state_of_a_series_that_rests_by_the_hour_and_of_one_that_remembers_days_continues_identically() -> None:
     rests = [Bucket(0.0 if hour_of_day(b.at) < 5 else b.value, b.at) for b in hourly_spend(1, days=21, noise=0.1)]
     recalls = [
