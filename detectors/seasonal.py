@@ -30,15 +30,16 @@ from detectors.seasonal_state import (
     DORMANT,
     DOUBT,
     FACTORS,
+    FALLEN,
     HELD,
     IDLE_SHARE,
     LAST,
     LEARNED,
     LEVEL,
     REST,
+    RISEN,
     SWAY,
     bounded,
-    forget_evidence,
 )
 from detectors.state import HEADER, check_header
 from detectors.verdict import Band, Verdict
@@ -61,7 +62,7 @@ class Seasonal(SeasonalLearning):
     __slots__ = ()
 
     name: ClassVar[str] = NAME
-    state_version: ClassVar[int] = 6
+    state_version: ClassVar[int] = 5
     summary: ClassVar[str] = "weekday, hour and month-turn effects on a moving level, robust, in factors (the default)"
     parameters: ClassVar[tuple[Parameter, ...]] = PARAMETERS
 
@@ -124,8 +125,7 @@ class Seasonal(SeasonalLearning):
         numbers[LAST] = max(numbers[LAST], *(bounded(at) for _, at in recent))
         numbers[LEARNED] += len(recent)
         numbers[ACTIVE] += len(active)
-        numbers[REST] = numbers[HELD] = 0.0
-        forget_evidence(numbers)
+        numbers[REST] = numbers[RISEN] = numbers[FALLEN] = numbers[HELD] = 0.0
         numbers[DORMANT] = float(2 * len(active) <= len(recent))
         if numbers[DORMANT]:
             numbers[IDLE_SHARE] = 1.0
@@ -147,7 +147,7 @@ class Seasonal(SeasonalLearning):
     def export(self) -> tuple[float, ...]:
         """Version, fingerprint, then either the first buckets or the model.
 
-        At most 52 numbers for days (46 if no day of the month is remembered), 603 for hours (435 of a series that never
+        At most 52 numbers for days (46 if no day of the month is remembered), 601 for hours (433 of a series that never
         rests), 93 for finer grains; while warming up two for each bucket kept.
         """
         header = (float(self.state_version), self._config.fingerprint)

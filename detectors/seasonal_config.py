@@ -51,18 +51,6 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slowly:
-    """Evidence of what lasts and is too small for the other: limit, as a multiple of the other's; allowance and most in
-    spreads, as in `Rates`. after: so many buckets learned, since a weekday known from two weeks leans all its hours.
-    """
-
-    after: float = 4 * 168.0
-    limit: float = 2.5
-    allowance: float = 0.25
-    most: float = 2.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """How fast things are learned, per bucket.
 
@@ -73,7 +61,6 @@ class Rates:
         evidence of a shift loses with each bucket, in spreads. settled: so many buckets held back, with gaps between
         them, are the new level; settled_by_rest: so many, where an idle one ends them. goes_on: from so many spreads on
         a bucket goes on with the episode before it. most: so many of its spreads are evidence of a shift at the most.
-    slowly: where there are so many buckets that small deviations add up to much.
     """
 
     level_drift: float
@@ -87,7 +74,6 @@ class Rates:
     settled_by_rest: float = 7.0
     goes_on: float = math.inf
     most: float = CLIP
-    slowly: Slowly | None = None
     persistence: float = 0.5
     """Assumed correlation of a deviation with the one before it (AR(1))."""
 
@@ -119,7 +105,6 @@ _HOURLY = Rates(
     settled_by_rest=67.0,
     goes_on=3.0,
     most=3.0,
-    slowly=Slowly(),
 )
 _FINER = Rates(
     level_drift=0.005,

@@ -20,14 +20,15 @@ from detectors.seasonal_state import (
     DORMANT,
     DOUBT,
     FACTORS,
+    FALLEN,
     HELD,
     IDLE_SHARE,
     LAST,
     LEVEL,
     MOST_PLACE,
     REST,
+    RISEN,
     SWAY,
-    forget_evidence,
     limited,
 )
 
@@ -91,8 +92,8 @@ class SeasonalHolding(SeasonalModel):
         if self._config.layout.by_the_hour and _SHORT_DAY <= numbers[HELD] <= _TWO_DAYS:
             self._forget_days()
         numbers[HELD] = numbers[REST] = 0.0
-        if told and self._evidence >= STANDING:
-            forget_evidence(numbers)
+        if told and max(numbers[RISEN], numbers[FALLEN]) >= STANDING * self._config.evidence:
+            numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
 
     def _forget_days(self) -> None:
@@ -110,8 +111,7 @@ class SeasonalHolding(SeasonalModel):
         numbers = self._numbers
         numbers[LEVEL] = limited(numbers[LEVEL] + numbers[REST], MOST_PLACE)
         numbers[DOUBT], numbers[SWAY] = self._alike / numbers[HELD], 0.0
-        numbers[HELD] = numbers[REST] = 0.0
-        forget_evidence(numbers)
+        numbers[HELD] = numbers[RISEN] = numbers[FALLEN] = numbers[REST] = 0.0
 
     def _begin_level(self, value: float, at: int) -> None:
         """The first active bucket ever is the level."""

@@ -43,13 +43,10 @@ from detectors.seasonal_state import (
     REST,
     RESTED,
     RISEN,
-    SLOWLY_FALLEN,
-    SLOWLY_RISEN,
     SWAY,
     TREND,
     TREND_DOUBT,
     bounded,
-    forget_evidence,
     limited,
 )
 
@@ -255,33 +252,25 @@ class SeasonalLearning(SeasonalHolding):
 
     def _add_evidence(self, off: float, outlook: Outlook) -> float:
         """Take a bucket that lies *off* for evidence; returns how much there is now, as a part of the limit."""
-        numbers = self._numbers
+        numbers, limit = self._numbers, self._config.evidence
         ahead, (down, up, reach), (below, above, _) = outlook
         spread = ahead.spread
         if not -reach - below <= off <= reach + above:
             # Learned all the same: so this is what it costs now.
-            forget_evidence(numbers)
+            numbers[RISEN] = numbers[FALLEN] = 0.0
             numbers[DOUBT] = max(numbers[DOUBT], 0.5 * self._alike)
             return 0.0
         if not -down - below <= off <= up + above:
             # Too little to be told of, as yet: it may creep on. What stays so is the level, in time.
             numbers[DOUBT] += 0.5 * self._alike / self._config.rates.settled
         if spread <= UNSURE * math.sqrt(ahead.noise):
+            allowance, most, onset = self._allowance(ahead), self._config.rates.most, self._config.rates.onset
             # An hour on a slope says nothing while it is no further off than the hours beside it.
             if below <= spread or off < -below:
-                self._add_to(FALLEN, SLOWLY_FALLEN, -off / spread, ahead)
+                numbers[FALLEN] = min(added(numbers[FALLEN], -off / spread, allowance, most=most, onset=onset), limit)
             if above <= spread or off > above:
-                self._add_to(RISEN, SLOWLY_RISEN, off / spread, ahead)
-        return self._evidence
-
-    def _add_to(self, soon: int, slowly: int, deviation: float, ahead: Ahead) -> None:
-        """Add a bucket that deviates by so many spreads to both kinds of evidence of one side."""
-        numbers, rates, limit, lean = self._numbers, self._config.rates, self._config.evidence, self._lean(ahead)
-        more = added(numbers[soon], deviation, rates.allowance + lean, most=rates.most, onset=rates.onset)
-        numbers[soon] = min(more, limit)
-        if rates.slowly is not None and numbers[LEARNED] > rates.slowly.after:
-            more = added(numbers[slowly], deviation, rates.slowly.allowance + lean, most=rates.slowly.most)
-            numbers[slowly] = min(more, rates.slowly.limit * limit)
+                numbers[RISEN] = min(added(numbers[RISEN], off / spread, allowance, most=most, onset=onset), limit)
+        return max(numbers[RISEN], numbers[FALLEN]) / limit
 
     def _follow(self, rest: float, steps: int, noise: float, of_slots: float, *, part: float) -> None:
         """Level and trend after a bucket that lay *rest* off: a Kalman filter of the two, in units of the noise.

@@ -33,8 +33,6 @@ from detectors.seasonal_state import (
     NOISE,
     REST,
     RISEN,
-    SLOWLY_FALLEN,
-    SLOWLY_RISEN,
     SWAY,
     TREND,
     TREND_DOUBT,
@@ -223,36 +221,23 @@ class SeasonalModel:
         reach = config.sigma * spread
         if ahead.spread > UNSURE * math.sqrt(ahead.noise):
             return reach, reach, reach  # of a slot hardly known, no evidence
-        held_back, lean = numbers[HELD] > 0.0, self._lean(ahead)
-        allowance = config.rates.allowance + lean
+        held_back, allowance = numbers[HELD] > 0.0, self._allowance(ahead)
         # What lies between, unless it was held back, would have taken its allowance off the evidence.
         passed = 0.0 if held_back else allowance * (ahead.steps - 1)
         fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
         onset = config.rates.onset
         down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back, onset=onset)
         up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back, onset=onset)
-        if config.rates.slowly is not None:
-            limit, allowance = config.rates.slowly.limit * config.evidence, config.rates.slowly.allowance + lean
-            down = min(down, spread * reach_left(numbers[SLOWLY_FALLEN], limit, allowance, held_back=held_back))
-            up = min(up, spread * reach_left(numbers[SLOWLY_RISEN], limit, allowance, held_back=held_back))
         if held_back and numbers[REST] > 0.0:
             up = min(up, config.rates.goes_on * spread)
         elif held_back:
             down = min(down, config.rates.goes_on * spread)
         return min(down, reach), min(up, reach), reach
 
-    def _lean(self, ahead: Ahead) -> float:
-        """A level that is not known well leans every bucket to the same side, by so many spreads."""
-        return _LEAN * (1.0 - self._config.rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
-
-    @property
-    def _evidence(self) -> float:
-        """How much there is, as a part of the limit."""
-        numbers, config = self._numbers, self._config
-        most = max(numbers[RISEN], numbers[FALLEN])
-        if config.rates.slowly is not None:
-            most = max(most, max(numbers[SLOWLY_RISEN], numbers[SLOWLY_FALLEN]) / config.rates.slowly.limit)
-        return most / config.evidence
+    def _allowance(self, ahead: Ahead) -> float:
+        """A level that is not known well leans every bucket to the same side."""
+        rates = self._config.rates
+        return rates.allowance + _LEAN * (1.0 - rates.persistence) * math.sqrt(ahead.level_variance) / ahead.spread
 
     def _beside(self, at: int, slots: tuple[int, ...], week: Week) -> Beside:
         layout = self._config.layout

@@ -1,7 +1,6 @@
 """The numbers that a seasonal detector consists of: where each stands, and what each may be."""
 
 import sys
-from array import array
 
 LEARNED = 0
 """How many buckets were learned."""
@@ -53,10 +52,7 @@ BEGINS = 24
 """The hour, by the clock of its people, at which the days of the series begin."""
 QUIET = 25
 """Evidence that the present day is a quiet one; see `detectors.seasonal_days`."""
-SLOWLY_RISEN = 26
-SLOWLY_FALLEN = 27
-"""Evidence of a level that has moved by less than the other evidence shows; see `detectors.seasonal_config.Slowly`."""
-NUMBERS = 28
+NUMBERS = 26
 
 MOST_AT = 2**53
 """Times beyond this, in seconds, are not exact as a float; they count as this."""
@@ -90,14 +86,7 @@ ALLOWED = (
     ("the variance of hours of the week", 0.0, 1e6),
     ("the hour at which days begin", 0.0, 23.0),
     ("the evidence of a quiet day", -1e6, 1e6),
-    ("the evidence of a slow rise", 0.0, 1e6),
-    ("the evidence of a slow fall", 0.0, 1e6),
 )
-
-
-def forget_evidence(numbers: "array[float]") -> None:
-    """Of either kind, of a rise and of a fall."""
-    numbers[RISEN] = numbers[FALLEN] = numbers[SLOWLY_RISEN] = numbers[SLOWLY_FALLEN] = 0.0
 
 
 def bounded(at: int) -> float:

@@ -277,16 +277,6 @@ def test_what_creeps_and_is_learned_all_the_same_is_seen_as_long_as_it_creeps() 
     assert high >= 24
 
 
-def test_a_rise_that_no_day_shows_alone_adds_up_within_a_week() -> None:
-    found = 0
-    for seed in range(12):
-        buckets = made(with_weekends, days=50, noise=0.1, seed=seed)
-        since = FIRST_MONDAY + 42 * DAY + 9 * HOUR
-        risen = [Bucket(b.value * 1.14 if b.at >= since else b.value, b.at) for b in buckets]
-        found += told(drive(hourly(), risen)[42 * 24 + 9 :]) is not None
-    assert found >= 11
-
-
 def test_the_hour_after_one_that_is_high_needs_less_to_be_high_too() -> None:
     detector = hourly()
     buckets = hourly_spend(4, days=35, noise=0.05)

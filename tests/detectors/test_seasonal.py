@@ -330,7 +330,7 @@ def test_state_is_small() -> None:
     assert max(sizes) <= 240
     detector = hourly()
     drive(detector, hourly_spend(15, days=21, noise=0.1))
-    assert 8 * len(detector.export()) <= 1864
+    assert 8 * len(detector.export()) <= 1848
 
 
 def test_state_of_a_constant_series_is_restored_however_small_the_noise_may_be() -> None:
