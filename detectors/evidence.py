@@ -31,16 +31,15 @@ def added(evidence: float, deviation: float, allowance: float, *, most: float = 
     return max(evidence + off - allowance, onset * (off - onset * allowance), 0.0)
 
 
-def reach_left(evidence: float, limit: float, allowance: float, *, held_back: bool, onset: float = 1.0) -> float:
+def reach_left(evidence: float, limit: float, allowance: float, *, held_back: bool) -> float:
     """How many spreads off, at the most, the next bucket leaves the evidence within its limit.
 
-    held_back: the buckets just before it were not learned, so a shift that stands out goes on with less. onset: as in
-    `added`.
+    held_back: the buckets just before it were not learned, so a shift that stands out goes on with less.
 
     >>> reach_left(0.0, 5.0, 0.75, held_back=False), reach_left(4.0, 5.0, 0.75, held_back=False)
     (5.75, 1.75)
     >>> reach_left(4.0, 5.0, 0.75, held_back=True)
     1.2
     """
-    left = min(max(limit - evidence, 0.0) + allowance, limit / onset + onset * allowance)
+    left = max(limit - evidence, 0.0) + allowance
     return min(left, _ON_AND_ON) if held_back and evidence >= STANDING * limit else left

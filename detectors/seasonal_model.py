@@ -225,9 +225,8 @@ class SeasonalModel:
         # What lies between, unless it was held back, would have taken its allowance off the evidence.
         passed = 0.0 if held_back else allowance * (ahead.steps - 1)
         fallen, risen = max(numbers[FALLEN] - passed, 0.0), max(numbers[RISEN] - passed, 0.0)
-        onset = config.rates.onset
-        down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back, onset=onset)
-        up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back, onset=onset)
+        down = spread * reach_left(fallen, config.evidence, allowance, held_back=held_back)
+        up = spread * reach_left(risen, config.evidence, allowance, held_back=held_back)
         if held_back and numbers[REST] > 0.0:
             up = min(up, config.rates.goes_on * spread)
         elif held_back:

@@ -261,7 +261,7 @@ def test_against_an_older_configuration_the_difference_is_told(run: Run, tmp_pat
 
 def test_the_lowest_quiet_threshold_is_tried_and_the_one_below_is_not_quiet(run: Run, tmp_path: Path) -> None:
     bill = write(
-        tmp_path / "bill.csv", rows(teams("search", per_team=1), 40, change=times(1.2, of="i-", periods=range(36, 37)))
+        tmp_path / "bill.csv", rows(teams("search", per_team=1), 40, change=times(1.12, of="i-", periods=range(36, 37)))
     )
     outcome = run(bill, "--quiet-days", 7, "--json")
     sigma = json.loads(outcome.out)["sigma"]
