@@ -9,7 +9,7 @@ import math
 from detectors.calendar import day_of_month
 from detectors.evidence import STANDING
 from detectors.scale import squash
-from detectors.seasonal_clock import slots_at, watch_clock
+from detectors.seasonal_clock import watch_clock
 from detectors.seasonal_fit import IDLE_PART, choose_anchor
 from detectors.seasonal_model import TOLD, SeasonalModel
 from detectors.seasonal_monthly import remember
@@ -56,9 +56,9 @@ class SeasonalHolding(SeasonalModel):
             numbers[IDLE_SHARE] += _LULLED * (1.0 - numbers[IDLE_SHARE])
         slots, outlook = self._slots_at(at), self._outlook(at)
         ahead = outlook[0]
+        off = squash(value, numbers[ANCHOR]) - ahead.base
         numbers[HELD] += 1.0
         if numbers[ACTIVE]:
-            off = squash(value, numbers[ANCHOR]) - ahead.base
             # A credit within an episode says nothing of the level that it may come to.
             is_credit = bool(numbers[FACTORS]) and value * numbers[LEVEL] < 0.0
             if not idle and (is_first or not is_credit):
@@ -71,7 +71,7 @@ class SeasonalHolding(SeasonalModel):
             if is_first and layout.remembered and len(slots) == 1:
                 remember(self._slots, layout, day_of_month(at)[0], off)
         if is_first:
-            shake_slots(self._slots, layout, slots, squash(value, numbers[ANCHOR]) - ahead.base, idle=idle)
+            shake_slots(self._slots, layout, slots, off, idle=idle)
         elif not idle and numbers[HELD] >= self._config.rates.settled:
             self._settle()
 
@@ -101,7 +101,7 @@ class SeasonalHolding(SeasonalModel):
         numbers, layout = self._numbers, self._config.layout
         # It began after the latest bucket learned; rest that ended it is none of it.
         middle = int(numbers[LAST]) + (int(numbers[HELD]) + 1) * self._config.grain_seconds // 2
-        slots = slots_at(numbers, layout, middle)
+        slots = self._slots_at(middle)
         if numbers[HELD] <= _LONG_DAY or slots[-1] == layout.size - 1:
             effects = self._outlook(middle)[0].effects
             forget_day(self._slots, layout, slots, effects, numbers[REST], rising=numbers[LEVEL] >= 0.0)

@@ -24,7 +24,8 @@ _STRAY = 4 * HOUR
 """What is back so soon was one low hour, and no holiday."""
 _TWO_WEEKS, _THREE_WEEKS = 14, 22
 """In days; with the third of each weekday."""
-_SEEN_TWICE = 2.5
+_TWICE = 2.5
+"""A weekday of fewer days has been seen twice at the most."""
 _SATURDAY = 5
 _SHALLOW = 1.3
 """A day of hours that is quieter by fewer spreads adds up to no evidence of a fall, and needs no excuse."""
@@ -67,7 +68,7 @@ def busier_by(numbers: "array[float]", table: "array[float]", layout: Layout, sl
     # Christmas and New Year fall on the same weekday. A working day seen twice, and nearer to the weekend, was both.
     slot = slots[layout.weekday_place]
     seen = table[layout.size + slot] / (layout.weight[slot] * per_day)
-    was_both = slot < start + _SATURDAY and 0.0 < seen < _SEEN_TWICE and abs(own - min(days[_SATURDAY:])) < 0.5 * busier
+    was_both = slot < start + _SATURDAY and 0.0 < seen < _TWICE and abs(own - min(days[_SATURDAY:])) < 0.5 * busier
     return busier if was_both else 0.0
 
 

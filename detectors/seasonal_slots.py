@@ -105,14 +105,14 @@ def learn_slots(
     far = rest * rest > _CONTRADICTS * (2.0 * noise + level_variance)
     for slot, effect, doubt in zip(slots, effects, doubts, strict=True):
         weight, others, count = layout.weight[slot], total - doubt, table[size + slot]
-        new = weight * noise / others
+        new, share = weight * noise / others, rest * weight * doubt / (weight * doubt + others)
         if slot in layout.means:
             # Its own mean, of what is off without it.
             table[slot] += new / (count + new) * (rest + effect - table[slot])
         elif slot < layout.turn_start:
-            table[slot] += rest * weight * doubt / (weight * doubt + others)
+            table[slot] += share
         else:
-            table[slot] = added_only(effect + rest * weight * doubt / (weight * doubt + others), rising=rising)
+            table[slot] = added_only(effect + share, rising=rising)
         if far and 0.0 < count < SEEN_TWICE and layout.exception[slot]:
             continue  # seen twice, and not alike: the third time will tell
         table[size + slot] = coarse(min(count + new, layout.most_counted[slot]))

@@ -27,7 +27,9 @@ _NO_GROUP: _Group = ([], 0.0, 0.0, 0.0, 0.0)
 
 
 def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
-    """table: the slots, as in `detectors.seasonal_state`. noise: variance of one observation.
+    """What each weekday has beside the level.
+
+    table: the slots, as in `detectors.seasonal_state`. noise: variance of one observation.
 
     >>> from detectors.slots import layout_of
     >>> layout = layout_of(86400)
@@ -66,6 +68,7 @@ def week_of(table: "array[float]", layout: Layout, noise: float) -> Week:
 
 
 def _alike(days: range, own: list[float], counts: list[float], noise: float) -> _Group:
+    """The known ones of *days* that do not lie too far from their median."""
     known = [day for day in days if counts[day] > _KNOWN]
     if not known:
         return _NO_GROUP

@@ -5,10 +5,10 @@ import random
 from tests.service.core.days import told
 
 
-def resting(seed: int, days: int, *, share: float, first: int = 0) -> list[float]:
-    """About 24 a day, or nothing; nothing at all before the *first* day."""
+def resting(seed: int, days: int, *, share: float) -> list[float]:
+    """About 24 a day, or nothing."""
     rng = random.Random(seed)
-    return [0.0 if day < first or rng.random() < share else 24.0 * rng.lognormvariate(0.0, 0.05) for day in range(days)]
+    return [0.0 if rng.random() < share else 24.0 * rng.lognormvariate(0.0, 0.05) for _ in range(days)]
 
 
 def test_the_first_cost_of_a_tag_that_has_only_rested_is_told() -> None:

@@ -1,29 +1,11 @@
 """A weekday that is like no other of its group keeps what was learned of it when one such day was an incident."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from connectors.facts import Basis
-from connectors.series import SeriesKey
-from service.core.amounts import to_nano
-from service.core.judging import Fold
-from service.core.policies import PolicyBook
-from service.settings import Policy
-
-MONDAY = 19_723
-"""2024-01-01, in days since 1970."""
-
-
-def told(values: Iterable[float], grain: str) -> list[range]:
-    """The buckets of each episode that is told, counted from the first."""
-    judge = PolicyBook((Policy(),)).judge_of(SeriesKey.parse(f"default/effective_cost/USD/{grain}/tag:team=search"))
-    fold, start = Fold(judge, judge.make(), None), MONDAY * 86_400 // judge.grain_seconds
-    for number, value in enumerate(values):
-        fold.bucket(start + number, to_nano(value), Basis.BILLED)
-    fold.bucket(start + 100_000, 0, Basis.BILLED)  # so much later, whatever went on is over
-    return [range(episode.first - start, episode.last + 1 - start) for episode in fold.ended]
+from tests.service.core.days import told
 
 
 def by_the_hour(week: Sequence[float], days: int = 140) -> list[float]:
@@ -44,7 +26,7 @@ def by_the_hour(week: Sequence[float], days: int = 140) -> list[float]:
 def test_one_incident_by_the_hour_does_not_make_each_such_weekday_an_alert(week: list[float], day: int) -> None:
     values = by_the_hour(week)
     values[24 * day : 24 * day + 24] = [2.0 * value for value in values[24 * day : 24 * day + 24]]
-    assert [hours.start // 24 for hours in told(values, "1h")] == [day]
+    assert [hours.start // 24 for hours in told(values, grain="1h")] == [day]
 
 
 def test_a_new_job_of_one_weekday_is_learned_by_the_hour_after_two_or_three_times() -> None:
@@ -52,18 +34,18 @@ def test_a_new_job_of_one_weekday_is_learned_by_the_hour_after_two_or_three_time
         value * (2.0 if hour >= 720 and hour // 24 % 7 == 2 else 1.0)
         for hour, value in enumerate(by_the_hour([1.0] * 7))
     ]
-    assert len(told(values, "1h")) <= 3
+    assert len(told(values, grain="1h")) <= 3
 
 
 def test_one_incident_in_the_third_week_does_not_make_each_such_weekday_an_alert() -> None:
     values = [(2000.0 if day % 7 == 2 else 100.0) * (1.0 + 0.03 * (day % 3 - 1)) for day in range(120)]
     values[16] *= 3.0
-    assert [days.start for days in told(values, "1d")] == [16]
+    assert [days.start for days in told(values)] == [16]
 
 
 @pytest.mark.parametrize("rests", [14, 20, 26, 27])
 def test_spend_that_follows_a_trickle_after_weeks_of_rest_is_told_at_once(rests: int) -> None:
-    assert [days.start - rests for days in told([0.0] * rests + [5.0] + [5000.0] * 10, "1d")][:1] in ([0], [1])
+    assert [days.start - rests for days in told([0.0] * rests + [5.0] + [5000.0] * 10)][:1] in ([0], [1])
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -71,4 +53,4 @@ def test_a_working_week_of_an_incident_is_not_the_level_of_a_tag_that_rests(seed
     rng = random.Random(seed)
     values = [0.0 if rng.random() < 0.5 else 100.0 * rng.lognormvariate(0.0, 0.1) for _ in range(150)]
     values[80:85] = [300.0] * 5
-    assert [days.start for days in told(values, "1d") if days.start >= 85] == []
+    assert [days.start for days in told(values) if days.start >= 85] == []
