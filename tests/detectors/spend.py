@@ -8,8 +8,9 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from detectors import Detector, Status, Verdict
+from detectors import Detector, Status, Verdict, create
 from detectors.calendar import DAY, HOUR, day_of_month, hour_of_day, weekday
+from detectors.parameters import Value
 
 FIRST_MONDAY = 19_723 * DAY
 """2024-01-01."""
@@ -19,6 +20,14 @@ NOISES = (0.02, 0.05, 0.1, 0.2)
 class Bucket(NamedTuple):
     value: float
     at: int
+
+
+def daily(**params: Value) -> Detector:
+    return create("seasonal", grain_seconds=DAY, params=params)
+
+
+def hourly(**params: Value) -> Detector:
+    return create("seasonal", grain_seconds=HOUR, params=params)
 
 
 def daily_spend(seed: int, *, days: int, noise: float, month_effects: bool = True) -> list[Bucket]:

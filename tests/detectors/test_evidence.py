@@ -10,14 +10,10 @@ import pytest
 
 from detectors import Status, create
 from detectors.calendar import DAY, HOUR, day_of_month, hour_of_day, weekday
-from detectors.detector import Attentive, Detector, NotFiniteError
-from tests.detectors.spend import FIRST_MONDAY, NOISES, Bucket, daily_spend, drive, episodes, hourly_spend
+from detectors.detector import Attentive, NotFiniteError
+from tests.detectors.spend import FIRST_MONDAY, NOISES, Bucket, daily, daily_spend, drive, episodes, hourly_spend
 
 HIGH, LOW, NORMAL = Status.HIGH, Status.LOW, Status.NORMAL
-
-
-def daily() -> Detector:
-    return create("seasonal", grain_seconds=DAY, params={})
 
 
 def attentive(grain_seconds: int = DAY) -> Attentive:
